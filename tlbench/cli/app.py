@@ -1,0 +1,62 @@
+"""The application that the commands hang on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench import __version__
+
+
+@dataclass
+class State:
+    """What holds for the whole process."""
+
+    debug: bool = False
+
+
+state = State()
+app = typer.Typer(
+    name="tlbench",
+    help="Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _set_debug(value: bool) -> bool:
+    state.debug = state.debug or value
+    return value
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"tlbench {__version__}")
+        raise typer.Exit
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_set_debug)]
+Results = Annotated[Path, typer.Option("--results", help="The folder of runs.")]
+Block = Annotated[
+    list[str] | None,
+    typer.Option("--block", metavar="PLUGIN", help="Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK."),
+]
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware."""
+
+
+# each module adds its command to `app`
+from tlbench.cli import list as _list  # noqa: E402, F401
+from tlbench.cli import run as _run  # noqa: E402, F401
+from tlbench.cli import show as _show  # noqa: E402, F401

@@ -1,0 +1,150 @@
+"""`tlbench run` and `tlbench resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli.app import Block, Debug, Results, app
+from tlbench.errors import UserError
+from tlbench.plan import Request, make_request
+
+RETRIED = ("failed", "out-of-memory", "timeout", "diverged")
+
+
+def _names(values: list[str] | None) -> tuple[str, ...] | None:
+    """Names given with commas, by repeating the option, or both."""
+    if values is None:
+        return None
+    return tuple(name for value in values for name in value.split(","))
+
+
+def _list_option(flag: str, what: str, default: str) -> typer.models.OptionInfo:
+    text = f"{what}, separated by commas or by repeating the option."
+    option: typer.models.OptionInfo = typer.Option(flag, metavar="NAMES", help=text, show_default=default)
+    return option
+
+
+@app.command()
+def run(
+    backbones: Annotated[
+        list[str] | None, _list_option("--backbones", "Backbones", "packaged/efficientnet_lite0")
+    ] = None,
+    strategies: Annotated[list[str] | None, _list_option("--strategies", "Strategies", "freeze,full")] = None,
+    datasets: Annotated[list[str] | None, _list_option("--datasets", "Datasets", "digits")] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds each cell runs with.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Epochs.", show_default="5 on CPU, 10 on GPU")] = None,
+    batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels of an image's side.", show_default="follows the dataset")
+    ] = None,
+    train_size: Annotated[
+        int | None, typer.Option(help="At most so many training images.", show_default="2000 on CPU, all on GPU")
+    ] = None,
+    test_size: Annotated[
+        int | None, typer.Option(help="At most so many test images.", show_default="1000 on CPU, all on GPU")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="One learning rate for all.", show_default="each strategy's own")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16 (autocast).")] = "fp32",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="auto: pretrained where they can be had, else random and marked so; pretrained: or else stop; "
+            "random; or a FILE of tensors."
+        ),
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    jobs: Annotated[int, typer.Option(help="Trials at once; more than one disturbs the timings.")] = 1,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a trial may take.", show_default="none")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
+    ] = None,
+    results: Results = Path("results"),
+    name: Annotated[
+        str | None, typer.Option(help="The run's name; an existing one goes on.", show_default="date and time")
+    ] = None,
+    block: Block = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say the plan, run nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune every backbone on every dataset by every strategy, and compare.
+
+    Without options: packaged ImageNet weights (EfficientNet-Lite0) on scikit-learn's digits, offline.
+    """
+    request = make_request(
+        backbones=_names(backbones),
+        datasets=_names(datasets),
+        strategies=_names(strategies),
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        image_size=image_size,
+        train_size=train_size,
+        test_size=test_size,
+        lr=lr,
+        precision=precision,
+        weights=weights,
+        device=device,
+        jobs=jobs,
+        timeout_seconds=timeout,
+        data_root=data_root,
+        block=tuple(block or ()),
+    )
+    _start(request, results, name, as_json, dry_run=dry_run)
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
+    results: Results = Path("results"),
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed, diverged, or ran out of memory or time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Go on with a run: the trials that have no record yet, or were killed or interrupted."""
+    from tlbench.store import find_run
+
+    folder = find_run(run, results)
+    request = folder.plan().request
+    _start(request, folder.path.parent, folder.path.name, as_json, retry=RETRIED if retry_failed else ())
+
+
+def _start(
+    request: Request,
+    results: Path,
+    name: str | None,
+    as_json: bool,
+    *,
+    dry_run: bool = False,
+    retry: tuple[str, ...] = (),
+) -> None:
+    from tlbench.cli.output import print_results, progress_console
+    from tlbench.report.progress import ConsoleDisplay, summary
+    from tlbench.session import start
+
+    if name is not None and (not name or name in (".", "..") or "/" in name or "\\" in name):
+        raise UserError(f"--name {name!r} can't name a folder; use letters, digits, - and _")
+    display = ConsoleDisplay(progress_console())
+    try:
+        outcome = start(request, results, name, display, retry=retry, dry_run=dry_run)  # type: ignore[arg-type]
+    finally:
+        display.close()
+    if dry_run:
+        if as_json:
+            print(outcome.plan.model_dump_json(indent=1))
+        return
+    print_results(outcome.plan, outcome.records, "json" if as_json else "table")
+    total = sum(1 for _ in outcome.plan.trials())
+    display.note(f"\n{summary(outcome.records, total)}; records in {outcome.folder.path}")
+    if outcome.interrupted:
+        display.note(f"interrupted; go on with: tlbench resume {outcome.folder.path}")
+        raise typer.Exit(130)
+    if any(record.status != "ok" for record in outcome.records):
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""`tlbench show`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli.app import Debug, Results, app
+from tlbench.errors import UserError
+
+
+class Form(StrEnum):
+    """How a run is shown."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+    csv = "csv"
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
+    form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")
+    ] = None,
+    results: Results = Path("results"),
+    debug: Debug = False,
+) -> None:
+    """Show a run's records."""
+    from tlbench.cli.output import FULL_WIDTH, document, print_results
+    from tlbench.store import find_run
+
+    folder = find_run(run, results)
+    plan, records = folder.plan(), folder.records()
+    if output is None:
+        print_results(plan, records, form)
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            if form is Form.table:
+                from rich.console import Console
+
+                from tlbench.report.table import print_tables
+
+                print_tables(records, Console(file=file, width=FULL_WIDTH, no_color=True))
+            else:
+                print(document(plan, records, form), file=file)
+    except OSError as error:
+        raise UserError(f"{output} can't be written: {error.strerror}") from error

@@ -1,0 +1,181 @@
+"""What a plugin brings: backbones, datasets and strategies, and the phases a strategy is made of.
+
+This module imports neither torch nor any provider, so that registering costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+    import torch
+    from torch import nn
+
+    from tlbench.engine.model import Part, TransferModel
+
+API_VERSION = 1
+"""The version of the hooks and contracts; a plugin states the one it was written for as `tlbench_api`."""
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+
+class Options(BaseModel):
+    """The base of a component's options: typed, documented by `Field(description=…)`, unknown names refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images become a backbone's input: uint8 / 255, less `mean`, over `std`, per RGB channel."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: Interpolation = "bilinear"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The identity of published weights and the way to get them.
+
+    `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason.
+    """
+
+    name: str
+    fetch: Callable[[], object]
+    url: str | None = None
+    licence: str | None = None
+
+
+class Build(Protocol):
+    """Builds a backbone's module, its head `num_classes` wide, for square images of `image_size` pixels.
+
+    With `pretrained`, every tensor but the head's comes from the published weights; the head is new either way.
+    """
+
+    def __call__(self, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A model factory and the facts that transfer needs of it.
+
+    `head` names the module (or modules) that maps features to classes. `blocks` names the body's blocks from
+    input to output; left out, they are found from the module tree. `weights` is None where none are published.
+    """
+
+    build: Build
+    head: str | tuple[str, ...]
+    preprocessing: Preprocessing = Preprocessing()
+    weights: Weights | None = None
+    blocks: Callable[[nn.Module], Sequence[str]] | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images: `image(i)` decodes example `i`, whose class is `labels[i]`.
+
+    `image` gives a PIL image of any mode or a uint8 array, H×W or H×W×3. `describe(i)` names the example in an
+    error message: its file, where it has one.
+    """
+
+    labels: Sequence[int] | np.ndarray
+    image: Callable[[int], PIL.Image.Image | np.ndarray]
+    describe: Callable[[int], str] = "example {}".format
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A split, labelled image collection for single-label classification.
+
+    Where `val` (or `test`) is None, a stratified one is cut from `train` by content hash. `native_size` is the
+    usual length in pixels of an image's shorter side; the default image size follows it.
+    """
+
+    classes: Sequence[str]
+    train: Split
+    native_size: int
+    val: Split | None = None
+    test: Split | None = None
+    domain: str = "unknown"
+    licence: str = "unknown"
+
+
+class SplitOptions(Options):
+    """How much of a dataset to use: a number of images, or below 1 a fraction; left out, all of it."""
+
+    train: float | None = None
+    val: float | None = None
+    test: float | None = None
+
+    def model_post_init(self, _context: Any) -> None:
+        for name in ("train", "val", "test"):
+            value = getattr(self, name)
+            if value is not None and (value <= 0 or (value > 1 and value != int(value))):
+                raise ValueError(f"{name} must be a number of images or a fraction between 0 and 1, not {value}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """A phase: train `part` by gradient descent, all else frozen (and in eval mode).
+
+    `epochs` is a fraction of the protocol's epochs, `lr` a factor of the strategy's learning rate. `penalty`,
+    if any, is added to each step's loss.
+    """
+
+    part: Part
+    epochs: float = 1.0
+    lr: float = 1.0
+    penalty: Callable[[TransferModel], torch.Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A phase: change the model in place without looking at data (interpolate, merge, re-initialise)."""
+
+    apply: Callable[[TransferModel], object]
+
+
+Phase = Train | Rewrite
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a pretrained model is adapted: a generator of phases, and the learning rate it wants by default.
+
+    `learning_rates` maps an optimizer's name to the strategy's default rate. With `pretrained=False` the
+    strategy starts from random weights on purpose.
+    """
+
+    name: str
+    phases: Callable[[TransferModel, Any], Iterator[Phase]]
+    learning_rates: Mapping[str, float]
+    options: type[Options] = Options
+    pretrained: bool = True
+    summary: str = ""
+
+
+def strategy(
+    name: str,
+    *,
+    learning_rates: Mapping[str, float],
+    options: type[Options] = Options,
+    pretrained: bool = True,
+) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
+    """Make a strategy of a generator function; its docstring's first line is the summary that `list` shows."""
+
+    def wrap(phases: Callable[[TransferModel, Any], Iterator[Phase]]) -> Strategy:
+        summary = (phases.__doc__ or "").strip().partition("\n")[0]
+        return Strategy(name, phases, dict(learning_rates), options, pretrained, summary)
+
+    return wrap

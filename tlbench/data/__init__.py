@@ -1,0 +1,1 @@
+"""Images decoded once, split, and served as batches."""

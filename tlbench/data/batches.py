@@ -1,0 +1,90 @@
+"""Prepared splits as batches on the device, and the test split behind a door that opens once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tlbench.contracts import Preprocessing
+from tlbench.data.prepare import PreparedDataset
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Normalised images N×3×S×S in channels_last order, and their labels N."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Images:
+    """A split in memory as uint8 (memory-mapped from disk), made into batches on a device."""
+
+    def __init__(self, folder: Path, split: str, preprocessing: Preprocessing, device: torch.device) -> None:
+        # mode "c" (copy on write): torch wants a writable array and the file must not change
+        self._pixels = torch.from_numpy(np.load(folder / f"{split}-images.npy", mmap_mode="c"))
+        self._labels = torch.from_numpy(np.load(folder / f"{split}-labels.npy"))
+        self.indices = torch.from_numpy(np.load(folder / f"{split}-indices.npy"))
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
+        self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255)
+        self._device = device
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """All labels, on the CPU."""
+        return self._labels
+
+    def batch(self, chosen: torch.Tensor) -> Batch:
+        """The examples at `chosen` places, normalised."""
+        pixels = self._pixels[chosen].to(self._device).permute(0, 3, 1, 2)
+        images = (pixels.float() - self._mean) * self._scale
+        return Batch(images, self._labels[chosen].to(self._device))
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """All examples in order."""
+        for chosen in torch.arange(len(self)).split(batch_size):
+            yield self.batch(chosen)
+
+
+def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> list[torch.Tensor]:
+    """A shuffled epoch as batches of places; a last batch of one image joins the one before.
+
+    BatchNorm can't train on a single image, and dropping it would train on fewer images than the table says.
+    """
+    batches = list(torch.randperm(number, generator=generator).split(batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def steps_per_epoch(number: int, batch_size: int) -> int:
+    """How many batches `epoch_order` makes."""
+    full, rest = divmod(number, batch_size)
+    return full + (rest > 1 or full == 0)
+
+
+class TrialData:
+    """The splits of one trial. Test opens once, after training."""
+
+    def __init__(self, prepared: PreparedDataset, preprocessing: Preprocessing, device: torch.device) -> None:
+        self._open = lambda split: Images(prepared.folder, split, preprocessing, device)
+        self.train = self._open("train")
+        self.val = self._open("val")
+        self._test_opened = False
+
+    def open_test(self) -> Images:
+        """The test split; raises RuntimeError the second time."""
+        if self._test_opened:
+            raise RuntimeError("the test split was opened already: a trial looks at it once, after its last choice")
+        self._test_opened = True
+        return self._open("test")

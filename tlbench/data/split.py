@@ -1,0 +1,62 @@
+"""Which examples belong to which split, decided by class and content, never by chance of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Integers = np.ndarray
+
+
+def apportion(total: int, sizes: Sequence[int]) -> list[int]:
+    """Share `total` among groups in proportion to their sizes, no share above its group's size.
+
+    Largest remainders get the seats left over (Hamilton's method), so the shares sum to `total` exactly.
+    """
+    whole = sum(sizes)
+    total = min(total, whole)
+    exact = [total * size / whole if whole else 0.0 for size in sizes]
+    shares = [int(value) for value in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda group: (shares[group] - exact[group], group))
+    for group in by_remainder[: total - sum(shares)]:
+        shares[group] += 1
+    return shares
+
+
+def draw(labels: Integers, number: int) -> Integers:
+    """The indices of a stratified subset, in ascending order: always the same one for the same labels."""
+    if number >= len(labels):
+        return np.arange(len(labels))
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    shares = apportion(number, [len(group) for group in groups])
+    random = np.random.default_rng(0)
+    taken = [random.permutation(group)[:share] for group, share in zip(groups, shares, strict=True)]
+    return np.sort(np.concatenate(taken))
+
+
+def cut(labels: Integers, hashes: Sequence[bytes], number: int) -> tuple[Integers, Integers]:
+    """Cut a stratified part of about `number` examples off: (indices kept, indices cut), both ascending.
+
+    In each class, images go in the order of their content hashes, so the cut does not depend on the order of
+    files, and equal images fall on the same side even when their labels differ. The part is never larger than
+    `number`.
+    """
+    owners: dict[bytes, list[int]] = {}
+    for index, digest in enumerate(hashes):
+        owners.setdefault(digest, []).append(index)
+    chosen: set[bytes] = set()
+    size = 0
+    classes = np.unique(labels)
+    shares = apportion(number, [int(np.sum(labels == label)) for label in classes])
+    for label, share in zip(classes, shares, strict=True):
+        taken = 0
+        for digest in sorted({hashes[index] for index in np.flatnonzero(labels == label)}):
+            group = len(owners[digest])
+            if digest in chosen or taken + group > share or size + group > number:
+                continue
+            chosen.add(digest)
+            taken += group
+            size += group
+    is_cut = np.array([digest in chosen for digest in hashes], dtype=bool)
+    return np.flatnonzero(~is_cut), np.flatnonzero(is_cut)

@@ -1,0 +1,159 @@
+"""One function in one fresh process, its events and its end told through a pipe.
+
+Processes are forked from a server that has torch, torchvision and timm imported already, so that a fresh one
+costs milliseconds and not seconds; the parent itself never imports them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tlbench.errors import UserError
+
+PRELOAD = ["torch", "torchvision", "timm", "tlbench.trial", "tlbench.preflight"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """An event that the function reported."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The function's result: the last message."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The function's exception: the last message. `user` where it was a UserError."""
+
+    message: str
+    trace: str
+    user: bool
+
+
+class Child:
+    """A process that runs `function(*arguments, report)`."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        context = _context()
+        self.connection, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_main, args=(theirs, function, arguments), daemon=True)
+        with _without_main_script():
+            self._process.start()
+        theirs.close()
+
+    @property
+    def waitable(self) -> multiprocessing.connection.Connection:
+        """Ready when there is a message, or when the process has ended."""
+        return self.connection
+
+    def messages(self) -> Iterator[Said | Returned | Raised | None]:
+        """The messages that are there now; None is the process's end without a result."""
+        try:
+            while self.connection.poll():
+                yield self.connection.recv()
+        except (EOFError, OSError):
+            yield None
+
+    def end(self) -> str:
+        """Wait for the process to end, and say how it did."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+
+
+def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any], object]) -> Any:
+    """Run a function in a fresh process and give its result; raises UserError where it does.
+
+    Raises RuntimeError where it raises anything else, or its process dies.
+    """
+    child = Child(function, *arguments)
+    try:
+        while True:
+            multiprocessing.connection.wait([child.waitable])
+            for message in child.messages():
+                if isinstance(message, Said):
+                    on_event(message.event)
+                elif isinstance(message, Returned):
+                    child.end()
+                    return message.value
+                elif isinstance(message, Raised):
+                    if message.user:
+                        raise UserError(message.message)
+                    raise RuntimeError(f"{message.message}\n{message.trace}")
+                else:
+                    raise RuntimeError(f"the process of {function.__name__} ended by {child.end()}")
+    except BaseException:
+        child.kill()
+        raise
+
+
+def _main(connection: multiprocessing.connection.Connection, function: Callable[..., Any], arguments: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    sys.stdout.flush()
+    os.dup2(2, 1)  # stdout carries the parent's result alone
+    try:
+        value = function(*arguments, lambda event: connection.send(Said(event)))
+        connection.send(Returned(value))
+    except Exception as error:
+        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        connection.send(Raised(message, traceback.format_exc(), isinstance(error, UserError)))
+    finally:
+        connection.close()
+
+
+def _die_with_parent() -> None:
+    """Leave at once when the parent is gone: a killed run must not go on writing behind its successor's back."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _context() -> Any:
+    """Forked from a server with the heavy imports done; spawned where there is no fork."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOAD)
+        return context
+    return multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def _without_main_script() -> Iterator[None]:
+    """Keep a child from running the caller's script again: it needs nothing of it, and the script may lack a
+    `__main__` guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,62 @@
+"""Everything that a plugin can implement, on one page.
+
+A plugin is a module named by an entry point of the group "tlbench". It states `tlbench_api = 1` and implements
+any of these hooks under `@tlbench.hookimpl`. Registering costs nothing: give names and factories, and import
+torch or a provider inside the factory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tlbench.plan import Plan, Trial
+    from tlbench.records import Record
+    from tlbench.registry import RegisterBackbone, RegisterDataset, RegisterStrategy
+
+hookspec = pluggy.HookspecMarker("tlbench")
+hookimpl = pluggy.HookimplMarker("tlbench")
+
+
+@hookspec
+def tlbench_register_backbones(register: RegisterBackbone) -> None:
+    """Register backbones: `register(name, factory)`, or a long list of them: `register.family(…)`."""
+
+
+@hookspec
+def tlbench_register_datasets(register: RegisterDataset) -> None:
+    """Register datasets: `register(name, factory, options=…, check=…)`."""
+
+
+@hookspec
+def tlbench_register_strategies(register: RegisterStrategy) -> None:
+    """Register strategies made with `@tlbench.strategy`: `register(my_strategy)`."""
+
+
+@hookspec
+def tlbench_run_started(plan: Plan, folder: Path) -> None:
+    """Called once, in the parent process, after preflight and before the first trial."""
+
+
+@hookspec
+def tlbench_trial_started(trial: Trial) -> None:
+    """Called in the parent process when a trial's process has been started."""
+
+
+@hookspec
+def tlbench_epoch_finished(trial: Trial, epoch: int, values: dict[str, Any]) -> None:
+    """Called in the parent process after each epoch (from 1) with its mean training loss and images per second."""
+
+
+@hookspec
+def tlbench_trial_finished(trial: Trial, record: Record) -> None:
+    """Called in the parent process when a trial's record has been written, whatever its status."""
+
+
+@hookspec
+def tlbench_run_finished(plan: Plan, folder: Path, records: list[Record]) -> None:
+    """Called once, in the parent process, when no more trials will run."""

@@ -1,0 +1,1 @@
+"""What a trial costs: time, memory, and the machine it was measured on."""

@@ -1,0 +1,71 @@
+"""The names of a family of components, kept on disk by the provider's version.
+
+Listing timm's or torchvision's models means importing them (seconds), so it happens once for each version, in a
+process of its own: the process that parses the command line never imports torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from tlbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tlbench.registry import Family
+
+
+def cache_folder() -> Path:
+    """Where tlbench keeps what it can make again: $TLBENCH_CACHE, or the platform's cache folder."""
+    return Path(os.environ.get("TLBENCH_CACHE") or platformdirs.user_cache_dir("tlbench"))
+
+
+def indexed_names(family: Family[Any]) -> tuple[str, ...]:
+    """The names of a family's members: from the index on disk, or from the provider where there is none yet."""
+    return _indexed(family.kind, family.origin.plugin, family.version)
+
+
+@functools.cache
+def _indexed(kind: str, plugin: str, version: str) -> tuple[str, ...]:
+    path = cache_folder() / "names" / f"{kind}-{plugin}-{version}.json"
+    try:
+        return tuple(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        names = _ask_provider(kind, plugin)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(names), "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        print(f"tlbench: the index of {plugin}'s names can't be kept in {path.parent}: {error}", file=sys.stderr)
+    return names
+
+
+def _ask_provider(kind: str, plugin: str) -> tuple[str, ...]:
+    command = [sys.executable, "-m", "tlbench.names", kind, plugin]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        last = answer.stderr.strip().rpartition("\n")[2]
+        raise UserError(f"plugin {plugin} can't list its {kind}s: {last}")
+    return tuple(json.loads(answer.stdout.rpartition("\n")[2]))
+
+
+def _list(kind: str, plugin: str) -> list[str]:
+    from tlbench.plugins import load_plugins
+    from tlbench.registry import Registry
+
+    registry = Registry.of(load_plugins())
+    kinds: dict[str, Any] = {"backbone": registry.backbones, "dataset": registry.datasets}
+    return [name for family in kinds[kind].families[plugin] for name in family.names()]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n" + json.dumps(_list(*sys.argv[1:])))

@@ -1,0 +1,167 @@
+"""From a request to the cross product of trials, each with the id that decides whether two are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from tlbench.errors import UserError
+from tlbench.plugins import Provenance
+
+Precision = Literal["fp32", "bf16"]
+
+
+class Frozen(BaseModel):
+    """The base of what a plan is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Request(Frozen):
+    """What a person asks for; what is None follows from the machine and the dataset."""
+
+    backbones: tuple[str, ...] = ("packaged/efficientnet_lite0",)
+    datasets: tuple[str, ...] = ("packaged/digits",)
+    strategies: tuple[str, ...] = ("freeze", "full")
+    seeds: int = Field(1, ge=1)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int = Field(32, ge=1)
+    image_size: int | None = Field(None, ge=1, le=4096)
+    train_size: int | None = Field(None, ge=2)
+    test_size: int | None = Field(None, ge=1)
+    lr: float | None = Field(None, gt=0, allow_inf_nan=False)
+    precision: Precision = "fp32"
+    weights: str = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    jobs: int = Field(1, ge=1)
+    timeout_seconds: float | None = Field(None, gt=0)
+    data_root: Path | None = None
+    block: tuple[str, ...] = ()
+
+    @field_validator("backbones", "datasets", "strategies")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not [each for each in value if each.strip()]:
+            raise ValueError("name at least one")
+        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
+
+
+def make_request(**values: object) -> Request:
+    """A request of options by name, None meaning the default; raises UserError on the first bad one."""
+    try:
+        return Request.model_validate({name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_seconds", "").replace("_", "-")
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--{option} {first['input']!r}: {reason}") from None
+
+
+class Protocol(Frozen):
+    """What is equal for all cells of a dataset."""
+
+    epochs: int
+    batch_size: int
+    image_size: int
+    train_size: int | None
+    test_size: int | None
+    precision: Precision
+    optimizer: Literal["adamw"] = "adamw"
+    weight_decay: float = 0.01
+    schedule: Literal["cosine"] = "cosine"
+    augmentation: Literal["none"] = "none"
+    memory_format: Literal["channels_last"] = "channels_last"
+
+
+class WeightsPlan(Frozen):
+    """Which tensors a cell starts from, and why it is not the published ones where it isn't.
+
+    `reason`: `strategy` (from scratch on purpose), `requested` (--weights random), `none-published`,
+    `unavailable` (they could not be had; `detail` says why).
+    """
+
+    kind: Literal["pretrained", "random", "file"]
+    name: str | None = None
+    url: str | None = None
+    licence: str | None = None
+    reason: Literal["strategy", "requested", "none-published", "unavailable"] | None = None
+    detail: str | None = None
+
+
+class Cell(Frozen):
+    """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol."""
+
+    backbone: str
+    source: Literal["published", "file", "none"]
+    dataset: str
+    strategy: str
+    device: str
+    protocol: Protocol
+    learning_rate: float
+    weights: WeightsPlan
+    dataset_digest: str
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of all that decides the results of the cell's trials."""
+        decisive = self.model_dump(mode="json", exclude={"weights": {"detail"}})
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Trial(Frozen):
+    """A cell and a seed."""
+
+    cell: Cell
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The cell's id and the seed."""
+        return f"{self.cell.id}-{self.seed}"
+
+
+class Plan(Frozen):
+    """All that a run will do."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    created: datetime
+    request: Request
+    cells: tuple[Cell, ...]
+    provenance: dict[str, Provenance]
+
+    def trials(self) -> Iterator[Trial]:
+        """Seed 0 of every cell, then seed 1, …: a run stopped early is already a table."""
+        for seed, cell in product(range(self.request.seeds), self.cells):
+            yield Trial(cell=cell, seed=seed)
+
+    def difference(self, other: Plan) -> str | None:
+        """Say in what this plan differs from another one as to results; None where it doesn't."""
+        if [trial.id for trial in self.trials()] == [trial.id for trial in other.trials()]:
+            return None
+        for ours, theirs in zip(self.cells, other.cells, strict=False):
+            mine, yours = _flat(ours.model_dump(mode="json")), _flat(theirs.model_dump(mode="json"))
+            for key in mine:
+                if mine[key] != yours.get(key):
+                    return f"{key} {yours.get(key)} there, {mine[key]} here"
+        return (
+            f"{len(other.cells)} cells with {other.request.seeds} seed(s) there, "
+            f"{len(self.cells)} with {self.request.seeds} here"
+        )
+
+
+def _flat(document: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

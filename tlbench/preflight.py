@@ -1,0 +1,277 @@
+"""All that can be found out before anything runs: device, weights, image sizes, datasets decoded.
+
+Runs in a process of its own, which has torch; the process of the command line never imports it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from tlbench.contracts import Backbone, Dataset, SplitOptions, Strategy
+from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.plan import Cell, Protocol, Request, WeightsPlan
+from tlbench.plugins import Provenance
+from tlbench.registry import Component, Registry
+
+T = TypeVar("T")
+
+CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
+GPU_EPOCHS = 10
+
+SIZES = (8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 288, 299, 320, 384, 448, 512)
+"""Image sizes that are tried to name one that a backbone takes."""
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Progress of a dataset's decoding."""
+
+    dataset: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence about what preflight is doing."""
+
+    text: str
+
+
+Tell = Callable[[Preparing | Note], object]
+
+
+@dataclass
+class Preflight:
+    """What was found: the cells, and for each the prepared dataset that its trials read."""
+
+    cells: list[Cell] = field(default_factory=list)
+    data: dict[str, PreparedDataset] = field(default_factory=dict)
+    provenance: dict[str, Provenance] = field(default_factory=dict)
+
+
+def resolve(
+    request: Request, registry: Registry
+) -> tuple[list[Component[Backbone]], list[Component[Dataset]], list[Component[Strategy]]]:
+    """The request's components; raises UserError on the first that is unknown or has bad options.
+
+    Imports no torch: this is the part of preflight that the command line does itself, before anything else.
+    """
+    backbones = _distinct([registry.backbones.resolve(spec) for spec in request.backbones])
+    datasets = _distinct([registry.datasets.resolve(spec) for spec in request.datasets])
+    strategies = _distinct([registry.strategies.resolve(spec) for spec in request.strategies])
+    for component in (*backbones, *datasets, *strategies):
+        component.check()
+    if request.weights not in ("auto", "pretrained", "random") and not Path(request.weights).is_file():
+        raise UserError(f"weights {request.weights!r} is none of auto, pretrained and random, and there is no such file")
+    return backbones, datasets, strategies
+
+
+def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) -> Preflight:
+    """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
+
+    Raises UserError where something can't be had or does not fit.
+    """
+    backbone_components, dataset_components, strategy_components = resolve(request, registry)
+    device = _device(request.device)
+    strategies = {each.ref: each.load() for each in strategy_components}
+    backbones = {each.ref: _load(each) for each in backbone_components}
+    datasets = {each.ref: _load(each) for each in dataset_components}
+    protocols = {ref: protocol_for(request, dataset, device) for ref, dataset in datasets.items()}
+    for ref, backbone in backbones.items():
+        for dataset_ref, protocol in protocols.items():
+            _check_size(ref, backbone, dataset_ref, protocol.image_size)
+    wants_weights = any(strategy.pretrained for strategy in strategies.values())
+    weights = {
+        ref: _weights(ref, backbone, request, tell) if wants_weights else None
+        for ref, backbone in backbones.items()
+    }
+    found = Preflight()
+    for component in (*backbone_components, *dataset_components, *strategy_components):
+        found.provenance[component.ref] = component.entry.origin
+    prepared: dict[tuple[str, str], PreparedDataset] = {}
+    for dataset_component in dataset_components:
+        dataset_ref = dataset_component.ref
+        protocol = protocols[dataset_ref]
+        for backbone_ref, backbone in backbones.items():
+            interpolation = backbone.preprocessing.interpolation
+            key = (dataset_ref, interpolation)
+            if key not in prepared:
+                prepared[key] = prepare(
+                    dataset_ref,
+                    datasets[dataset_ref],
+                    _split_options(dataset_component),
+                    Limits(protocol.train_size, protocol.test_size),
+                    protocol.image_size,
+                    interpolation,
+                    folder / str(len(prepared)),
+                    lambda done, total, ref=dataset_ref: tell(Preparing(ref, done, total)),  # type: ignore[misc]
+                )
+            for strategy_ref, strategy in strategies.items():
+                cell = _cell(
+                    request, backbone_ref, dataset_ref, strategy_ref, strategy, device, protocol,
+                    weights[backbone_ref], prepared[key],
+                )  # fmt: skip
+                found.cells.append(cell)
+                found.data[cell.id] = prepared[key]
+    return found
+
+
+def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
+    """The request's protocol, its gaps filled: small where there is no GPU, the image size after the dataset."""
+    on_cpu = device == "cpu"
+    return Protocol(
+        epochs=request.epochs or (CPU_EPOCHS if on_cpu else GPU_EPOCHS),
+        batch_size=request.batch_size,
+        image_size=request.image_size or default_image_size(dataset.native_size),
+        train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
+        test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
+        precision=request.precision,
+    )
+
+
+def default_image_size(native_size: int) -> int:
+    """The next multiple of 32 at or above the dataset's own size, from 32 to 224 pixels."""
+    return max(32, min(224, -(-native_size // 32) * 32))
+
+
+def _cell(
+    request: Request,
+    backbone: str,
+    dataset: str,
+    strategy_ref: str,
+    strategy: Strategy,
+    device: str,
+    protocol: Protocol,
+    published: WeightsPlan | None,
+    data: PreparedDataset,
+) -> Cell:
+    if strategy.pretrained and published is not None:
+        weights = published
+    else:
+        weights = WeightsPlan(kind="random", reason="strategy")
+    if protocol.optimizer not in strategy.learning_rates and request.lr is None:
+        raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
+    return Cell(
+        backbone=backbone,
+        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],  # type: ignore[arg-type]
+        dataset=dataset,
+        strategy=strategy_ref,
+        device=device,
+        protocol=protocol,
+        learning_rate=request.lr or strategy.learning_rates[protocol.optimizer],
+        weights=weights,
+        dataset_digest=data.digest,
+    )
+
+
+def _distinct(components: list[Component[T]]) -> list[Component[T]]:
+    return list({component.ref: component for component in components}.values())
+
+
+def _load(component: Component[T]) -> T:
+    """Call a plugin's factory; what it raises by accident is told as the plugin's fault."""
+    try:
+        return component.load()
+    except UserError:
+        raise
+    except Exception as error:
+        origin = component.entry.origin
+        raise UserError(
+            f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
+            f"{origin.version}) raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _split_options(component: Component[Dataset]) -> SplitOptions:
+    return component.options if isinstance(component.options, SplitOptions) else SplitOptions()
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = wanted.partition(":")
+    available: Mapping[str, bool] = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[kind]:
+        raise UserError(f"device {wanted!r} is not there; --device auto takes what is, --device cpu always works")
+    return wanted
+
+
+def _weights(ref: str, backbone: Backbone, request: Request, tell: Tell) -> WeightsPlan:
+    """What a strategy that wants pretrained weights gets, by the weights policy."""
+    if request.weights == "random":
+        return WeightsPlan(kind="random", reason="requested")
+    if request.weights not in ("auto", "pretrained"):
+        file = Path(request.weights)
+        sha = hashlib.sha256(file.read_bytes()).hexdigest()
+        return WeightsPlan(kind="file", name=f"{file.name}@{sha[:16]}", url=str(file.absolute()))
+    published = backbone.weights
+    if published is None:
+        if request.weights == "pretrained":
+            raise UserError(
+                f"backbone {ref} has no published weights; leave it out, or use --weights auto or --weights FILE"
+            )
+        return WeightsPlan(kind="random", reason="none-published")
+    identity = {"name": published.name, "url": published.url, "licence": published.licence}
+    try:
+        tell(Note(f"weights of {ref}: {published.name}"))
+        published.fetch()
+    except WeightsUnavailable as error:
+        if request.weights == "pretrained":
+            raise UserError(
+                f"the pretrained weights of {ref} can't be had: {error}. Remedies: run once with network, put the "
+                f"file where its library keeps downloads, give one with --weights FILE, or allow --weights auto"
+            ) from error
+        return WeightsPlan(kind="random", reason="unavailable", detail=str(error), **identity)
+    return WeightsPlan(kind="pretrained", **identity)
+
+
+def _check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
+    """Raise UserError where a backbone can't take images of a size that it would take in another size.
+
+    A backbone that takes no size at all is broken, not misused: its trials will say so.
+    """
+    problem = _refusal(backbone, size)
+    if problem is None:
+        return
+    larger = [each for each in SIZES if each > size]
+    smaller = [each for each in reversed(SIZES) if each < size]
+    fitting = next((each for each in (*larger, *smaller) if _refusal(backbone, each) is None), None)
+    if fitting is not None:
+        raise UserError(
+            f"backbone {ref} does not take the {size}-pixel images of {dataset} ({problem}); "
+            f"it takes {fitting}: --image-size {fitting}"
+        )
+
+
+def _refusal(backbone: Backbone, size: int) -> str | None:
+    """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device)."""
+    import torch
+
+    for device in ("meta", "cpu"):
+        try:
+            with torch.device(device):
+                module = backbone.build(2, image_size=size, pretrained=False)
+                module.train()(torch.empty(2, 3, size, size))
+        except NotImplementedError:
+            continue  # an operation without a meta implementation: compute it
+        except Exception as error:
+            message = str(error).partition("\n")[0]
+            if "meta tensor" in message.lower():
+                continue
+            return message
+        return None
+    return None

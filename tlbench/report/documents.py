@@ -1,0 +1,84 @@
+"""A run as a document: JSON, Markdown or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tlbench.plan import Plan
+from tlbench.records import Record
+from tlbench.report import text
+from tlbench.report.rows import Row, best, rows
+
+
+def to_json(plan: Plan, records: Iterable[Record]) -> str:
+    """The run's name and all of its records."""
+    document = {"run": plan.name, "records": [record.model_dump(mode="json") for record in records]}
+    return json.dumps(document, indent=1)
+
+
+def to_markdown(records: Iterable[Record]) -> str:
+    """The comparison tables, the best values bold."""
+    by_dataset: dict[str, list[Row]] = {}
+    for row in rows(records):
+        by_dataset.setdefault(row.cell.dataset, []).append(row)
+    parts = []
+    for dataset, group in by_dataset.items():
+        marked = best(group)
+        lines = [
+            f"**{dataset}**",
+            "",
+            "| " + " | ".join(text.HEADINGS.values()) + " |",
+            "| " + " | ".join("---" for _ in text.HEADINGS) + " |",
+        ]
+        for number, row in enumerate(group):
+            cells = text.cells(row)
+            shown = (
+                f"**{cells[name]}**" if (number, name) in marked else cells[name].replace("|", "\\|")
+                for name in text.HEADINGS
+            )
+            lines.append("| " + " | ".join(shown) + " |")
+        lines += ["", *(f"{line}  " for line in text.footer(group))]
+        parts.append("\n".join(lines).rstrip())
+    return "\n\n".join(parts)
+
+
+def to_csv(records: Iterable[Record]) -> str:
+    """A line for each trial, a column for each figure, null as an empty field."""
+    flat = [flatten(record) for record in records]
+    columns = list(dict.fromkeys(column for line in flat for column in line))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return file.getvalue().rstrip("\n")
+
+
+def flatten(record: Record) -> dict[str, Any]:
+    """A record as one flat row: what was compared, its status, metrics, costs, and why it failed."""
+    cell = record.trial.cell
+    row: dict[str, Any] = {
+        "trial": record.trial.id,
+        "backbone": cell.backbone,
+        "dataset": cell.dataset,
+        "strategy": cell.strategy,
+        "seed": record.trial.seed,
+        "device": cell.device,
+        "status": record.status,
+        "weights": record.weights.kind,
+        "weights_reason": record.weights.reason,
+        "learning_rate": cell.learning_rate,
+    }
+    row |= cell.protocol.model_dump()
+    for part in (record.data, record.metrics, record.cost):
+        if part is not None:
+            values = part.model_dump()
+            step_ms = values.pop("step_ms", None)
+            row |= values
+            if step_ms is not None:
+                row |= {f"step_ms_{name}": value for name, value in step_ms.items()}
+    row["error"] = record.error.message if record.error else None
+    return row

@@ -1,0 +1,179 @@
+"""A run while it runs: live lines in a terminal, plain ones in a log. All of it on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tlbench.events import EpochDone, Event, StepDone
+from tlbench.plan import Plan, Trial
+from tlbench.preflight import Preparing
+from tlbench.records import Record
+from tlbench.report import text
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """A sentence."""
+
+    def preparing(self, event: Preparing) -> None:
+        """A dataset is being decoded."""
+
+    def planned(self, plan: Plan, remaining: int) -> None:
+        """The plan is made."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial has begun."""
+
+    def event(self, trial: Trial, event: Event) -> None:
+        """A trial tells of its progress."""
+
+    def finished(self, trial: Trial, record: Record) -> None:
+        """A trial has ended."""
+
+    def close(self) -> None:
+        """No more trials will run."""
+
+
+@dataclass
+class Speed:
+    """Images per second of a running trial, from the steps it has told of."""
+
+    begun: float = field(default_factory=time.monotonic)
+    last_step: int = 0
+    images: int = 0
+
+    def after(self, event: StepDone) -> float:
+        """Images per second until this step; a new phase starts anew."""
+        if event.step <= self.last_step:
+            self.begun, self.last_step, self.images = time.monotonic(), event.step, 0
+            return 0.0
+        self.images += (event.step - self.last_step) * event.images
+        self.last_step = event.step
+        return self.images / max(time.monotonic() - self.begun, 1e-9)
+
+
+class ConsoleDisplay:
+    """Shows a run on a console: a live line for each running trial, or a line for each finished one in a log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._speeds: dict[str, Speed] = {}
+        self._titles: dict[str, str] = {}
+        self._decoding: TaskID | None = None
+        self._number = 0
+        self._total = 0
+
+    def note(self, text: str) -> None:
+        """A sentence, above the live lines."""
+        self.close()
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def preparing(self, event: Preparing) -> None:
+        """A bar for the dataset that is being decoded."""
+        if not self._console.is_terminal or event.total < 500 or (event.done % 20 and event.done < event.total):
+            return
+        if self._live is None:
+            self._live = self._progress()
+        if self._decoding is None:
+            self._decoding = self._live.add_task(f"decoding {text.short(event.dataset)}", total=event.total, what="")
+        self._live.update(self._decoding, completed=event.done, what=f"{event.done} images")
+        if event.done >= event.total:
+            self._live.remove_task(self._decoding)
+            self._decoding = None
+
+    def planned(self, plan: Plan, remaining: int) -> None:
+        """Say what will run, and how it departs from what was asked."""
+        self.close()
+        total = sum(1 for _ in plan.trials())
+        self._number, self._total = total - remaining, total
+        seeds = "1 seed" if plan.request.seeds == 1 else f"{plan.request.seeds} seeds"
+        self.note(f"run {plan.name}: {total} trials ({len(plan.cells)} cells × {seeds})")
+        if remaining < total:
+            self.note(f"  {total - remaining} are done already, {remaining} to go")
+        by_protocol = {(cell.dataset, text.protocol(cell.protocol, cell.device)): cell for cell in plan.cells}
+        for dataset, protocol in by_protocol:
+            self.note(f"  {dataset}: {protocol}")
+        missing = {cell.backbone: cell.weights for cell in plan.cells if cell.weights.reason == "unavailable"}
+        for backbone, weights in missing.items():
+            self.note(
+                f"  warning: {backbone} runs from RANDOM weights: {weights.name} can't be had here ({weights.detail}); "
+                f"its rows are marked and not ranked beside pretrained ones (--weights pretrained refuses this)"
+            )
+
+    def started(self, trial: Trial) -> None:
+        """A live line for the trial."""
+        self._number += 1
+        title = self._titles[trial.id] = _title(trial, self._number, self._total)
+        if self._console.is_terminal:
+            if self._live is None:
+                self._live = self._progress()
+            self._tasks[trial.id] = self._live.add_task(title, total=None, what="")
+        self._speeds[trial.id] = Speed()
+
+    def event(self, trial: Trial, event: Event) -> None:
+        """Move the trial's line on."""
+        if isinstance(event, EpochDone) or self._live is None:
+            return
+        speed = self._speeds[trial.id].after(event)
+        epochs = trial.cell.protocol.epochs
+        what = f"epoch {event.epoch}/{epochs}, {speed:.0f} img/s"
+        self._live.update(self._tasks[trial.id], completed=event.step, total=event.steps, what=what)
+
+    def finished(self, trial: Trial, record: Record) -> None:
+        """Take the trial's line away; in a log, write one."""
+        if self._live is not None and trial.id in self._tasks:
+            self._live.remove_task(self._tasks.pop(trial.id))
+        line = f"{self._titles.pop(trial.id)}: {_result(record)}"
+        style = None if record.status == "ok" else "red"
+        console = self._live.console if self._live is not None else self._console
+        console.print(line, markup=False, highlight=False, style=style, soft_wrap=True)
+
+    def close(self) -> None:
+        """Stop the live lines."""
+        if self._live is not None:
+            self._live.stop()
+            self._live, self._decoding = None, None
+            self._tasks.clear()
+
+    def _progress(self) -> Progress:
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[what]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+        )
+        progress.start()
+        return progress
+
+
+def summary(records: list[Record], total: int) -> str:
+    """How many trials ended how."""
+    counts = Counter(record.status for record in records)
+    parts = [f"{number} {status}" for status, number in counts.items()]
+    if total > len(records):
+        parts.append(f"{total - len(records)} not run")
+    return ", ".join(parts) or "nothing run"
+
+
+def _title(trial: Trial, number: int, total: int) -> str:
+    cell = trial.cell
+    names = " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))
+    return f"[{number}/{total}] {names}, seed {trial.seed}"
+
+
+def _result(record: Record) -> str:
+    if record.status == "ok" and record.metrics and record.cost:
+        return f"ok, accuracy {100 * record.metrics.accuracy:.1f}% after {text.seconds(record.cost.paid_seconds)}"
+    return f"{record.status}: {record.error.message if record.error else ''}"

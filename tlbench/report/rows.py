@@ -1,0 +1,113 @@
+"""From records to the rows of a comparison: one a cell, its seeds summed up, the best of each column found."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tlbench.plan import Cell
+from tlbench.records import Cost, Record
+from tlbench.stats import Estimate, estimate
+
+COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
+    "accuracy": max,
+    "train_seconds": min,
+    "step_ms": min,
+    "images_per_second": max,
+    "peak_memory_bytes": min,
+    "trainable_parameters": min,
+}
+"""The measured columns, and which of their values is best."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell in the table. Costs are medians over its seeds; what no seed measured is None."""
+
+    cell: Cell
+    accuracy: Estimate | None
+    train_seconds: float | None
+    step_ms: float | None
+    images_per_second: float | None
+    peak_memory_bytes: float | None
+    trainable_parameters: float | None
+    status: str
+    reasons: tuple[str, ...]
+
+    @property
+    def comparable(self) -> tuple[str, ...]:
+        """Rows with equal keys may be ranked: the same images and protocol, and as good a start.
+
+        A cell that wanted pretrained weights and got random ones is never ranked beside one that has them; from
+        scratch on purpose is what transfer is measured against, so it is.
+        """
+        fallback = self.cell.weights.kind == "random" and self.cell.weights.reason != "strategy"
+        start = "random" if fallback else "as-intended"
+        return (self.cell.dataset, self.cell.device, self.cell.protocol.model_dump_json(), start)
+
+    def value(self, column: str) -> float | None:
+        """A measured column as a number."""
+        measured = getattr(self, column)
+        return measured.mean if isinstance(measured, Estimate) else measured
+
+
+def rows(records: Iterable[Record]) -> list[Row]:
+    """A row for each cell, in the order in which the cells first appear."""
+    by_cell: dict[str, list[Record]] = {}
+    for record in records:
+        by_cell.setdefault(record.trial.cell_id, []).append(record)
+    return [_row(group) for group in by_cell.values()]
+
+
+def best(table: Sequence[Row]) -> set[tuple[int, str]]:
+    """Which places (row number, column) hold the best value among at least two comparable rows."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, row in enumerate(table):
+        groups.setdefault(row.comparable, []).append(number)
+    places: set[tuple[int, str]] = set()
+    for column, choose in COLUMNS.items():
+        for numbers in groups.values():
+            values = {number: value for number in numbers if (value := table[number].value(column)) is not None}
+            if len(values) > 1 and len(set(values.values())) > 1:
+                winner = choose(list(values.values()))
+                places |= {(number, column) for number, value in values.items() if value == winner}
+    return places
+
+
+def _row(group: list[Record]) -> Row:
+    done = [record for record in group if record.status == "ok"]
+    accuracies = [record.metrics.accuracy for record in done if record.metrics]
+    costs = [record.cost for record in done if record.cost]
+
+    def median(read: Callable[[Cost], float | None]) -> float | None:
+        values = [value for cost in costs if (value := read(cost)) is not None]
+        return statistics.median(values) if values else None
+
+    return Row(
+        cell=group[0].trial.cell,
+        accuracy=estimate(accuracies) if accuracies else None,
+        train_seconds=median(lambda cost: cost.train_seconds),
+        step_ms=median(lambda cost: cost.step_ms.median if cost.step_ms else None),
+        images_per_second=median(lambda cost: cost.images_per_second),
+        peak_memory_bytes=median(lambda cost: cost.peak_memory_bytes),
+        trainable_parameters=median(lambda cost: cost.trainable_parameters),
+        status=_status(group),
+        reasons=tuple(_reason(record) for record in group if record.status != "ok"),
+    )
+
+
+def _status(group: list[Record]) -> str:
+    counts = Counter(record.status for record in group)
+    if len(counts) == 1:
+        return group[0].status
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
+
+
+def _reason(record: Record) -> str:
+    error = record.error
+    if error is None:
+        return f"seed {record.trial.seed}: {record.status}"
+    where = "" if error.step is None else f" (phase {error.phase}, step {error.step})"
+    return f"seed {record.trial.seed}: {record.status}: {error.message}{where}"

@@ -1,0 +1,139 @@
+"""Figures and names as a person reads them: short, with their unit."""
+
+from __future__ import annotations
+
+from tlbench.plan import Cell, Protocol
+from tlbench.report.rows import Row
+from tlbench.stats import Estimate
+
+NOTHING = "–"
+
+HEADINGS = {
+    "backbone": "Backbone",
+    "strategy": "Strategy",
+    "weights": "Weights",
+    "accuracy": "Accuracy",
+    "train_seconds": "Train",
+    "step_ms": "Step",
+    "images_per_second": "Img/s",
+    "peak_memory_bytes": "Memory",
+    "trainable_parameters": "Params",
+    "status": "Status",
+}
+
+
+def cells(row: Row) -> dict[str, str]:
+    """The text of each column of a row."""
+    return {
+        "backbone": short(row.cell.backbone),
+        "strategy": short(row.cell.strategy),
+        "weights": weights(row.cell),
+        "accuracy": accuracy(row.accuracy),
+        "train_seconds": seconds(row.train_seconds),
+        "step_ms": milliseconds(row.step_ms),
+        "images_per_second": NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}",
+        "peak_memory_bytes": mebibytes(row.peak_memory_bytes),
+        "trainable_parameters": count(row.trainable_parameters),
+        "status": row.status,
+    }
+
+
+def short(ref: str) -> str:
+    """A component without its plugin's name."""
+    name, colon, options = ref.partition(":")
+    return name.rpartition("/")[2] + colon + options
+
+
+def weights(cell: Cell) -> str:
+    """What a cell started from; RANDOM in capitals where pretrained weights were wanted and not to be had."""
+    plan = cell.weights
+    if plan.kind != "random":
+        return plan.kind
+    return "RANDOM" if plan.reason == "unavailable" else "random"
+
+
+def accuracy(value: Estimate | None) -> str:
+    """Per cent, with the half-width of the interval where there is one."""
+    if value is None:
+        return NOTHING
+    spread = "" if value.half_width is None else f" ±{100 * value.half_width:.1f}"
+    return f"{100 * value.mean:.1f}%{spread}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds, or minutes and hours where there are many."""
+    if value is None:
+        return NOTHING
+    if value < 100:
+        return f"{value:.1f}s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def milliseconds(value: float | None) -> str:
+    """Milliseconds with three figures."""
+    if value is None:
+        return NOTHING
+    return f"{value:.0f}ms" if value >= 100 else f"{value:.1f}ms"
+
+
+def mebibytes(value: float | None) -> str:
+    """MiB, or GiB from 10,000 MiB."""
+    if value is None:
+        return NOTHING
+    size = value / 2**20
+    return f"{size:.0f}MiB" if size < 10_000 else f"{size / 1024:.1f}GiB"
+
+
+def count(value: float | None) -> str:
+    """A number of parameters: 12.8k, 3.4M."""
+    if value is None:
+        return NOTHING
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f}{unit}"
+    return f"{value:.0f}"
+
+
+def protocol(value: Protocol, device: str) -> str:
+    """A protocol in one line."""
+    train = "all" if value.train_size is None else f"at most {value.train_size}"
+    test = "all" if value.test_size is None else f"at most {value.test_size}"
+    epochs = "1 epoch" if value.epochs == 1 else f"{value.epochs} epochs"
+    return (
+        f"{epochs}, batch {value.batch_size}, {value.image_size} px, {train} training and {test} test images, "
+        f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule, {value.precision}, "
+        f"{value.memory_format}, no augmentation, on {device}"
+    )
+
+
+def footer(table: list[Row]) -> list[str]:
+    """What a table of one dataset needs said under it."""
+    lines = []
+    for text in dict.fromkeys(protocol(row.cell.protocol, row.cell.device) for row in table):
+        lines.append(f"Protocol: {text}.")
+    rates = dict.fromkeys((short(row.cell.strategy), row.cell.learning_rate) for row in table)
+    lines.append("Learning rates: " + ", ".join(f"{name} {rate:g}" for name, rate in rates) + ".")
+    if any(row.accuracy and row.accuracy.half_width is not None for row in table):
+        lines.append("±: half-width of the 95 % t-interval of the mean over seeds; costs are medians over seeds.")
+    lines += _weights_notes(table)
+    for row in table:
+        for reason in row.reasons:
+            lines.append(f"{short(row.cell.backbone)} × {short(row.cell.strategy)}, {reason}")
+    return lines
+
+
+def _weights_notes(table: list[Row]) -> list[str]:
+    missing = {short(row.cell.backbone): row.cell.weights.detail for row in table if weights(row.cell) == "RANDOM"}
+    lines = []
+    if missing:
+        lines.append(
+            f"RANDOM: the pretrained weights of {', '.join(missing)} could not be had, so these rows trained from "
+            "random weights; they say nothing about transfer and are not ranked beside pretrained rows."
+        )
+    unpublished = dict.fromkeys(
+        short(row.cell.backbone) for row in table if row.cell.weights.reason == "none-published"
+    )
+    if unpublished:
+        lines.append(f"random: nobody publishes weights of {', '.join(unpublished)}.")
+    return lines

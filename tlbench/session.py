@@ -1,0 +1,194 @@
+"""A run from request to records: plan it, say what will happen, carry it out, keep what comes of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from tlbench.data.root import VARIABLE as DATA_ROOT_VARIABLE
+from tlbench.data.root import data_root
+from tlbench.errors import UserError
+from tlbench.events import EpochDone, Event, Report
+from tlbench.execute.local import run_trials
+from tlbench.execute.process import call
+from tlbench.jobs import TrialJob
+from tlbench.plan import Plan, Request, Trial
+from tlbench.plugins import Plugins, load_plugins
+from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
+from tlbench.records import UNFINISHED, Record, Status
+from tlbench.registry import Registry
+from tlbench.store import RunFolder, check_writable
+
+
+class Display(Protocol):
+    """Who shows a run to a person."""
+
+    def note(self, text: str) -> None:
+        """A sentence."""
+
+    def preparing(self, event: Preparing) -> None:
+        """A dataset is being decoded."""
+
+    def planned(self, plan: Plan, remaining: int) -> None:
+        """The plan is made; `remaining` of its trials are still to run."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial has begun."""
+
+    def event(self, trial: Trial, event: Event) -> None:
+        """A trial tells of its progress."""
+
+    def finished(self, trial: Trial, record: Record) -> None:
+        """A trial has ended."""
+
+    def close(self) -> None:
+        """No more trials will run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left."""
+
+    plan: Plan
+    folder: RunFolder
+    records: list[Record]
+    interrupted: bool = False
+
+
+def start(
+    request: Request,
+    results: Path,
+    name: str | None,
+    display: Display,
+    *,
+    retry: Collection[Status] = (),
+    dry_run: bool = False,
+) -> Outcome:
+    """Carry a request out, or go on with the run of that name where the plan is the same.
+
+    Raises UserError before anything runs where the request can't be carried out as asked.
+    """
+    plugins = load_plugins(request.block)
+    registry = Registry.of(plugins)
+    for fault in plugins.faults:
+        display.note(f"warning: {fault}")
+    resolve(request, registry)
+    if not dry_run:
+        check_writable(results)
+    folder = RunFolder(results / (name or _new_name()))
+    with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
+        found: Preflight = call(
+            preflight_in_process, request, Path(temporary), request.data_root or data_root(), on_event=lambda event: _show(event, display)
+        )
+        plan = Plan(
+            name=folder.path.name,
+            created=datetime.now(UTC),
+            request=request,
+            cells=tuple(found.cells),
+            provenance=found.provenance,
+        )
+        if folder.exists and (difference := plan.difference(folder.plan())):
+            raise UserError(
+                f"run {plan.name} in {results} exists with a different plan ({difference}); "
+                f"take another --name, or give the options it was started with"
+            )
+        if dry_run:
+            display.planned(plan, sum(1 for _ in plan.trials()))
+            return Outcome(plan, folder, [])
+        with folder.writing():
+            return _carry_out(plan, found, folder, plugins, display, {*UNFINISHED, *retry})
+
+
+def preflight_in_process(request: Request, folder: Path, root: Path, report: Report) -> Preflight:
+    """What the process of preflight does."""
+    os.environ[DATA_ROOT_VARIABLE] = str(root)
+    return preflight(request, Registry.of(load_plugins(request.block)), folder, report)  # type: ignore[arg-type]
+
+
+def _carry_out(
+    plan: Plan, found: Preflight, folder: RunFolder, plugins: Plugins, display: Display, again: set[Status]
+) -> Outcome:
+    if not folder.exists:
+        folder.write_plan(plan)
+    done = {record.trial.id for record in folder.records() if record.status not in again}
+    remaining = [trial for trial in plan.trials() if trial.id not in done]
+    display.planned(plan, len(remaining))
+    keeper = Keeper(folder, plugins, display)
+    keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
+    jobs = [_job(trial, plan, found, folder) for trial in remaining]
+    interrupted = False
+    try:
+        run_trials(jobs, plan.request.jobs, plan.request.timeout_seconds, keeper)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        display.close()
+    records = folder.records()
+    keeper.notify("tlbench_run_finished", plan=plan, folder=folder.path, records=records)
+    return Outcome(plan, folder, records, interrupted)
+
+
+def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> TrialJob:
+    cell, at_once = trial.cell, plan.request.jobs
+    return TrialJob(
+        trial=trial,
+        data=found.data[cell.id],
+        predictions=folder.trials / f"{trial.id}.safetensors",
+        provenance={
+            "backbone": plan.provenance[cell.backbone],
+            "dataset": plan.provenance[cell.dataset],
+            "strategy": plan.provenance[cell.strategy],
+        },
+        block=plan.request.block,
+        concurrent_trials=at_once,
+        threads=max(1, (os.cpu_count() or 1) // at_once) if at_once > 1 else None,
+    )
+
+
+class Keeper:
+    """Writes records as they come, and tells the display and the plugins."""
+
+    def __init__(self, folder: RunFolder, plugins: Plugins, display: Display) -> None:
+        self._folder = folder
+        self._plugins = plugins
+        self._display = display
+
+    def started(self, job: TrialJob) -> None:
+        """A trial's process has been started."""
+        self._display.started(job.trial)
+        self.notify("tlbench_trial_started", trial=job.trial)
+
+    def event(self, job: TrialJob, event: Event) -> None:
+        """A trial tells of its progress."""
+        self._display.event(job.trial, event)
+        if isinstance(event, EpochDone):
+            values = {"train_loss": event.train_loss, "images_per_second": event.images_per_second}
+            self.notify("tlbench_epoch_finished", trial=job.trial, epoch=event.epoch, values=values)
+
+    def finished(self, job: TrialJob, record: Record) -> None:
+        """A trial has ended: its record is on disk before anybody hears of it."""
+        self._folder.write_record(record)
+        self._display.finished(job.trial, record)
+        self.notify("tlbench_trial_finished", trial=job.trial, record=record)
+
+    def notify(self, hook: str, **arguments: object) -> None:
+        """Call a life-cycle hook; a plugin that raises is told of once and harms nobody."""
+        for fault in self._plugins.notify(hook, **arguments):
+            self._display.note(f"warning: plugin {fault.plugin} raised in {fault.moment}: {fault.message}")
+
+
+def _show(event: Note | Preparing, display: Display) -> None:
+    if isinstance(event, Preparing):
+        display.preparing(event)
+    else:
+        display.note(event.text)
+
+
+def _new_name() -> str:
+    return f"{datetime.now():%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"

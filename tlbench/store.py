@@ -1,0 +1,122 @@
+"""The directory of a run: its plan, one document a trial, predictions beside them. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from tlbench.errors import UserError, nearest
+from tlbench.plan import Plan
+from tlbench.records import SCHEMA_VERSION, Record
+
+
+T = TypeVar("T", Plan, Record)
+
+
+class RunFolder:
+    """`results/<run>/`: reads are always safe; writes go under the lock of `writing()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials = path / "trials"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a plan has been written here."""
+        return (self.path / "plan.json").exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run for this process; raises UserError where another one has it or it can't be written."""
+        try:
+            self.trials.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"run {self.path.name} is being written by another process; wait for it, or take another --name"
+            ) from None
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_plan(self, plan: Plan) -> None:
+        """Keep the plan."""
+        write_atomically(self.path / "plan.json", plan.model_dump_json(indent=1))
+
+    def plan(self) -> Plan:
+        """The plan; raises UserError where the file is damaged or of another version."""
+        return _read(self.path / "plan.json", Plan)
+
+    def write_record(self, record: Record) -> None:
+        """Keep a trial's record, in place of an earlier one of the same trial."""
+        write_atomically(self.trials / f"{record.trial.id}.json", record.model_dump_json(indent=1))
+
+    def records(self) -> list[Record]:
+        """All records, in the plan's order where they are of the plan."""
+        records = [_read(file, Record) for file in sorted(self.trials.glob("*.json"))]
+        place = {trial.id: number for number, trial in enumerate(self.plan().trials())}
+        return sorted(records, key=lambda record: place.get(record.trial.id, len(place)))
+
+
+def check_writable(results: Path) -> None:
+    """Raise UserError where runs can't be written under a folder; leave nothing behind."""
+    existing = next(parent for parent in (results, *results.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"results folder {results}: {existing} is not a folder; name another one with --results")
+    probe = existing / f".tlbench-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(results, error) from error
+
+
+def find_run(run: str, results: Path) -> RunFolder:
+    """The run of a name under `results`, or of a path; raises UserError with the nearest names."""
+    for path in (results / run, Path(run)):
+        if (folder := RunFolder(path)).exists:
+            return folder
+    known = [path.parent.name for path in results.glob("*/plan.json")]
+    raise UserError(f"there is no run {run!r} in {results}{nearest(run, known)}")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary name, flush to the disk, rename: a reader sees all of it or what was there before."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path, document: type[T]) -> T:
+    try:
+        text = path.read_text("utf-8")
+        version = json.loads(text).get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
+            )
+        return document.model_validate_json(text)
+    except (ValidationError, ValueError, AttributeError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise UserError(f"{path} is not a tlbench document: {first_line}") from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"results folder {path} can't be written: {error.strerror or error}; name another with --results")
