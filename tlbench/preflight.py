@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tlbench.contracts import Backbone, Dataset, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, prepare
@@ -23,7 +23,31 @@ T = TypeVar("T")
 CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
 GPU_EPOCHS = 10
 
-SIZES = (8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 288, 299, 320, 384, 448, 512)
+SIZES = (
+    8,
+    16,
+    24,
+    32,
+    40,
+    48,
+    56,
+    64,
+    72,
+    80,
+    96,
+    112,
+    128,
+    160,
+    192,
+    224,
+    256,
+    288,
+    299,
+    320,
+    384,
+    448,
+    512,
+)
 """Image sizes that are tried to name one that a backbone takes."""
 
 
@@ -65,10 +89,13 @@ def resolve(
     backbones = _distinct([registry.backbones.resolve(spec) for spec in request.backbones])
     datasets = _distinct([registry.datasets.resolve(spec) for spec in request.datasets])
     strategies = _distinct([registry.strategies.resolve(spec) for spec in request.strategies])
-    for component in (*backbones, *datasets, *strategies):
+    components: list[Component[Any]] = [*backbones, *datasets, *strategies]
+    for component in components:
         component.check()
     if request.weights not in ("auto", "pretrained", "random") and not Path(request.weights).is_file():
-        raise UserError(f"weights {request.weights!r} is none of auto, pretrained and random, and there is no such file")
+        raise UserError(
+            f"weights {request.weights!r} is none of auto, pretrained and random, and there is no such file"
+        )
     return backbones, datasets, strategies
 
 
@@ -88,11 +115,11 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
             _check_size(ref, backbone, dataset_ref, protocol.image_size)
     wants_weights = any(strategy.pretrained for strategy in strategies.values())
     weights = {
-        ref: _weights(ref, backbone, request, tell) if wants_weights else None
-        for ref, backbone in backbones.items()
+        ref: _weights(ref, backbone, request, tell) if wants_weights else None for ref, backbone in backbones.items()
     }
     found = Preflight()
-    for component in (*backbone_components, *dataset_components, *strategy_components):
+    components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
+    for component in components:
         found.provenance[component.ref] = component.entry.origin
     prepared: dict[tuple[str, str], PreparedDataset] = {}
     for dataset_component in dataset_components:
@@ -159,7 +186,7 @@ def _cell(
         raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
     return Cell(
         backbone=backbone,
-        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],  # type: ignore[arg-type]
+        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
         dataset=dataset,
         strategy=strategy_ref,
         device=device,

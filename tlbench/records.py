@@ -105,7 +105,7 @@ class ErrorRecord(Part):
 class Record(Part):
     """The result of one trial."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     trial: TrialKey
     status: Status
     started: datetime

@@ -56,7 +56,12 @@ class Family(Generic[T]):
     def entry(self, name: str) -> Entry[T]:
         """The entry of one member."""
         return Entry(
-            self.kind, name, lambda options: self.factory(name, options), self.options, self.summary, self.origin
+            self.kind,
+            name,
+            lambda options: self.factory(name, options),
+            self.options,
+            self.summary,
+            self.origin,
         )
 
 

@@ -84,7 +84,11 @@ def start(
     folder = RunFolder(results / (name or _new_name()))
     with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
         found: Preflight = call(
-            preflight_in_process, request, Path(temporary), request.data_root or data_root(), on_event=lambda event: _show(event, display)
+            preflight_in_process,
+            request,
+            Path(temporary),
+            request.data_root or data_root(),
+            on_event=lambda event: _show(event, display),
         )
         plan = Plan(
             name=folder.path.name,

@@ -16,7 +16,6 @@ from tlbench.errors import UserError, nearest
 from tlbench.plan import Plan
 from tlbench.records import SCHEMA_VERSION, Record
 
-
 T = TypeVar("T", Plan, Record)
 
 

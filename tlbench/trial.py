@@ -95,9 +95,7 @@ def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Prog
         if isinstance(phase, Train):
             trained |= {name for name, _ in model.parameters(phase.part)}
             follow = _follow(progress, report)
-            train_loss = train(
-                model, phase, data.train, protocol, cell.learning_rate, order, device, log, follow
-            )
+            train_loss = train(model, phase, data.train, protocol, cell.learning_rate, order, device, log, follow)
         elif isinstance(phase, Rewrite):
             phase.apply(model)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import timm
 import torch
@@ -36,7 +35,7 @@ def efficientnet_lite(version: int) -> Backbone:
 
 def build(version: int, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
     """timm's architecture; the published tensors everywhere but in the head, unless the head is ImageNet's too."""
-    model = cast(nn.Module, timm.create_model(f"tf_efficientnet_lite{version}", num_classes=num_classes))
+    model = timm.create_model(f"tf_efficientnet_lite{version}", num_classes=num_classes)
     if pretrained:
         state = imagenet_state(version, model)
         if num_classes != 1000:
@@ -59,9 +58,7 @@ def imagenet_state(version: int, model: nn.Module) -> dict[str, torch.Tensor]:
         same_shape = tensor.shape == own.shape or our_name.startswith("classifier.")
         same_role = their_name.rpartition(".")[2] == our_name.rpartition(".")[2]
         if not (same_shape and same_role):
-            raise RuntimeError(
-                f"{their_name} {tuple(tensor.shape)} can't become {our_name} {tuple(own.shape)}"
-            )
+            raise RuntimeError(f"{their_name} {tuple(tensor.shape)} can't become {our_name} {tuple(own.shape)}")
         mapped[our_name] = tensor
     return mapped
 

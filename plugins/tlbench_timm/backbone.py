@@ -42,8 +42,8 @@ def timm_backbone(name: str) -> Backbone:
 
 def build(name: str, fixed_size: bool, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
     """timm's own `create_model`, told the image size where the architecture depends on it."""
-    size = {"img_size": image_size} if fixed_size else {}
-    return cast(nn.Module, timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **size))
+    size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
+    return timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **size)
 
 
 def _weights(name: str, config: Any) -> Weights | None:

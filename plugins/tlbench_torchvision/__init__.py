@@ -17,7 +17,8 @@ def names() -> Iterable[str]:
     """All classification architectures of torchvision."""
     from torchvision import models
 
-    return models.list_models(module=models)
+    names: list[str] = models.list_models(module=models)
+    return names
 
 
 def make(name: str, _options: Options) -> Backbone:

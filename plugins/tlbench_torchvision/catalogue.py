@@ -60,14 +60,23 @@ CATALOGUE: dict[str, Row] = {
         "Flowers102", 500, "plants", "8,189 photos of 102 kinds of flowers", **_splits("train", "test", "val")
     ),
     "pets": Row(
-        "OxfordIIITPet", 350, "animals", "7,349 photos of 37 breeds", "CC-BY-SA-4.0", **_splits("trainval", "test")
+        "OxfordIIITPet",
+        350,
+        "animals",
+        "7,349 photos of 37 breeds",
+        "CC-BY-SA-4.0",
+        **_splits("trainval", "test"),
     ),
     "dtd": Row("DTD", 480, "textures", "5,640 photos of 47 textures", **_splits("train", "test", "val")),
     "eurosat": Row("EuroSAT", 64, "satellite", "27,000 satellite tiles of 10 land uses", "MIT", **_single()),
     "food101": Row("Food101", 384, "food", "101,000 photos of 101 dishes", **_splits("train", "test")),
     "gtsrb": Row("GTSRB", 43, "traffic signs", "39,270 photos of 43 traffic signs", **_splits("train", "test")),
     "aircraft": Row(
-        "FGVCAircraft", 700, "aircraft", "10,000 photos of 100 aircraft variants", **_splits("train", "test", "val")
+        "FGVCAircraft",
+        700,
+        "aircraft",
+        "10,000 photos of 100 aircraft variants",
+        **_splits("train", "test", "val"),
     ),
     "sun397": Row("SUN397", 400, "scenes", "108,754 photos of 397 scenes", **_single()),
     "caltech101": Row("Caltech101", 200, "natural", "8,677 photos of 101 kinds of things", **_single()),
@@ -79,10 +88,20 @@ CATALOGUE: dict[str, Row] = {
         "RenderedSST2", 448, "text", "9,613 rendered sentences, 2 moods", **_splits("train", "test", "val")
     ),
     "imagenette": Row(
-        "Imagenette", 375, "natural", "13,394 photos of 10 ImageNet classes", "Apache-2.0", **_splits("train", "val")
+        "Imagenette",
+        375,
+        "natural",
+        "13,394 photos of 10 ImageNet classes",
+        "Apache-2.0",
+        **_splits("train", "val"),
     ),
     "pcam": Row(
-        "PCAM", 96, "histology", "327,680 tissue patches (needs h5py)", "CC0-1.0", **_splits("train", "test", "val")
+        "PCAM",
+        96,
+        "histology",
+        "327,680 tissue patches (needs h5py)",
+        "CC0-1.0",
+        **_splits("train", "test", "val"),
     ),
 }
 
@@ -183,5 +202,10 @@ def _debian_fashion_mnist(row: Row) -> Dataset:
         return Split(labels, images.__getitem__)
 
     return Dataset(
-        FASHION_CLASSES, read("train"), row.native_size, test=read("t10k"), domain=row.domain, licence=row.licence
+        FASHION_CLASSES,
+        read("train"),
+        row.native_size,
+        test=read("t10k"),
+        domain=row.domain,
+        licence=row.licence,
     )

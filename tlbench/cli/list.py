@@ -78,7 +78,12 @@ def _plugins(registry: Registry) -> list[dict[str, Any]]:
     loaded = [("loaded", origin, None) for origin in plugins.provenance.values()]
     blocked = [("blocked", origin, None) for origin in plugins.blocked.values()]
     rows = [
-        {"name": origin.plugin, "distribution": origin.distribution, "version": origin.version, "state": state}
+        {
+            "name": origin.plugin,
+            "distribution": origin.distribution,
+            "version": origin.version,
+            "state": state,
+        }
         for state, origin, _ in (*loaded, *blocked)
     ]
     broken = {fault.plugin for fault in plugins.faults}

@@ -41,7 +41,8 @@ def run(
         int | None, typer.Option(help="Pixels of an image's side.", show_default="follows the dataset")
     ] = None,
     train_size: Annotated[
-        int | None, typer.Option(help="At most so many training images.", show_default="2000 on CPU, all on GPU")
+        int | None,
+        typer.Option(help="At most so many training images.", show_default="2000 on CPU, all on GPU"),
     ] = None,
     test_size: Annotated[
         int | None, typer.Option(help="At most so many test images.", show_default="1000 on CPU, all on GPU")
@@ -65,7 +66,8 @@ def run(
     ] = None,
     results: Results = Path("results"),
     name: Annotated[
-        str | None, typer.Option(help="The run's name; an existing one goes on.", show_default="date and time")
+        str | None,
+        typer.Option(help="The run's name; an existing one goes on.", show_default="date and time"),
     ] = None,
     block: Block = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say the plan, run nothing.")] = False,
@@ -103,7 +105,8 @@ def resume(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
     results: Results = Path("results"),
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what failed, diverged, or ran out of memory or time.")
+        bool,
+        typer.Option("--retry-failed", help="Try again what failed, diverged, or ran out of memory or time."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
     debug: Debug = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class Images:
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All examples in order."""
-        for chosen in torch.arange(len(self)).split(batch_size):
+        for chosen in torch.arange(len(self)).split(batch_size):  # type: ignore[no-untyped-call]
             yield self.batch(chosen)
 
 
@@ -61,7 +62,7 @@ def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> lis
 
     BatchNorm can't train on a single image, and dropping it would train on fewer images than the table says.
     """
-    batches = list(torch.randperm(number, generator=generator).split(batch_size))
+    batches = list(torch.randperm(number, generator=generator).split(batch_size))  # type: ignore[no-untyped-call]
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
@@ -77,7 +78,7 @@ class TrialData:
     """The splits of one trial. Test opens once, after training."""
 
     def __init__(self, prepared: PreparedDataset, preprocessing: Preprocessing, device: torch.device) -> None:
-        self._open = lambda split: Images(prepared.folder, split, preprocessing, device)
+        self._open = partial(Images, prepared.folder, preprocessing=preprocessing, device=device)
         self.train = self._open("train")
         self.val = self._open("val")
         self._test_opened = False

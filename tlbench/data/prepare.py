@@ -95,7 +95,9 @@ def prepare(
 
     folder.mkdir(parents=True, exist_ok=True)
     pools = {
-        split: _decode(name, getattr(dataset, split), indices, image_size, interpolation, folder / f"{split}.pool", step)
+        split: _decode(
+            name, getattr(dataset, split), indices, image_size, interpolation, folder / f"{split}.pool", step
+        )
         for split, indices in drawn.items()
     }
     rest = pools["train"]

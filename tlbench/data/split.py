@@ -51,7 +51,7 @@ def cut(labels: Integers, hashes: Sequence[bytes], number: int) -> tuple[Integer
     shares = apportion(number, [int(np.sum(labels == label)) for label in classes])
     for label, share in zip(classes, shares, strict=True):
         taken = 0
-        for digest in sorted({hashes[index] for index in np.flatnonzero(labels == label)}):
+        for digest in sorted({hashes[int(index)] for index in np.flatnonzero(labels == label)}):
             group = len(owners[digest])
             if digest in chosen or taken + group > share or size + group > number:
                 continue

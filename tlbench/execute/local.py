@@ -41,9 +41,7 @@ class Running:
     deadline: float | None = None
 
 
-def run_trials(
-    jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher
-) -> None:
+def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher) -> None:
     """Run all jobs. On KeyboardInterrupt the running ones end as `interrupted`, and it is raised again."""
     waiting = deque(jobs)
     running: list[Running] = []
@@ -51,7 +49,7 @@ def run_trials(
         while waiting or running:
             while waiting and len(running) < at_once:
                 running.append(_start(waiting.popleft(), timeout_seconds, watcher))
-            multiprocessing.connection.wait([each.child.waitable for each in running], _patience(running))
+            multiprocessing.connection.wait([each.child.connection for each in running], _patience(running))
             running = [each for each in running if not _ended(each, timeout_seconds, watcher)]
     except BaseException:
         for each in running:
@@ -99,7 +97,13 @@ def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bo
             return True
     if each.deadline is not None and time.monotonic() >= each.deadline:
         each.child.kill()
-        _finish(each, "timeout", "Timeout", f"the trial took longer than the limit of {timeout_seconds:g} s", watcher)
+        _finish(
+            each,
+            "timeout",
+            "Timeout",
+            f"the trial took longer than the limit of {timeout_seconds:g} s",
+            watcher,
+        )
         return True
     return False
 
@@ -113,9 +117,7 @@ def _finish_dead(each: Running, watcher: Watcher) -> None:
         _finish(each, "failed", end, f"the trial's process died: {end}", watcher)
 
 
-def _finish(
-    each: Running, status: Status, kind: str, message: str, watcher: Watcher, trace: str | None = None
-) -> None:
+def _finish(each: Running, status: Status, kind: str, message: str, watcher: Watcher, trace: str | None = None) -> None:
     error = ErrorRecord(type=kind, message=message, traceback=trace)
     watcher.finished(each.job, failure(each.job, status, error, each.started))
 

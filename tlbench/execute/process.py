@@ -48,20 +48,19 @@ class Raised:
 
 
 class Child:
-    """A process that runs `function(*arguments, report)`."""
+    """A process that runs `function(*arguments, report)`.
+
+    `connection` is ready when there is a message, or when the process has ended.
+    """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         context = _context()
-        self.connection, theirs = context.Pipe(duplex=False)
+        ours, theirs = context.Pipe(duplex=False)
+        self.connection: multiprocessing.connection.Connection = ours
         self._process = context.Process(target=_main, args=(theirs, function, arguments), daemon=True)
         with _without_main_script():
             self._process.start()
         theirs.close()
-
-    @property
-    def waitable(self) -> multiprocessing.connection.Connection:
-        """Ready when there is a message, or when the process has ended."""
-        return self.connection
 
     def messages(self) -> Iterator[Said | Returned | Raised | None]:
         """The messages that are there now; None is the process's end without a result."""
@@ -91,7 +90,7 @@ def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any]
     child = Child(function, *arguments)
     try:
         while True:
-            multiprocessing.connection.wait([child.waitable])
+            multiprocessing.connection.wait([child.connection])
             for message in child.messages():
                 if isinstance(message, Said):
                     on_event(message.event)

@@ -26,7 +26,7 @@ class PeakMemory:
         else:
             with contextlib.suppress(OSError):  # Linux: forget the peak of the start-up
                 Path("/proc/self/clear_refs").write_text("5")
-            self._at_start = psutil.Process().memory_info().rss
+            self._at_start: int = psutil.Process().memory_info().rss
 
     def peak_bytes(self) -> int:
         """The peak until now."""

@@ -75,9 +75,10 @@ class CudaClock:
 
     def start(self) -> None:
         """A step begins."""
-        pair = (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
-        pair[0].record()
-        self._pairs.append(pair)
+        begun = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        ended = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        begun.record()
+        self._pairs.append((begun, ended))
 
     def stop(self) -> None:
         """The step ends."""
