@@ -5,6 +5,7 @@ This module imports neither torch nor any provider, so that registering costs no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -121,7 +122,7 @@ class SplitOptions(Options):
     def model_post_init(self, _context: Any) -> None:
         for name in ("train", "val", "test"):
             value = getattr(self, name)
-            if value is not None and (value <= 0 or (value > 1 and value != int(value))):
+            if value is not None and not (0 < value <= 1 or (math.isfinite(value) and value > 1 and value % 1 == 0)):
                 raise ValueError(f"{name} must be a number of images or a fraction between 0 and 1, not {value}")
 
 

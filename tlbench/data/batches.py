@@ -63,7 +63,7 @@ def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> lis
     BatchNorm can't train on a single image, and dropping it would train on fewer images than the table says.
     """
     batches = list(torch.randperm(number, generator=generator).split(batch_size))  # type: ignore[no-untyped-call]
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 

@@ -25,10 +25,9 @@ def to_rgb(image: PIL.Image.Image | np.ndarray) -> PIL.Image.Image:
     """
     if isinstance(image, np.ndarray):
         image = PIL.Image.fromarray(image)
-    if image.mode.startswith("I"):  # 16-bit grey; PIL's own conversion would clip it at 255
-        wide = np.asarray(image, dtype=np.int64)
-        image = PIL.Image.fromarray((wide >> 8 if wide.max(initial=0) > 255 else wide).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or (image.mode == "P" and "transparency" in image.info):
+    if image.mode.startswith("I"):  # 16-bit grey, as I;16 or widened to I; PIL's own conversion would clip it at 255
+        image = PIL.Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         white = PIL.Image.new("RGBA", coloured.size, "white")
         return PIL.Image.alpha_composite(white, coloured).convert("RGB")

@@ -69,6 +69,17 @@ class TransferModel:
         """The parameters that are not frozen."""
         return [parameter for parameter in self.module.parameters() if parameter.requires_grad]
 
+    def reset_head(self) -> None:
+        """Initialise the head as PyTorch does by default (a linear layer: uniform within ±1/√fan_in).
+
+        Architectures differ in how they draw a new head, some so widely that it takes epochs to recover; with the
+        same rule for all, a comparison of backbones is not one of head initialisers.
+        """
+        for path in self.head.paths:
+            reset = getattr(self.module.get_submodule(path), "reset_parameters", None)
+            if callable(reset):
+                reset()
+
     def train_only(self, part: Part) -> None:
         """Freeze all but `part`: no gradients, and eval mode, so that BatchNorm statistics and dropout rest.
 

@@ -71,10 +71,10 @@ def seconds(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Milliseconds with three figures."""
+    """Milliseconds with about three figures."""
     if value is None:
         return NOTHING
-    return f"{value:.0f}ms" if value >= 100 else f"{value:.1f}ms"
+    return f"{value:.0f}ms" if value >= 99.95 else f"{value:.1f}ms" if value >= 9.995 else f"{value:.2f}ms"
 
 
 def mebibytes(value: float | None) -> str:
@@ -82,7 +82,7 @@ def mebibytes(value: float | None) -> str:
     if value is None:
         return NOTHING
     size = value / 2**20
-    return f"{size:.0f}MiB" if size < 10_000 else f"{size / 1024:.1f}GiB"
+    return f"{size:.0f}MiB" if size < 9999.5 else f"{size / 1024:.1f}GiB"
 
 
 def count(value: float | None) -> str:
@@ -90,7 +90,7 @@ def count(value: float | None) -> str:
     if value is None:
         return NOTHING
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.99995 * size:
             return f"{value / size:.1f}{unit}"
     return f"{value:.0f}"
 

@@ -1,0 +1,27 @@
+# Every developer command, in one place.
+.PHONY: install check format lint types test reference
+
+install:  ## an editable install with all that development needs
+	pip install -e '.[dev]'
+	pre-commit install
+
+check: lint types test  ## all that .ci/run checks, in the environment at hand
+
+format:
+	ruff format .
+	ruff check --fix .
+
+lint:
+	ruff format --check .
+	ruff check .
+
+types:
+	mypy
+
+test:
+	pytest -n auto
+
+reference:  ## the committed run that the README's table is made from
+	rm -rf results/reference
+	tlbench run --seeds 3 --name reference
+	tlbench show reference --format markdown

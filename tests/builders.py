@@ -1,0 +1,134 @@
+"""Small cells, records, datasets and splits in memory that the tests are about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
+from tlbench.data.batches import Images
+from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
+from tlbench.records import Cost, DataRecord, ErrorRecord, Metrics, Record, Status, StepMs, TrialKey, WeightsRecord
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+PLAIN = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="nearest")
+PRETRAINED = WeightsPlan(kind="pretrained", name="torchvision/resnet18.V1")
+FALLBACK = WeightsPlan(kind="random", name="torchvision/resnet18.V1", reason="unavailable", detail="no network")
+SCRATCH = WeightsPlan(kind="random", reason="strategy")
+
+
+def make_protocol(**changes: Any) -> Protocol:
+    """A short protocol."""
+    values = {"epochs": 2, "batch_size": 4, "image_size": 8, "train_size": None, "test_size": None}
+    return Protocol.model_validate(values | {"precision": "fp32"} | changes)
+
+
+def make_cell(backbone: str = "torchvision/resnet18", strategy: str = "builtin/freeze", **changes: Any) -> Cell:
+    """A cell on the CPU."""
+    values: dict[str, Any] = {
+        "backbone": backbone,
+        "strategy": strategy,
+        "source": "published",
+        "dataset": "packaged/digits",
+        "device": "cpu",
+        "protocol": make_protocol(),
+        "learning_rate": 0.003,
+        "weights": PRETRAINED,
+        "dataset_digest": "00",
+    }
+    return Cell.model_validate(values | changes)
+
+
+def make_cost(**changes: Any) -> Cost:
+    """What a small trial costs."""
+    values: dict[str, Any] = {
+        "concurrent_trials": 1,
+        "paid_seconds": 9.0,
+        "load_seconds": 1.0,
+        "train_seconds": 7.0,
+        "evaluate_seconds": 1.0,
+        "warmup_steps": 3,
+        "warmup_seconds": 0.5,
+        "step_ms": StepMs(median=20.0, p05=19.0, p95=24.0, n=30),
+        "images_per_second": 200.0,
+        "peak_memory_bytes": 300 * 2**20,
+        "memory_basis": "resident-growth",
+        "trainable_parameters": 5_000,
+        "total_parameters": 11_000_000,
+    }
+    return Cost.model_validate(values | changes)
+
+
+def make_record(cell: Cell, seed: int = 0, accuracy: float = 0.9, **cost: Any) -> Record:
+    """The record of a trial that went well."""
+    return Record(
+        trial=_key(cell, seed),
+        status="ok",
+        started=NOON,
+        weights=WeightsRecord(kind=cell.weights.kind, reason=cell.weights.reason),
+        data=DataRecord(classes=10, train_images=100, val_images=10, test_images=20, duplicates_train_test=0),
+        metrics=Metrics(accuracy=accuracy, val_accuracy=accuracy, train_loss=0.25),
+        cost=make_cost(**cost),
+    )
+
+
+def make_failure(cell: Cell, seed: int = 0, status: Status = "failed", **error: Any) -> Record:
+    """The record of a trial that did not."""
+    return Record(
+        trial=_key(cell, seed),
+        status=status,
+        started=NOON,
+        weights=WeightsRecord(kind=cell.weights.kind, reason=cell.weights.reason),
+        error=ErrorRecord.model_validate({"type": "ValueError", "message": "the head is missing"} | error),
+    )
+
+
+def make_plan(*cells: Cell, name: str = "first", seeds: int = 1) -> Plan:
+    """A plan of some cells."""
+    return Plan(name=name, created=NOON, request=Request(seeds=seeds), cells=cells, provenance={})
+
+
+def _key(cell: Cell, seed: int) -> TrialKey:
+    return TrialKey(id=Trial(cell=cell, seed=seed).id, cell_id=cell.id, seed=seed, cell=cell)
+
+
+def noise(number: int, size: int = 8, seed: int = 0) -> np.ndarray:
+    """Different images, N×size×size×3."""
+    return np.random.default_rng(seed).integers(0, 256, (number, size, size, 3), dtype=np.uint8)
+
+
+def make_split(pixels: np.ndarray, classes: int = 2) -> Split:
+    """A split of arrays whose labels go round."""
+    return Split(labels=np.arange(len(pixels)) % classes, image=lambda index: pixels[index])
+
+
+def make_dataset(train: Split, **changes: Any) -> Dataset:
+    """A dataset of two classes, all of it in train unless said otherwise."""
+    return Dataset(**({"classes": ("a", "b"), "train": train, "native_size": 8} | changes))
+
+
+def save_split(folder: Path, split: str, pixels: np.ndarray, labels: np.ndarray) -> None:
+    """Write a split as preparing does."""
+    np.save(folder / f"{split}-images.npy", pixels)
+    np.save(folder / f"{split}-labels.npy", labels)
+    np.save(folder / f"{split}-indices.npy", np.arange(len(labels)))
+
+
+def make_images(folder: Path, number: int, classes: int = 3) -> Images:
+    """A train split of `number` images of noise."""
+    save_split(folder, "train", noise(number), np.arange(number) % classes)
+    return Images(folder, "train", PLAIN, torch.device("cpu"))
+
+
+def make_backbone(head: str | tuple[str, ...]) -> Backbone:
+    """A backbone of which only the name of its head matters."""
+
+    def build(num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+        raise NotImplementedError
+
+    return Backbone(build=build, head=head)

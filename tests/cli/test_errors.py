@@ -1,0 +1,134 @@
+"""Bad input gets one clear sentence, exit status 2, and nothing runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from conftest import QUICK, Cli
+
+
+def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 12) -> Path:
+    """An image folder of noise."""
+    random = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = random.integers(0, 256, (10, 12, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--backbones", "resnet5O"), "unknown backbone 'resnet5O'; did you mean"),
+        (
+            ("--backbones", "torchvison/resnet50"),
+            "no plugin named 'torchvison' has backbones; did you mean torchvision",
+        ),
+        (("--strategies", "freze"), "unknown strategy 'freze'; did you mean freeze?"),
+        (("--datasets", "digit"), "unknown dataset 'digit'; did you mean digits?"),
+        (("--datasets", "digits:train=many"), "option train of dataset packaged/digits is float and can't be 'many'"),
+        (("--datasets", "digits:size=3"), "dataset packaged/digits has no option 'size' (it has: train, val, test)"),
+        (("--datasets", "digits:train=5000"), "train=5000 is more than the 1797 images"),
+        (("--datasets", "digits:train=1700"), "beside 170 val and 359 test images, 1268 of 1797 are left"),
+        (("--datasets", "folder"), "dataset packaged/folder needs its option path"),
+        (("--datasets", "folder:nowhere"), "dataset folder: nowhere is missing"),
+        (("--strategies", "freeze:x"), "strategy builtin/freeze: 'x' is not of the form option=value"),
+        (("--seeds", "0"), "--seeds 0: Input should be greater than or equal to 1"),
+        (("--epochs", "0"), "--epochs 0: Input should be greater than or equal to 1"),
+        (("--batch-size", "-1"), "--batch-size -1"),
+        (("--precision", "fp8"), "--precision 'fp8': Input should be 'fp32' or 'bf16'"),
+        (("--device", "tpu"), "--device 'tpu'"),
+        (("--device", "cuda:99"), "device 'cuda:99' is not there; --device auto"),
+        (("--datasets", ""), "name at least one"),
+        (("--weights", "none.pt"), "weights 'none.pt' is none of auto, pretrained and random"),
+        (("--name", "a/b"), "--name 'a/b' can't name a folder"),
+        (("--block", "tim"), "there is no plugin named 'tim' to block; did you mean timm?"),
+        (
+            ("--backbones", "alexnet", "--weights", "random"),
+            "backbone torchvision/alexnet does not take the 32-pixel images of packaged/digits",
+        ),
+        (("--image-size", "4"), "backbone packaged/small_cnn does not take the 4-pixel images"),
+        (("--datasets", "cifar10"), "dataset torchvision/cifar10 is not on this machine and can't be downloaded"),
+    ],
+)
+def test_one_sentence_and_nothing_runs(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    environment = {"TLBENCH_DATA_ROOT": str(tmp_path / "data")}
+    finished = cli("run", *QUICK[4:], *arguments, environment=environment)
+    assert said in finished.stderr
+    assert finished.status == 2
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_remedies_of_a_size_and_of_a_dataset(cli: Cli, tmp_path: Path) -> None:
+    too_small = cli("run", "--backbones", "alexnet", "--weights", "random")
+    assert "it takes 64: --image-size 64" in too_small.stderr
+    absent = cli("run", "--datasets", "cifar10", environment={"TLBENCH_DATA_ROOT": str(tmp_path / "data")})
+    for remedy in (str(tmp_path / "data"), "--data-root", "run once with network", "`folder:PATH`"):
+        assert remedy in absent.stderr
+
+
+def test_folders_that_are_empty_or_one_sided(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_images(tmp_path / "one", ("cat",))
+    write_images(tmp_path / "hollow", ("cat", "dog"))
+    (tmp_path / "hollow" / "eel").mkdir()
+    (tmp_path / "file").touch()
+    for folder, said in (
+        ("empty", "empty is empty: it needs a folder of images for each class"),
+        ("one", "has the one class 'cat'"),
+        ("hollow", "the class 'eel' has no images in hollow/eel"),
+        ("file", "file is not a folder"),
+    ):
+        finished = cli("run", "--datasets", f"folder:{folder}")
+        assert said in finished.stderr
+        assert finished.status == 2
+
+
+def test_an_image_that_cannot_be_decoded_is_named(cli: Cli, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "photos")
+    (folder / "dog" / "broken.jpg").write_bytes(b"\xff\xd8 not a photo")
+    finished = cli("run", "--backbones", "small_cnn", "--datasets", "folder:photos", "--strategies", "scratch")
+    assert finished.status == 2
+    assert "photos/dog/broken.jpg can't be decoded as an image" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="as another user, a read-only folder would do")
+def test_a_results_folder_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for folder in ("taken", "/proc/results"):
+        finished = cli("run", *QUICK, "--results", folder)
+        assert finished.status == 2
+        assert "name another" in finished.stderr
+        assert "Traceback" not in finished.stderr
+
+
+def test_a_name_that_another_plan_has(trained: tuple[Path, object], cli: Cli) -> None:
+    results = str(trained[0] / "results")
+    finished = cli(
+        *("run", "--results", results, "--name", "trained", "--seeds", "2", "--epochs", "3"),
+        *("--datasets", "digits:train=200:test=100"),
+    )
+    assert finished.status == 2
+    assert "exists with a different plan (protocol.epochs 2 there, 3 here)" in finished.stderr
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    finished = cli("run", "--datasets", "folder:nowhere", "--debug")
+    assert "Traceback" in finished.stderr
+    assert finished.status != 0
+
+
+def test_unknown_runs_are_suggested(trained: tuple[Path, object], cli: Cli) -> None:
+    finished = cli("show", "trainde", "--results", str(trained[0] / "results"))
+    assert finished.status == 2
+    assert "there is no run 'trainde'" in finished.stderr
+    assert "did you mean trained?" in finished.stderr

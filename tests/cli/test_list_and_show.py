@@ -1,0 +1,153 @@
+"""`tlbench list` and `tlbench show`: what there is, and what came out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from conftest import Cli, Finished, PluginMaker
+
+GOOD = '''
+from tlbench import Train, hookimpl, strategy
+
+tlbench_api = 1
+
+@strategy("good", learning_rates={"adamw": 1e-3})
+def good(model, options):
+    """A strategy of a stranger."""
+    yield Train(model.head)
+
+@hookimpl
+def tlbench_register_strategies(register):
+    register(good)
+'''  # fmt: skip
+
+
+def test_every_kind_with_its_provenance(cli: Cli) -> None:
+    for kind, some in (
+        ("backbones", {"torchvision/vgg16", "timm/resnet50", "timm/resnet50.a1_in1k", "packaged/small_cnn"}),
+        ("datasets", {"packaged/digits", "packaged/folder", "torchvision/fashion-mnist", "torchvision/flowers"}),
+        ("strategies", {"builtin/freeze", "builtin/full", "builtin/scratch"}),
+    ):
+        found = {row["name"]: row for row in json.loads(cli("list", kind, "--json").stdout)}
+        assert some <= set(found)
+        assert all(found[name]["distribution"] == "tlbench" and found[name]["plugin"] for name in some)
+
+
+def test_all_of_torchvision_and_timm_is_there(cli: Cli) -> None:
+    import timm
+    from torchvision import models
+
+    names = {row["name"] for row in json.loads(cli("list", "backbones", "--json").stdout)}
+    assert {f"torchvision/{name}" for name in models.list_models(module=models)} <= names
+    assert {f"timm/{name}" for name in timm.list_models()} <= names
+
+
+def test_options_are_shown_with_their_types(cli: Cli) -> None:
+    shown = cli("list", "datasets", "--search", "folder", "-v").stdout
+    assert ":path=" in shown
+    assert "Path, required" in shown
+    assert ":train=" in shown
+
+
+def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
+    names = json.loads(cli("list", "backbones", "--block", "timm", "--json").stdout)
+    assert not [row for row in names if row["name"].startswith("timm/")]
+    finished = cli("run", "--backbones", "timm/resnet18", "--block", "timm")
+    assert finished.status == 2
+    assert "no plugin named 'timm' has backbones" in finished.stderr
+    states = {
+        row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--block", "timm", "--json").stdout)
+    }
+    assert states == {"builtin": "loaded", "packaged": "loaded", "torchvision": "loaded", "timm": "blocked"}
+    by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_BLOCK": "timm,packaged"}).stdout
+    assert [row["name"] for row in json.loads(by_variable) if row["state"] == "blocked"] == ["packaged", "timm"]
+
+
+def test_broken_plugins_are_reported_and_the_others_work(cli: Cli, plugin: PluginMaker) -> None:
+    plugin("good", GOOD)
+    plugin("crash", "raise OSError('a driver is missing')")
+    plugin("future", GOOD.replace("tlbench_api = 1", "tlbench_api = 99"))
+    plugin("silent", GOOD.replace("tlbench_api = 1", ""))
+    plugin("typo", GOOD.replace("tlbench_register_strategies", "tlbench_register_strategy"))
+    plugin("raises", GOOD.replace("register(good)", "register(1 / 0)"))
+    listed = cli("list", "strategies", environment=plugin.environment)
+    assert listed.status == 0
+    assert "good/good" in listed.stdout
+    assert "builtin/freeze" in listed.stdout
+    for name, said in (
+        ("crash", "OSError: a driver is missing"),
+        ("future", "written for version 99 of the hooks and this tlbench speaks version 1"),
+        ("silent", "add `tlbench_api = 1`"),
+        ("typo", "tlbench_register_strategy"),
+        ("raises", "tlbench_register_strategies: ZeroDivisionError"),
+    ):
+        line = next(line for line in listed.stderr.splitlines() if f"plugin {name} " in line)
+        assert said in line
+    states = json.loads(cli("list", "plugins", "--json", environment=plugin.environment).stdout)
+    faulty = {row["name"] for row in states if row["state"] == "faulty"}
+    assert faulty == {"crash", "future", "silent", "typo", "raises"}
+
+
+def test_show_in_every_format(trained: tuple[Path, Finished], cli: Cli, tmp_path: Path) -> None:
+    results = ("--results", str(trained[0] / "results"))
+    records = trained[1].records
+    assert cli("show", "trained", *results, "--format", "json").records == records
+    rows = list(csv.DictReader(io.StringIO(cli("show", "trained", *results, "--format", "csv").stdout)))
+    assert [float(row["accuracy"]) for row in rows] == [record["metrics"]["accuracy"] for record in records]
+    markdown = cli("show", "trained", *results, "--format", "markdown").stdout
+    assert "| efficientnet_lite0 | freeze | pretrained |" in markdown
+    table = cli("show", "trained", *results).stdout
+    assert "±" in table
+    cli("show", "trained", *results, "-o", "table.txt")
+    assert (tmp_path / "table.txt").read_text() == table
+    by_folder = cli("show", str(trained[0] / "results" / "trained"))
+    assert by_folder.stdout == table
+
+
+def test_life_cycle_hooks_are_called_and_one_that_raises_harms_nobody(
+    cli: Cli, plugin: PluginMaker, tmp_path: Path
+) -> None:
+    plugin(
+        "logger",
+        """
+from pathlib import Path
+from tlbench import hookimpl
+tlbench_api = 1
+log = Path("calls.txt")
+def write(text):
+    log.write_text((log.read_text() if log.exists() else "") + text + "\\n")
+@hookimpl
+def tlbench_run_started(plan, folder): write(f"run_started {len(plan.cells)} {folder.name}")
+@hookimpl
+def tlbench_trial_started(trial): write(f"trial_started {trial.cell.strategy}")
+@hookimpl
+def tlbench_epoch_finished(trial, epoch, values): write(f"epoch {epoch} {values['train_loss'] > 0}")
+@hookimpl
+def tlbench_trial_finished(trial, record): write(f"trial_finished {record.status}")
+@hookimpl
+def tlbench_run_finished(plan, folder, records): write(f"run_finished {len(records)}")
+""",
+    )
+    plugin(
+        "bad",
+        "from tlbench import hookimpl\ntlbench_api = 1\n"
+        "@hookimpl\ndef tlbench_epoch_finished(trial, epoch, values): raise KeyError('mine')\n",
+    )
+    finished = cli(
+        *("run", "--backbones", "small_cnn", "--strategies", "freeze", "--datasets", "digits:train=64:test=40"),
+        *("--epochs", "2", "--name", "hooks"),
+        environment=plugin.environment,
+    )
+    assert finished.status == 0
+    assert (tmp_path / "calls.txt").read_text().splitlines() == [
+        "run_started 1 hooks",
+        "trial_started builtin/freeze",
+        "epoch 1 True",
+        "epoch 2 True",
+        "trial_finished ok",
+        "run_finished 1",
+    ]
+    assert finished.stderr.count("plugin bad raised in tlbench_epoch_finished: KeyError: 'mine'") == 1

@@ -1,0 +1,226 @@
+"""`tlbench run` as a person types it, on real weights and real images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import QUICK, Cli, Finished, PluginMaker
+from safetensors.numpy import load_file
+
+Trained = tuple[Path, Finished]
+
+
+def test_runs_the_cross_product_seed_by_seed(trained: Trained) -> None:
+    records = trained[1].records
+    done = [(record["trial"]["seed"], record["trial"]["cell"]["strategy"]) for record in records]
+    assert done == [(0, "builtin/freeze"), (0, "builtin/full"), (1, "builtin/freeze"), (1, "builtin/full")]
+    assert {record["status"] for record in records} == {"ok"}
+
+
+def test_each_trial_leaves_a_record_and_its_predictions(trained: Trained) -> None:
+    folder, finished = trained
+    trials = folder / "results" / "trained" / "trials"
+    assert len(list(trials.glob("*.json"))) == len(finished.records) == 4
+    for record in finished.records:
+        assert json.loads((trials / f"{record['trial']['id']}.json").read_text()) == record
+        predictions = load_file(trials / record["predictions"])
+        assert len(predictions["labels"]) == record["data"]["test_images"] == 100
+        assert record["metrics"]["accuracy"] == (predictions["predicted"] == predictions["labels"]).mean()
+    assert not list(trials.glob("*.tmp"))
+
+
+def test_a_record_says_what_was_measured_and_leaves_the_rest_null(trained: Trained) -> None:
+    freeze, full = trained[1].records[:2]
+    cost = full["cost"]
+    steps = 2 * 7  # 200 images in batches of 32, twice
+    assert cost["warmup_steps"] == 3
+    assert cost["step_ms"]["n"] == steps - 3 - 2  # each epoch ends with a batch of 8
+    assert cost["step_ms"]["p05"] <= cost["step_ms"]["median"] <= cost["step_ms"]["p95"]
+    assert cost["energy_joules"] is None
+    assert cost["load_seconds"] + cost["train_seconds"] + cost["evaluate_seconds"] <= cost["paid_seconds"]
+    assert freeze["cost"]["trainable_parameters"] == 1280 * 10 + 10
+    assert full["cost"]["trainable_parameters"] == full["cost"]["total_parameters"]
+    assert freeze["cost"]["peak_memory_bytes"] > 10 * 2**20
+    assert freeze["weights"]["kind"] == "pretrained"
+    assert freeze["weights"]["digest"] == full["weights"]["digest"]
+    assert freeze["provenance"]["backbone"]["distribution"] == "tlbench"
+    assert freeze["environment"]["packages"]["torch"]
+
+
+def test_the_seed_draws_the_head_and_the_order(trained: Trained) -> None:
+    first, second = trained[1].records[0], trained[1].records[2]
+    assert first["metrics"]["train_loss"] != second["metrics"]["train_loss"]
+
+
+def test_the_same_seed_gives_the_same_result(trained: Trained, tmp_path: Path, cli: Cli) -> None:
+    folder, finished = trained
+    again = cli("run", "--name", "again", "--json", "--epochs", "2", "--datasets", "digits:train=200:test=100")
+    for record, repeated in zip(finished.records, again.records, strict=False):
+        assert repeated["trial"]["id"] == record["trial"]["id"]
+        assert repeated["metrics"] == record["metrics"]
+        name = record["predictions"]
+        before = load_file(folder / "results" / "trained" / "trials" / name)
+        after = load_file(tmp_path / "results" / "again" / "trials" / name)
+        assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_the_table_and_where_it_goes(cli: Cli) -> None:
+    finished = cli("run", *QUICK, "--strategies", "freeze,scratch", "--lr", "0.01")
+    assert finished.status == 0
+    table = finished.stdout
+    assert "\x1b" not in table
+    assert "packaged/digits:test=60:train=96" in table
+    assert "Learning rates: freeze 0.01, scratch 0.01." in table
+    assert "nobody publishes weights of small_cnn" in table
+    assert "1 epoch, batch 32, 32 px" in table
+    assert "records in results/" in finished.stderr
+    assert "[1/2] small_cnn × digits:test=60:train=96 × freeze, seed 0: ok" in finished.stderr
+
+
+def test_without_network_a_cell_runs_from_random_weights_and_says_so(cli: Cli, tmp_path: Path) -> None:
+    environment = {"TORCH_HOME": str(tmp_path / "empty")}
+    finished = cli(
+        *("run", "--backbones", "squeezenet1_1,efficientnet_lite0", "--strategies", "freeze", "--name", "offline"),
+        *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
+        environment=environment,
+    )
+    assert finished.status == 0
+    announced, _, ran = finished.stderr.partition("[1/2]")
+    assert "torchvision/squeezenet1_1 runs from RANDOM weights" in announced
+    assert "squeezenet1_1" in ran
+    row = next(line for line in finished.stdout.splitlines() if line.startswith("squeezenet1_1"))
+    assert "RANDOM" in row
+    assert "*" not in row
+    assert "not ranked beside pretrained rows" in finished.stdout
+    shown = cli("show", "offline", "--format", "json").records
+    assert [record["weights"]["reason"] for record in shown] == ["unavailable", None]
+    assert [record["trial"]["cell"]["source"] for record in shown] == ["none", "published"]
+
+
+def test_strictly_pretrained_stops_before_anything_runs(cli: Cli, tmp_path: Path) -> None:
+    environment = {"TORCH_HOME": str(tmp_path / "empty")}
+    finished = cli("run", "--backbones", "squeezenet1_1", "--weights", "pretrained", environment=environment)
+    assert finished.status == 2
+    assert "the pretrained weights of torchvision/squeezenet1_1 can't be had" in finished.stderr
+    assert "--weights FILE" in finished.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_dry_run_says_the_plan_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+    finished = cli("run", *QUICK, "--strategies", "freeze,full", "--seeds", "3", "--dry-run", "--json")
+    assert finished.status == 0
+    plan = json.loads(finished.stdout)
+    assert [cell["strategy"] for cell in plan["cells"]] == ["builtin/freeze", "builtin/full"]
+    assert "6 trials (2 cells × 3 seeds)" in finished.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_two_trials_at_once_give_what_they_give_alone(cli: Cli) -> None:
+    options = ("run", *QUICK, "--strategies", "freeze,full", "--json")
+    alone, together = cli(*options).records, cli(*options, "--jobs", "2").records
+    assert [record["metrics"] for record in together] == [record["metrics"] for record in alone]
+    assert [record["cost"]["concurrent_trials"] for record in alone + together] == [1, 1, 2, 2]
+
+
+FAULTY = '''
+import os, signal, sys, time
+from tlbench import Options, Train, hookimpl, strategy
+
+tlbench_api = 1
+
+def make(name, act):
+    @strategy(name, learning_rates={"adamw": 1e-3})
+    def phases(model, options):
+        yield Train(model.head, penalty=lambda m: act(m) or 0.0)
+    return phases
+
+def explode(model):
+    raise ArithmeticError("the strategy's own mistake")
+
+def to_nan(model):
+    return next(model.module.parameters()).sum() * float("nan")
+
+def hungry(model):
+    import torch
+    torch.empty(2**60, dtype=torch.uint8)
+
+@hookimpl
+def tlbench_register_strategies(register):
+    register(make("explode", explode))
+    register(make("to-nan", to_nan))
+    register(make("hungry", hungry))
+    register(make("sleepy", lambda model: time.sleep(60)))
+    register(make("sigkill", lambda model: os.kill(os.getpid(), signal.SIGKILL)))
+    register(make("segfault", lambda model: os.kill(os.getpid(), signal.SIGSEGV)))
+    register(make("noisy", lambda model: print("a plugin prints to stdout")))
+'''  # fmt: skip
+
+
+def test_what_fails_inside_a_trial_is_a_record_and_the_others_go_on(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("faulty", FAULTY).environment
+    strategies = "explode,to-nan,hungry,sleepy,sigkill,segfault,noisy"
+    finished = cli(
+        *("run", *QUICK, "--strategies", strategies, "--timeout", "6", "--name", "faults", "--json"),
+        environment=environment,
+    )
+    assert finished.status == 1
+    records = {record["trial"]["cell"]["strategy"].split("/")[1]: record for record in finished.records}
+    assert {name: record["status"] for name, record in records.items()} == {
+        "explode": "failed",
+        "to-nan": "diverged",
+        "hungry": "out-of-memory",
+        "sleepy": "timeout",
+        "sigkill": "killed",
+        "segfault": "failed",
+        "noisy": "ok",
+    }
+    assert records["explode"]["error"]["message"] == "the strategy's own mistake"
+    assert "ArithmeticError" in records["explode"]["error"]["traceback"]
+    assert records["to-nan"]["error"]["step"] == 1
+    assert "limit of 6 s" in records["sleepy"]["error"]["message"]
+    assert "SIGSEGV" in records["segfault"]["error"]["message"]
+    assert records["explode"]["metrics"] is None
+    assert records["explode"]["cost"] is None
+    table = cli("show", "faults").stdout
+    assert "seed 0: failed: the strategy's own mistake" in table
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pt"])
+def test_weights_from_a_file(cli: Cli, tmp_path: Path, form: str) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from torchvision.models import resnet18
+
+    state = resnet18(num_classes=7).state_dict()  # a head of other classes is left out
+    file = tmp_path / f"mine.{form}"
+    if form == "pt":
+        torch.save({"state_dict": state}, file)
+    else:
+        save_file(state, file)
+    finished = cli(
+        *("run", "--backbones", "torchvision/resnet18", "--strategies", "freeze", "--weights", str(file), "--json"),
+        *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
+    )
+    assert finished.status == 0, finished.stderr
+    weights = finished.records[0]["weights"]
+    assert weights["kind"] == "file"
+    assert weights["name"].startswith(f"mine.{form}@")
+
+
+def test_pretrained_weights_that_lie_in_torchvisions_own_cache(cli: Cli, tmp_path: Path) -> None:
+    import torch
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
+
+    file = tmp_path / "home" / "hub" / "checkpoints" / Path(SqueezeNet1_1_Weights.DEFAULT.url).name
+    file.parent.mkdir(parents=True)
+    torch.save(squeezenet1_1().state_dict(), file)
+    finished = cli(
+        *("run", "--backbones", "squeezenet1_1", "--strategies", "freeze", "--weights", "pretrained", "--json"),
+        *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
+        environment={"TORCH_HOME": str(tmp_path / "home")},
+    )
+    assert finished.status == 0, finished.stderr
+    assert finished.records[0]["weights"]["kind"] == "pretrained"
+    assert finished.records[0]["weights"]["name"] == "torchvision/squeezenet1_1.IMAGENET1K_V1"

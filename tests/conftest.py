@@ -1,0 +1,119 @@
+"""What tests share: the real command line, made-up plugins that are really discovered, one trained run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TLBENCH = str(Path(sys.executable).parent / "tlbench")
+
+NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+"""A proxy where nothing listens: what is downloaded fails at once, on any machine."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command's exit status and output."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records that `--json` printed."""
+        records: list[dict[str, Any]] = json.loads(self.stdout)["records"]
+        return records
+
+
+Cli = Callable[..., Finished]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One thread a process (tests run side by side), a cache shared by all workers, no network."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "TLBENCH_CACHE": str(_shared(tmp_path_factory) / "cache"), **NO_NETWORK}
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all xdist workers see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+def run_cli(*arguments: str, cwd: Path, environment: dict[str, str] | None = None, timeout: float = 300) -> Finished:
+    """Run the installed `tlbench`."""
+    done = subprocess.run(
+        [TLBENCH, *arguments],
+        cwd=cwd,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line in an empty folder."""
+
+    def run(*arguments: str, **options: Any) -> Finished:
+        return run_cli(*arguments, cwd=tmp_path, **options)
+
+    return run
+
+
+QUICK = ("--datasets", "digits:train=96:test=60", "--epochs", "1", "--backbones", "small_cnn")
+"""A run of about a second a trial."""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    """A finished run of real weights on real images, two seeds: its folder of runs, and what the command said."""
+    folder = tmp_path_factory.mktemp("trained")
+    finished = run_cli(
+        *("run", "--name", "trained", "--json", "--seeds", "2", "--epochs", "2"),
+        *("--datasets", "digits:train=200:test=100"),
+        cwd=folder,
+    )
+    assert finished.status == 0, finished.stderr
+    return folder, finished
+
+
+@dataclass(frozen=True)
+class PluginMaker:
+    """Writes plugins as pip would install them: a module, and metadata with an entry point."""
+
+    site: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What puts them on the path of a command."""
+        return {"PYTHONPATH": str(self.site)}
+
+    def __call__(self, name: str, source: str) -> PluginMaker:
+        """Write the plugin `name`."""
+        (self.site / f"{name}_module.py").write_text(source)
+        metadata = self.site / f"{name}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[tlbench]\n{name} = {name}_module\n")
+        return self
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> PluginMaker:
+    """Makes plugins."""
+    site = tmp_path / "site"
+    site.mkdir()
+    return PluginMaker(site)

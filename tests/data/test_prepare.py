@@ -1,0 +1,149 @@
+"""A dataset decoded: as many images as asked for, in splits that share none, and errors that name the thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from builders import make_dataset, make_split, noise
+
+from tlbench.contracts import Dataset, Split, SplitOptions
+from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.errors import UserError
+
+UNLIMITED = Limits()
+
+
+def prepared(
+    folder: Path, dataset: Dataset, limits: Limits = UNLIMITED, image_size: int = 8, **options: Any
+) -> PreparedDataset:
+    return prepare("demo", dataset, SplitOptions(**options), limits, image_size, "nearest", folder)
+
+
+def load(folder: Path, what: str) -> dict[str, np.ndarray]:
+    return {split: np.load(folder / f"{split}-{what}.npy") for split in ("train", "val", "test")}
+
+
+HUNDRED = make_dataset(make_split(noise(100)))
+WITH_TEST = make_dataset(make_split(noise(100)), test=make_split(noise(40, seed=1)))
+THREE = make_dataset(make_split(noise(60)), val=make_split(noise(20, seed=2)), test=make_split(noise(40, seed=1)))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "limits", "sizes"),
+    [
+        (HUNDRED, {}, UNLIMITED, (72, 8, 20)),
+        (WITH_TEST, {}, UNLIMITED, (90, 10, 40)),
+        (THREE, {}, UNLIMITED, (60, 20, 40)),
+        (HUNDRED, {}, Limits(train=30, test=10), (30, 3, 10)),
+        (THREE, {}, Limits(train=30, test=10), (30, 10, 10)),
+        (HUNDRED, {"train": 50, "val": 6, "test": 14}, UNLIMITED, (50, 6, 14)),
+        (THREE, {"train": 50, "val": 6, "test": 14}, Limits(train=10, test=4), (50, 6, 14)),
+        (HUNDRED, {"train": 0.5, "test": 0.3}, UNLIMITED, (50, 5, 30)),
+        (HUNDRED, {"train": 80, "val": 10, "test": 10}, UNLIMITED, (80, 10, 10)),
+    ],
+)
+def test_sizes(
+    tmp_path: Path, dataset: Dataset, options: dict[str, float], limits: Limits, sizes: tuple[int, int, int]
+) -> None:
+    made = prepared(tmp_path, dataset, limits, **options)
+    assert tuple(made.images[split] for split in ("train", "val", "test")) == sizes
+    assert tuple(len(pixels) for pixels in load(tmp_path, "images").values()) == sizes
+
+
+def test_splits_of_one_source_share_no_example_and_no_content(tmp_path: Path) -> None:
+    pixels = noise(100)
+    pixels[50:60] = pixels[:10]
+    prepared(tmp_path, make_dataset(make_split(pixels)), train=60)
+    indices = load(tmp_path, "indices")
+    everything = np.concatenate(list(indices.values()))
+    assert len(set(everything)) == len(everything)
+    contents = [{pixels[index].tobytes() for index in each} for each in indices.values()]
+    assert not contents[0] & contents[1] | contents[0] & contents[2] | contents[1] & contents[2]
+
+
+def test_arrays_hold_the_images_and_labels_that_the_indices_say(tmp_path: Path) -> None:
+    pixels = noise(100)
+    dataset = make_dataset(make_split(pixels))
+    prepared(tmp_path, dataset)
+    images, labels, indices = (load(tmp_path, what) for what in ("images", "labels", "indices"))
+    for split in ("train", "val", "test"):
+        assert np.array_equal(images[split], pixels[indices[split]])
+        assert np.array_equal(labels[split], np.asarray(dataset.train.labels)[indices[split]])
+
+
+def test_images_get_the_size_asked_for_and_nothing_else_is_left(tmp_path: Path) -> None:
+    made = prepared(tmp_path / "new", THREE, image_size=5)
+    assert made.image_size == 5
+    assert all(pixels.shape[1:] == (5, 5, 3) for pixels in load(tmp_path / "new", "images").values())
+    assert {file.suffix for file in (tmp_path / "new").iterdir()} == {".npy"}
+
+
+def test_duplicates_between_train_and_test_are_counted(tmp_path: Path) -> None:
+    train, test = noise(40), noise(20, seed=1)
+    test[3], test[4], test[5] = train[0], train[0], train[7]
+    dataset = make_dataset(make_split(train), val=make_split(noise(6, seed=2)), test=make_split(test))
+    assert prepared(tmp_path / "three", dataset).duplicates_train_test == 3
+    assert prepared(tmp_path / "none", THREE).duplicates_train_test == 0
+
+
+def test_progress_counts_every_image_decoded(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    prepare("demo", THREE, SplitOptions(), UNLIMITED, 8, "nearest", tmp_path, lambda *each: told.append(each))
+    assert told == [(done, 120) for done in range(1, 121)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": 101}, "demo: train=101 is more than the 100 images"),
+        ({"test": 250}, "demo: test=250 is more than the 100 images"),
+        ({"train": 100}, "70 of 100 are left to train on, not 100"),
+        ({"val": 60, "test": 40}, "0 of 100 are left to train on"),
+    ],
+)
+def test_too_many_images_asked_for(tmp_path: Path, options: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        prepared(tmp_path, HUNDRED, **options)
+
+
+def test_undecodable_image_is_named(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(20)]
+    for file, pixels in zip(files, noise(20), strict=True):
+        PIL.Image.fromarray(pixels).save(file)
+    files[13].write_bytes(files[13].read_bytes()[:60])
+    split = Split(
+        labels=np.arange(20) % 2,
+        image=lambda index: PIL.Image.open(files[index]),
+        describe=lambda index: str(files[index]),
+    )
+    with pytest.raises(UserError, match=r"dataset demo: .*13\.png can't be decoded"):
+        prepared(tmp_path / "out", make_dataset(split))
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"demo: the \d+ training images are all of one class"):
+        prepared(tmp_path, make_dataset(make_split(noise(50), classes=1)))
+
+
+def test_digest_is_of_labels_and_pixels_alone(tmp_path: Path) -> None:
+    pixels = noise(60)
+    digest = prepared(tmp_path / "a", make_dataset(make_split(pixels))).digest
+    elsewhere = make_dataset(make_split(pixels.copy()), domain="other", classes=("x", "y"))
+    assert prepared(tmp_path / "b", elsewhere).digest == digest
+
+    changed = pixels.copy()
+    changed[17, 2, 3, 0] ^= 1
+    assert prepared(tmp_path / "c", make_dataset(make_split(changed))).digest != digest
+
+
+def test_digest_sees_a_label_where_all_pixels_stay(tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    labels[4] = 1
+    relabelled = make_dataset(Split(labels, THREE.train.image), val=THREE.val, test=THREE.test)
+    digests = {prepared(tmp_path / each.domain, each).digest for each in (THREE, replace(relabelled, domain="other"))}
+    assert len(digests) == 2

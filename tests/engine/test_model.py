@@ -1,0 +1,156 @@
+"""A model's parts: head, body and blocks of real architectures, and what freezing does to them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import timm
+import torch
+import torchvision
+from builders import make_backbone
+from torch import nn
+
+from tlbench.engine.model import Part, TransferModel
+
+NORMALISATION_AND_DROPOUT = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
+
+
+def small() -> nn.Module:
+    stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    stage = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    modules = {"stem": stem, "stage": stage, "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
+    return nn.Sequential(OrderedDict({**modules, "fc": nn.Linear(4, 3)}))
+
+
+Case = tuple[Callable[[], nn.Module], str, set[str]]
+
+CASES: dict[str, Case] = {
+    "small": (small, "fc", set()),
+    "resnet18": (torchvision.models.resnet18, "fc", set()),
+    "vgg11": (torchvision.models.vgg11, "classifier.6", set()),
+    "vit_b_16": (torchvision.models.vit_b_16, "heads.head", {"class_token", "encoder.pos_embedding"}),
+    "vit_tiny": (lambda: timm.create_model("vit_tiny_patch16_224"), "head", {"cls_token", "pos_embed"}),
+}
+"""What builds the module, its head, and the tokens that it owns outside of any block."""
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[TransferModel, str, set[str]]:
+    """A model on the meta device: names and shapes without the memory."""
+    build, head, tokens = CASES[request.param]
+    with torch.device("meta"):
+        module = build()
+    return TransferModel(module, make_backbone(head)), head, tokens
+
+
+def names(model: TransferModel, part: Part) -> list[str]:
+    return [name for name, _ in model.parameters(part)]
+
+
+def root(block: Part) -> str:
+    return min(block.paths, key=len)
+
+
+def test_head_and_body_partition_the_parameters(case: tuple[TransferModel, str, set[str]]) -> None:
+    model, head, _ = case
+    everything = [name for name, _ in model.module.named_parameters()]
+    assert sorted(names(model, model.everything)) == sorted(everything)
+    assert sorted(names(model, model.head) + names(model, model.body)) == sorted(everything)
+    assert names(model, model.head) == [f"{head}.weight", f"{head}.bias"]
+
+
+def test_blocks_are_disjoint_and_cover_the_body_but_for_tokens(case: tuple[TransferModel, str, set[str]]) -> None:
+    model, _, tokens = case
+    in_blocks = [name for block in model.blocks for name in names(model, block)]
+    assert len(set(in_blocks)) == len(in_blocks)
+    assert set(names(model, model.body)) - set(in_blocks) == tokens
+    assert not set(in_blocks) & set(names(model, model.head))
+
+
+def test_blocks_run_in_their_order(case: tuple[TransferModel, str, set[str]]) -> None:
+    model, _, _ = case
+    ran: list[str] = []
+    roots = [root(block) for block in model.blocks]
+
+    def note(path: str, *_: object) -> None:
+        ran.append(path)
+
+    for path in roots:
+        model.module.get_submodule(path).register_forward_hook(partial(note, path))
+    model.module.eval()(torch.empty(1, 3, 224, 224, device="meta"))
+    assert ran == roots
+    assert len(roots) > 3
+
+
+def test_training_the_head_rests_all_else(case: tuple[TransferModel, str, set[str]]) -> None:
+    model, head, _ = case
+    model.train_only(model.head)
+    trained = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    assert trained == {f"{head}.weight", f"{head}.bias"}
+    assert model.module.get_submodule(head).training
+    resting = [module for module in model.module.modules() if isinstance(module, NORMALISATION_AND_DROPOUT)]
+    assert not any(module.training for module in resting)
+
+
+def test_training_everything_undoes_that(case: tuple[TransferModel, str, set[str]]) -> None:
+    model, _, _ = case
+    model.train_only(model.head)
+    model.train_only(model.everything)
+    assert all(module.training for module in model.module.modules())
+    assert len(model.trainable()) == len(list(model.module.parameters()))
+
+
+def test_training_the_last_block_and_the_head_reaches_no_other_block() -> None:
+    model = TransferModel(small(), make_backbone("fc"))
+    model.train_only(model.head | Part(frozenset({"stage.1"})))
+    modes = {path: module.training for path, module in model.module.named_modules() if not list(module.children())}
+    assert [path for path, training in modes.items() if training] == ["stage.1", "fc"]
+    assert model.module.get_submodule("stage").training
+    assert not model.module.get_submodule("stem").training
+
+
+def test_blocks_of_the_small_model_are_the_members_of_its_sequences() -> None:
+    model = TransferModel(small(), make_backbone("fc"))
+    assert [root(block) for block in model.blocks] == ["stem.0", "stem.1", "stage.0", "stage.1"]
+
+
+def test_named_blocks_go_before_those_found() -> None:
+    backbone = make_backbone("fc")
+    named = type(backbone)(build=backbone.build, head="fc", blocks=lambda _module: ["stem", "stage"])
+    blocks = TransferModel(small(), named).blocks
+    assert [sorted(block.paths) for block in blocks] == [
+        ["stem", "stem.0", "stem.1", "stem.2"],
+        ["stage", "stage.0", "stage.1", "stage.2"],
+    ]
+
+
+def test_a_head_of_two_modules() -> None:
+    model = TransferModel(small(), make_backbone(("stage", "fc")))
+    assert {name.partition(".")[0] for name in names(model, model.head)} == {"stage", "fc"}
+    assert [root(block) for block in model.blocks] == ["stem.0", "stem.1"]
+
+
+def test_a_head_that_is_not_there_is_said_at_once() -> None:
+    with pytest.raises(LookupError, match="'classifier'"):
+        TransferModel(small(), make_backbone("classifier"))
+
+
+def test_a_reset_head_is_drawn_as_pytorch_draws_it_and_the_body_stays() -> None:
+    model = TransferModel(small(), make_backbone("fc"))
+    with torch.no_grad():
+        for parameter in model.module.parameters():
+            parameter.fill_(7)
+    torch.manual_seed(3)
+    model.reset_head()
+    torch.manual_seed(3)
+    assert torch.equal(model.module.get_parameter("fc.weight"), nn.Linear(4, 3).weight)
+    assert all((parameter == 7).all() for _, parameter in model.parameters(model.body))
+
+
+def test_parts_add_and_subtract() -> None:
+    one, two = Part(frozenset("ab")), Part(frozenset("bc"))
+    assert (one | two).paths == set("abc")
+    assert (one - two).paths == {"a"}

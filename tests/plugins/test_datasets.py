@@ -1,0 +1,116 @@
+"""Digits, clothes, folders, and torchvision's sets from files in a data root."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from sklearn.datasets import load_digits
+
+from tlbench.contracts import SplitOptions
+from tlbench.errors import UserError
+from tlbench_packaged.digits import digits
+from tlbench_packaged.folder import FolderOptions, check_folder, folder
+from tlbench_torchvision.catalogue import CATALOGUE, DEBIAN_FASHION_MNIST, TorchvisionOptions, load
+
+
+@pytest.fixture
+def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data root."""
+    monkeypatch.setenv("TLBENCH_DATA_ROOT", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_digits_are_scikit_learns() -> None:
+    dataset = digits(SplitOptions())
+    original = load_digits()
+    assert list(dataset.train.labels) == list(original.target)
+    image = np.asarray(dataset.train.image(5)).astype(float)
+    assert image.shape == (8, 8)
+    assert image.max() <= 255
+    assert np.array_equal(np.round(image * 16 / 255), original.images[5])
+
+
+@pytest.mark.skipif(not DEBIAN_FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_fashion_mnist_from_debians_package(data_root: Path) -> None:
+    dataset = load("fashion-mnist", TorchvisionOptions())
+    assert dataset.test is not None
+    assert (len(dataset.train), len(dataset.test)) == (60_000, 10_000)
+    assert dataset.classes[9] == "Ankle boot"
+    assert dataset.train.labels[0] == 9
+    assert np.bincount(dataset.test.labels).tolist() == [1000] * 10
+    assert np.asarray(dataset.train.image(0)).shape == (28, 28)
+
+
+def test_cifar10_from_files_in_the_data_root(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda _self: True)  # the real files weigh 170 MB
+    base = data_root / CIFAR10.base_folder
+    base.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (6, 3072), dtype=np.uint8)
+    for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list):
+        (base / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3, 4, 9]}))
+    (base / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+    monkeypatch.setitem(CIFAR10.meta, "md5", None)
+    dataset = load("cifar10", TorchvisionOptions())
+    assert dataset.test is not None
+    assert (len(dataset.train), len(dataset.test)) == (30, 6)
+    assert list(dataset.test.labels) == [0, 1, 2, 3, 4, 9]
+    assert list(dataset.classes) == list("abcdefghij")
+    assert np.array_equal(np.asarray(dataset.test.image(2)), pixels[2].reshape(3, 32, 32).transpose(1, 2, 0))
+
+
+def test_eurosat_from_an_image_tree_in_the_data_root(data_root: Path) -> None:
+    write_tree(data_root / "eurosat" / "2750", {"River": 3, "Forest": 2})
+    dataset = load("eurosat", TorchvisionOptions())
+    assert list(dataset.classes) == ["Forest", "River"]
+    assert np.asarray(dataset.train.labels).tolist() == [0, 0, 1, 1, 1]
+    assert dataset.test is None
+
+
+@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - {"fashion-mnist", "pcam"}))
+def test_a_set_that_cannot_be_had_says_how_to_have_it(data_root: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"dataset torchvision/{name} is not on this machine") as refusal:
+        load(name, TorchvisionOptions())
+    assert "--data-root" in str(refusal.value)
+
+
+def write_tree(root: Path, classes: dict[str, int]) -> Path:
+    """A tree of small images, so many a class."""
+    random = np.random.default_rng(0)
+    for name, number in classes.items():
+        (root / name).mkdir(parents=True)
+        for index in range(number):
+            pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(root / name / f"{index:03}.png")
+    return root
+
+
+def test_a_folder_of_classes(tmp_path: Path) -> None:
+    dataset = folder(FolderOptions(path=write_tree(tmp_path, {"dog": 3, "cat": 2})))
+    assert list(dataset.classes) == ["cat", "dog"]
+    assert np.asarray(dataset.train.labels).tolist() == [0, 0, 1, 1, 1]
+    assert dataset.native_size == 20
+    assert dataset.train.describe(2) == str(tmp_path / "dog" / "000.png")
+
+
+def test_a_folder_with_splits(tmp_path: Path) -> None:
+    write_tree(tmp_path / "train", {"cat": 4, "dog": 4})
+    write_tree(tmp_path / "valid", {"cat": 1, "dog": 1})
+    write_tree(tmp_path / "test", {"cat": 2, "dog": 3})
+    dataset = folder(FolderOptions(path=tmp_path))
+    assert dataset.val is not None
+    assert dataset.test is not None
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (8, 2, 5)
+
+
+def test_splits_whose_classes_differ_are_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path / "train", {"cat": 1, "dog": 1})
+    write_tree(tmp_path / "test", {"cat": 1, "dgo": 1})
+    with pytest.raises(UserError, match="train and test differ in the classes dgo, dog"):
+        check_folder(FolderOptions(path=tmp_path))

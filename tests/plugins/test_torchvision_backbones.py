@@ -1,0 +1,71 @@
+"""Every torchvision classification model: its head is where the plugin says, its weights load, it has blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision import models
+
+from tlbench.engine.model import TransferModel
+from tlbench.errors import WeightsUnavailable
+from tlbench_torchvision import names
+from tlbench_torchvision.backbone import torchvision_backbone
+
+LARGE_REGNETS = {name for name in names() if name.startswith("regnet") and name.endswith("gf")}
+"""RegNets can't be built without computing; the small ones stand for them."""
+
+ALL = sorted(set(names()) - LARGE_REGNETS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_head_blocks_and_preprocessing(name: str) -> None:
+    backbone = torchvision_backbone(name)
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        module = backbone.build(7, image_size=224, pretrained=False)
+        model = TransferModel(module, backbone)
+        assert module.eval()(torch.empty(2, 3, 224, 224)).shape == (2, 7)
+    head = dict(model.parameters(model.head))
+    assert {parameter.shape[0] for parameter in head.values()} == {7}
+    assert len(model.blocks) >= 4
+    assert backbone.weights is not None
+    transform = models.get_model_weights(name).DEFAULT.transforms()
+    assert list(backbone.preprocessing.mean) == transform.mean
+    assert backbone.preprocessing.interpolation == transform.interpolation.value
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder where torchvision looks for downloads."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet18", 32), ("mobilenet_v3_small", 32), ("googlenet", 64), ("vit_b_32", 64)]
+)
+def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str, size: int) -> None:
+    weights = models.get_model_weights(name).DEFAULT
+    arguments = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
+    published = models.get_model(name, weights=None, **arguments).state_dict()
+    torch.save(published, checkpoints / Path(weights.url).name)
+    backbone = torchvision_backbone(name)
+    model = backbone.build(7, image_size=size, pretrained=True)
+    for key, tensor in model.state_dict().items():
+        if key.startswith(f"{backbone.head}."):
+            assert tensor.shape[0] == 7
+        elif tensor.shape == published[key].shape:  # position embeddings follow the image size
+            assert torch.equal(tensor, published[key]), key
+        else:
+            assert "pos_embedding" in key
+
+
+def test_weights_that_cannot_be_downloaded(checkpoints: Path) -> None:
+    weights = torchvision_backbone("resnet18").weights
+    assert weights is not None
+    with pytest.raises(WeightsUnavailable, match=r"resnet18-.*\.pth: .*urlopen error"):
+        weights.fetch()
+    assert not list(checkpoints.iterdir())

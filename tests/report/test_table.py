@@ -1,0 +1,102 @@
+"""The table in a terminal and in a log: every value of every row, whatever the width."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from typing import Literal
+
+import pytest
+from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_record
+from rich.console import Console
+
+from tlbench.records import Record, StepMs
+from tlbench.report import text
+from tlbench.report.rows import best, rows
+from tlbench.report.table import print_tables
+
+RECORDS = [
+    *(make_record(make_cell(strategy="builtin/full"), seed, 0.9 + seed / 20, train_seconds=4321.0) for seed in (0, 1)),
+    make_record(
+        make_cell("timm/vit_tiny_patch16_224.augreg_in21k", weights=FALLBACK),
+        accuracy=0.5123,
+        step_ms=StepMs(median=1234.0, p05=1000.0, p95=2000.0, n=9),
+        images_per_second=98765.0,
+        peak_memory_bytes=9_999 * 2**20,
+        trainable_parameters=123_400_000,
+    ),
+    make_record(make_cell("packaged/small_cnn", "builtin/scratch", weights=SCRATCH), step_ms=None),
+    make_failure(make_cell("torchvision/vgg11"), status="out-of-memory", message="4 GiB are not enough"),
+]
+
+
+def printed(records: list[Record], width: int, terminal: bool = False) -> str:
+    file = io.StringIO()
+    colours: Literal["auto", "truecolor"] = "truecolor" if terminal else "auto"
+    print_tables(records, Console(file=file, width=width, force_terminal=terminal, color_system=colours))
+    return file.getvalue()
+
+
+def body(output: str) -> str:
+    """What stands between the rule under the headings and the footer."""
+    return output.partition("Protocol:")[0].rpartition("─")[2]
+
+
+@pytest.mark.parametrize("width", [80, 100, 240])
+def test_no_character_of_any_value_is_lost(width: int) -> None:
+    table = rows(RECORDS)
+    expected = Counter("".join("".join(text.cells(row).values()) for row in table).replace(" ", ""))
+    expected["*"] += len(best(table))
+    assert Counter("".join(body(printed(RECORDS, width)).split())) == expected
+
+
+@pytest.mark.parametrize("width", [80, 240])
+def test_figures_are_not_broken_over_lines(width: int) -> None:
+    output = body(printed(RECORDS, width))
+    for figure in ("92.5% ±31.8*", "72m01s", "1234ms", "98765", "9999MiB", "123.4M", "51.2%", "–"):
+        assert figure.replace("72m01s", "1h12m") in output
+
+
+@pytest.mark.parametrize("width", [80, 240])
+def test_no_line_of_the_table_is_wider_than_the_terminal(width: int) -> None:
+    assert (
+        max(len(line) for line in printed(RECORDS, width, terminal=False).split("Protocol:")[0].splitlines()) <= width
+    )
+
+
+def test_names_stand_whole_where_there_is_room() -> None:
+    output = printed(RECORDS, 240)
+    for row in rows(RECORDS):
+        assert all(value in output for value in text.cells(row).values())
+
+
+def test_footer_says_the_protocol_the_rates_the_random_rows_and_the_reasons() -> None:
+    output = printed(RECORDS, 80)
+    assert "Protocol: 2 epochs, batch 4, 8 px" in output
+    assert "Learning rates: full 0.003, freeze 0.003, scratch 0.003." in output
+    assert "RANDOM: the pretrained weights of vit_tiny_patch16_224.augreg_in21k could not be had" in output
+    assert "vgg11 × freeze, seed 0: out-of-memory: 4 GiB are not enough" in output
+    assert "95 % t-interval" in output
+
+
+def test_scratch_and_fallback_are_told_apart() -> None:
+    lines = body(printed(RECORDS, 240)).splitlines()
+    assert "RANDOM" in next(line for line in lines if "vit_tiny" in line)
+    assert " random " in next(line for line in lines if "small_cnn" in line)
+
+
+def test_only_a_terminal_gets_colours() -> None:
+    assert "\x1b" not in printed(RECORDS, 80)
+    assert "\x1b" in printed(RECORDS, 80, terminal=True)
+
+
+def test_a_table_for_each_dataset() -> None:
+    records = [make_record(make_cell(dataset=f"packaged/{name}")) for name in ("digits", "flowers")]
+    output = printed(records, 120)
+    assert output.index("packaged/digits") < output.index("Backbone") < output.index("packaged/flowers")
+    assert output.count("Protocol:") == 2
+
+
+def test_no_markup_is_read_out_of_names() -> None:
+    output = printed([make_record(make_cell(dataset="folder:/data/[red]x[/red]"))], 240)
+    assert "folder:/data/[red]x[/red]" in output

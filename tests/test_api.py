@@ -1,0 +1,57 @@
+"""The Python API, from a script without a `__main__` guard."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+from conftest import Finished
+
+import tlbench
+
+SCRIPT = """
+import sys, tlbench
+print("the script runs")
+results = tlbench.run(
+    backbones=["small_cnn"], datasets=["digits:train=64:test=40"], strategies=["freeze", "scratch"], epochs=1, lr=0.01,
+    progress=False, name="from-python",
+)
+print(len(results), [record["status"] for record in results.to_dicts()], "torch" in sys.modules)
+"""
+
+
+def test_run_from_a_script(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["the script runs", "2 ['ok', 'ok'] False"]
+    loaded = tlbench.load("from-python", tmp_path / "results")
+    assert [record.trial.cell.strategy for record in loaded] == ["builtin/freeze", "builtin/scratch"]
+
+
+def test_results_as_dicts_and_as_a_data_frame(trained: tuple[Path, Finished]) -> None:
+    folder, finished = trained
+    results = tlbench.load(folder / "results" / "trained")
+    assert results.to_dicts() == finished.records
+    frame = results.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["accuracy"]) == [record["metrics"]["accuracy"] for record in finished.records]
+    assert list(frame["strategy"].unique()) == ["builtin/freeze", "builtin/full"]
+    assert "| efficientnet_lite0 | full | pretrained |" in results.to_markdown()
+
+
+def test_mistakes_are_user_errors() -> None:
+    with pytest.raises(tlbench.UserError, match="did you mean freeze"):
+        tlbench.run(strategies="freze", progress=False)
+    with pytest.raises(tlbench.UserError, match="--epoch"):
+        tlbench.run(epoch=3, progress=False)
+    with pytest.raises(AttributeError, match="no attribute 'rnu'"):
+        tlbench.rnu  # noqa: B018
+
+
+def test_every_public_name_is_there() -> None:
+    for name in tlbench.__all__:
+        assert getattr(tlbench, name) is not None
