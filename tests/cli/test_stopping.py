@@ -23,7 +23,8 @@ def quick(model, options):
 
 @strategy("slow", learning_rates={"adamw": 1e-3})
 def slow(model, options):
-    import os
+    import os, pathlib
+    pathlib.Path("slow-began").touch()
     yield Train(model.head, penalty=lambda m: time.sleep(0.01 if os.environ.get("HURRY") else 60) or 0.0)
 
 @hookimpl
@@ -49,7 +50,7 @@ def started(folder: Path, plugin: PluginMaker) -> subprocess.Popen[str]:
         text=True,
     )
     patience = time.monotonic() + 120
-    while len(list(folder.glob("results/stopped/trials/*.json"))) < 1 or not trial_processes(process):
+    while len(list(folder.glob("results/stopped/trials/*.json"))) < 1 or not (folder / "slow-began").exists():
         assert time.monotonic() < patience
         assert process.poll() is None
         time.sleep(0.05)
