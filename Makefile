@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test reference
+.PHONY: install check format lint types test benchmarks reference
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -20,6 +20,9 @@ types:
 
 test:
 	pytest -n auto
+
+benchmarks:  ## ratios measured side by side; the figures that the docs quote
+	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s
 
 reference:  ## the committed run that the README's table is made from
 	rm -rf results/reference

@@ -23,9 +23,10 @@ SCRATCH = WeightsPlan(kind="random", reason="strategy")
 
 
 def make_protocol(**changes: Any) -> Protocol:
-    """A short protocol."""
+    """A short protocol, without warm-up and clipping."""
     values = {"epochs": 2, "batch_size": 4, "image_size": 8, "train_size": None, "test_size": None}
-    return Protocol.model_validate(values | {"precision": "fp32"} | changes)
+    plain = {"precision": "fp32", "warmup_share": 0.0, "gradient_clip": None}
+    return Protocol.model_validate(values | plain | changes)
 
 
 def make_cell(backbone: str = "torchvision/resnet18", strategy: str = "builtin/freeze", **changes: Any) -> Cell:

@@ -71,3 +71,10 @@ def test_registering_calls_no_factory_and_bad_names_are_the_plugins_fault(regist
     assert [entry.qualified for entry in register.entries] == ["p/fine"]
     with pytest.raises(ValueError, match="'a:b' can't name a dataset"):
         register("a:b", lambda options: 1 / 0)  # type: ignore[arg-type, return-value]
+
+
+def test_a_name_that_two_plugins_have_is_suggested_once(registry: Registry) -> None:
+    with pytest.raises(UserError) as raised:
+        registry.backbones.resolve("resnet5O")
+    words = str(raised.value).replace("?", " ").split()
+    assert words.count("resnet50") == 1

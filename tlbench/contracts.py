@@ -78,6 +78,11 @@ class Backbone:
     blocks: Callable[[nn.Module], Sequence[str]] | None = None
     licence: str | None = None
 
+    @property
+    def head_paths(self) -> tuple[str, ...]:
+        """The head's modules by path."""
+        return (self.head,) if isinstance(self.head, str) else self.head
+
 
 @dataclass(frozen=True)
 class Split:

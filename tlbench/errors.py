@@ -18,15 +18,21 @@ class PhaseError(Exception):
     """A strategy yielded something that the engine can't carry out."""
 
 
-class Diverged(Exception):
-    """The training loss stopped being a finite number."""
+class TestSplitShut(Exception):
+    """Somebody reached for the test split at the wrong time."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"the training loss became {loss} at step {step}; a lower learning rate is the usual remedy")
+    __test__ = False  # its name would make pytest collect it
+
+
+class Diverged(Exception):
+    """The training loss, or what the trained model says, is no finite number; at which step, if it is known."""
+
+    def __init__(self, message: str, step: int | None = None) -> None:
+        super().__init__(message)
         self.step = step
 
 
 def nearest(word: str, known: Iterable[str], most: int = 3) -> str:
     """Say which known names lie nearest to a mistyped one, as the end of a sentence, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
+    close = difflib.get_close_matches(word, sorted(set(known)), n=most, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""

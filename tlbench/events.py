@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepDone:
-    """Progress after a step: which one of how many in this phase, in which epoch (from 1), on how many images."""
+    """Progress after a step: of which phase (from 0), which of how many, in which epoch (from 1), how many images."""
 
+    phase: int
     step: int
     steps: int
     epoch: int
@@ -18,8 +19,9 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch (from 1, in this phase), its mean loss, and its images per second by the step times."""
+    """An epoch (from 1) of a phase (from 0), its mean loss, and its images per second by the step times."""
 
+    phase: int
     epoch: int
     train_loss: float
     images_per_second: float | None

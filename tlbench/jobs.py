@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tlbench.data.prepare import PreparedDataset
+from tlbench.machine import Machine
 from tlbench.plan import Cell, Trial
 from tlbench.plugins import Provenance
 from tlbench.records import DataRecord, ErrorRecord, Record, Status, TrialKey, WeightsRecord
@@ -14,7 +17,10 @@ from tlbench.records import DataRecord, ErrorRecord, Record, Status, TrialKey, W
 
 @dataclass(frozen=True)
 class TrialJob:
-    """All that a trial's process needs to know; `threads` None leaves torch's own choice."""
+    """All that a trial's process needs to know; `threads` None leaves torch's own choice.
+
+    `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach.
+    """
 
     trial: Trial
     data: PreparedDataset
@@ -23,6 +29,14 @@ class TrialJob:
     block: tuple[str, ...]
     concurrent_trials: int
     threads: int | None
+    machine: Machine
+    peak_flops_per_second: float | None
+    detail: bool = False
+
+
+def threads_each(trials_at_once: int) -> int | None:
+    """The threads of each of so many trials; None, torch's own choice, for one alone."""
+    return None if trials_at_once == 1 else max(1, (os.cpu_count() or 1) // trials_at_once)
 
 
 def trial_key(trial: Trial) -> TrialKey:
@@ -47,15 +61,21 @@ def data_record(data: PreparedDataset) -> DataRecord:
 
 
 def failure(
-    job: TrialJob, status: Status, error: ErrorRecord, started: datetime, weights_digest: str | None = None
+    job: TrialJob,
+    status: Status,
+    error: ErrorRecord,
+    started: datetime,
+    weights_digest: str | None = None,
+    environment: dict[str, Any] | None = None,
 ) -> Record:
-    """The record of a trial without a result."""
+    """The record of a trial without a result; of its environment, at least the machine."""
     return Record(
         trial=trial_key(job.trial),
         status=status,
         started=started,
         weights=weights_record(job.trial.cell, weights_digest),
         data=data_record(job.data),
+        environment=environment or job.machine.model_dump(),
         provenance=job.provenance,
         error=error,
     )

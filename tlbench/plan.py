@@ -16,6 +16,9 @@ from tlbench.errors import UserError
 from tlbench.plugins import Provenance
 
 Precision = Literal["fp32", "bf16"]
+Chance = Literal["initialisation", "order", "augmentation"]
+"""What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
+CHANCES: tuple[Chance, ...] = ("initialisation", "order", "augmentation")
 
 
 class Frozen(BaseModel):
@@ -38,6 +41,12 @@ class Request(Frozen):
     test_size: int | None = Field(None, ge=1)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     precision: Precision = "fp32"
+    deterministic: bool = False
+    vary: tuple[Chance, ...] = CHANCES
+    select: Literal["last", "best"] = "last"
+    patience: int | None = Field(None, ge=1)
+    find_batch_size: bool = False
+    detail: bool = False
     weights: str = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     jobs: int = Field(1, ge=1)
@@ -65,7 +74,12 @@ def make_request(**values: object) -> Request:
 
 
 class Protocol(Frozen):
-    """What is equal for all cells of a dataset."""
+    """What is equal for all cells of a dataset.
+
+    The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
+    to a norm of `gradient_clip`. `vary` names what the seed decides; the rest is as with seed 0. `asked_batch_size` is
+    what was asked for where `--find-batch-size` found that less fits.
+    """
 
     epochs: int
     batch_size: int
@@ -76,6 +90,13 @@ class Protocol(Frozen):
     optimizer: Literal["adamw"] = "adamw"
     weight_decay: float = 0.01
     schedule: Literal["cosine"] = "cosine"
+    warmup_share: float = 0.1
+    gradient_clip: float | None = 1.0
+    deterministic: bool = False
+    vary: tuple[Chance, ...] = CHANCES
+    select: Literal["last", "best"] = "last"
+    patience: int | None = None
+    asked_batch_size: int | None = None
     augmentation: Literal["none"] = "none"
     memory_format: Literal["channels_last"] = "channels_last"
 
@@ -111,7 +132,8 @@ class Cell(Frozen):
     @property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
-        decisive = self.model_dump(mode="json", exclude={"weights": {"detail"}})
+        undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size"}}
+        decisive = self.model_dump(mode="json", exclude=undecisive)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

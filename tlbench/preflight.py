@@ -5,6 +5,7 @@ Runs in a process of its own, which has torch; the process of the command line n
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from typing import Any, TypeVar
 from tlbench.contracts import Backbone, Dataset, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, prepare
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.plan import Cell, Protocol, Request, WeightsPlan
+from tlbench.jobs import threads_each
+from tlbench.machine import Machine
+from tlbench.plan import CHANCES, Cell, Protocol, Request, WeightsPlan
 from tlbench.plugins import Provenance
 from tlbench.registry import Component, Registry
 
@@ -72,11 +75,22 @@ Tell = Callable[[Preparing | Note], object]
 
 @dataclass
 class Preflight:
-    """What was found: the cells, and for each the prepared dataset that its trials read."""
+    """What was found: the machine, the cells, and for each the prepared dataset that its trials read."""
 
+    machine: Machine
+    peak_flops_per_second: float
     cells: list[Cell] = field(default_factory=list)
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
+
+    def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
+        """The same with something else in every cell's protocol."""
+        cells, data = [], {}
+        for cell in self.cells:
+            changed = cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})
+            cells.append(changed)
+            data[changed.id] = self.data[cell.id]
+        return dataclasses.replace(self, cells=cells, data=data)
 
 
 def resolve(
@@ -105,7 +119,7 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
     Raises UserError where something can't be had or does not fit.
     """
     backbone_components, dataset_components, strategy_components = resolve(request, registry)
-    device = _device(request.device)
+    device = choose_device(request.device)
     strategies = {each.ref: each.load() for each in strategy_components}
     backbones = {each.ref: _load(each) for each in backbone_components}
     datasets = {each.ref: _load(each) for each in dataset_components}
@@ -117,8 +131,8 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
     weights = {
         ref: _weights(ref, backbone, request, tell) if wants_weights else None for ref, backbone in backbones.items()
     }
-    found = Preflight()
     components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
+    found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
     prepared: dict[tuple[str, str], PreparedDataset] = {}
@@ -159,12 +173,29 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
         test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
         precision=request.precision,
+        deterministic=request.deterministic,
+        vary=tuple(chance for chance in CHANCES if chance in request.vary),
+        select="best" if request.patience else request.select,
+        patience=request.patience,
     )
 
 
 def default_image_size(native_size: int) -> int:
     """The next multiple of 32 at or above the dataset's own size, from 32 to 224 pixels."""
     return max(32, min(224, -(-native_size // 32) * 32))
+
+
+def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:
+    """What is to be said of the machine, measured while nothing else runs."""
+    import torch
+
+    from tlbench.measure.environment import machine
+    from tlbench.measure.peak import peak_flops
+
+    torch_device = torch.device(device)
+    dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
+    threads = threads_each(request.jobs) or torch.get_num_threads()
+    return Preflight(machine(torch_device, distributions), peak_flops(torch_device, dtype, threads))
 
 
 def _cell(
@@ -219,7 +250,8 @@ def _split_options(component: Component[Dataset]) -> SplitOptions:
     return component.options if isinstance(component.options, SplitOptions) else SplitOptions()
 
 
-def _device(wanted: str) -> str:
+def choose_device(wanted: str) -> str:
+    """The device that was asked for, `auto` being the best there is; raises UserError where it is not there."""
     import torch
 
     if wanted == "auto":

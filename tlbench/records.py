@@ -45,11 +45,31 @@ class WeightsRecord(Part):
 
 
 class Metrics(Part):
-    """What the trained model does: shares of images classified correctly, and the last epoch's mean loss."""
+    """What the trained model does on test, each figure from 0 to 1 but for the losses.
+
+    `ece` is the expected calibration error in 15 bins; `nll` the mean negative log-likelihood in nats; `train_loss`
+    the mean loss of the last epoch, penalties included. A class that does not occur in test is null.
+    """
 
     accuracy: float
     val_accuracy: float
     train_loss: float | None
+    top5_accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    nll: float | None = None
+    ece: float | None = None
+    per_class_accuracy: list[float | None] | None = None
+
+
+class EpochRecord(Part):
+    """An epoch: of which phase (from 0), which one there (from 1), its mean loss, and val where it was looked at."""
+
+    phase: int
+    epoch: int
+    train_loss: float
+    val_accuracy: float | None = None
+    kept: bool = True
 
 
 class DataRecord(Part):
@@ -63,31 +83,90 @@ class DataRecord(Part):
 
 
 class StepMs(Part):
-    """Milliseconds of a training step on a full batch, after warm-up."""
+    """Milliseconds of a training step on a full batch, after warm-up, and a 95 % interval of the median."""
 
     median: float
     p05: float
     p95: float
     n: int
+    median_low: float | None = None
+    median_high: float | None = None
+
+
+class PartsMs(Part):
+    """Mean milliseconds of the parts of a steady step; they sum to the mean step."""
+
+    data: float
+    forward: float
+    backward: float
+    optimizer: float
+
+
+class MemoryParts(Part):
+    """Bytes of what a trial keeps at once, from the tensors; the largest over its phases.
+
+    `activations` is what autograd keeps for one backward pass. `activations_and_temporaries` is CUDA's peak less
+    parameters, buffers, gradients and optimizer state.
+    """
+
+    parameters: int
+    buffers: int
+    gradients: int
+    optimizer: int
+    activations: int | None
+    activations_and_temporaries: int | None = None
+
+
+class PhaseCost(Part):
+    """One `Train` phase: its steps, and the FLOPs of one of them as it is performed, frozen parts left out."""
+
+    phase: int
+    steps: int
+    warmup_steps: int
+    warmup_seconds: float
+    step_ms: StepMs | None
+    parts_ms: PartsMs | None
+    images_per_second: float | None
+    trainable_parameters: int
+    forward_flops_per_image: float | None
+    train_flops_per_image: float | None
 
 
 class Cost(Part):
-    """What the trial cost. Times are wall time of the trial's process."""
+    """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
+
+    `flops_per_image` is of the forward pass, `train_flops_per_image` of a training step as performed (the mean over
+    all steps). `achieved_flops_per_second` is the latter times images per second, `peak_flops_per_second` what this
+    machine reaches on matrix products. Energy is of the training stage.
+    """
 
     basis: Literal["measured"] = "measured"
     concurrent_trials: int
     paid_seconds: float
     load_seconds: float
+    measure_seconds: float | None = None
+    features_seconds: float | None = None
     train_seconds: float
+    validate_seconds: float | None = None
     evaluate_seconds: float
+    save_seconds: float | None = None
     warmup_steps: int
     warmup_seconds: float
     step_ms: StepMs | None
     images_per_second: float | None
+    phases: list[PhaseCost] = []
     peak_memory_bytes: int
+    peak_reserved_bytes: int | None = None
     memory_basis: Literal["resident-growth", "cuda-allocated"]
+    memory: MemoryParts | None = None
     energy_joules: float | None = None
+    energy_source: Literal["nvml", "rapl"] | None = None
+    energy_reason: str | None = None
     flops_per_image: float | None = None
+    train_flops_per_image: float | None = None
+    achieved_flops_per_second: float | None = None
+    peak_flops_per_second: float | None = None
+    peak_share: float | None = None
     trainable_parameters: int
     total_parameters: int
 
@@ -112,6 +191,7 @@ class Record(Part):
     weights: WeightsRecord
     data: DataRecord | None = None
     metrics: Metrics | None = None
+    history: list[EpochRecord] = []
     cost: Cost | None = None
     environment: dict[str, Any] | None = None
     provenance: dict[str, Provenance] = {}

@@ -170,6 +170,11 @@ class Kind(Generic[T]):
             self.entries[plugin] = {entry.name: entry for entry in register.entries}
             self.families[plugin] = register.families
 
+    @property
+    def plural(self) -> str:
+        """What `tlbench list` calls this kind."""
+        return "strategies" if self.name == "strategy" else f"{self.name}s"
+
     def order(self) -> list[str]:
         """The plugins in the order in which an unqualified name is looked for."""
         rank = {plugin: place for place, plugin in enumerate(ORDER)}
@@ -181,7 +186,7 @@ class Kind(Generic[T]):
         if slash and namespace not in self.entries:
             known = ", ".join(self.order())
             raise UserError(
-                f"unknown {self.name} {name!r}: no plugin named {namespace!r} has {self.name}s"
+                f"unknown {self.name} {name!r}: no plugin named {namespace!r} has {self.plural}"
                 f"{nearest(namespace, self.entries)} (these have: {known})"
             )
         for plugin in [namespace] if slash else self.order():
@@ -192,7 +197,7 @@ class Kind(Generic[T]):
                     return family.entry(local)
         known_names = [entry.name for entry in self if not slash or entry.origin.plugin == namespace]
         raise UserError(
-            f"unknown {self.name} {name!r}{nearest(local, known_names)}; `tlbench list {self.name}s` shows all"
+            f"unknown {self.name} {name!r}{nearest(local, known_names)}; `tlbench list {self.plural}` shows all"
         )
 
     def __iter__(self) -> Iterator[Entry[T]]:

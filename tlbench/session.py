@@ -17,12 +17,13 @@ from tlbench.errors import UserError
 from tlbench.events import EpochDone, Event, Report
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import call
-from tlbench.jobs import TrialJob
+from tlbench.jobs import TrialJob, threads_each
 from tlbench.plan import Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
 from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
 from tlbench.records import UNFINISHED, Record, Status
 from tlbench.registry import Registry
+from tlbench.rehearsal import fits
 from tlbench.store import RunFolder, check_writable
 
 
@@ -90,13 +91,9 @@ def start(
             request.data_root or data_root(),
             on_event=lambda event: _show(event, display),
         )
-        plan = Plan(
-            name=folder.path.name,
-            created=datetime.now(UTC),
-            request=request,
-            cells=tuple(found.cells),
-            provenance=found.provenance,
-        )
+        if request.find_batch_size:
+            found = _with_batch_size(request, found, folder, display)
+        plan = _plan(request, found, folder)
         if folder.exists and (difference := plan.difference(folder.plan())):
             raise UserError(
                 f"run {plan.name} in {results} exists with a different plan ({difference}); "
@@ -138,6 +135,38 @@ def _carry_out(
     return Outcome(plan, folder, records, interrupted)
 
 
+def _plan(request: Request, found: Preflight, folder: RunFolder) -> Plan:
+    return Plan(
+        name=folder.path.name,
+        created=datetime.now(UTC),
+        request=request,
+        cells=tuple(found.cells),
+        provenance=found.provenance,
+    )
+
+
+def _with_batch_size(request: Request, found: Preflight, folder: RunFolder, display: Display) -> Preflight:
+    """Halve the batch size until a step of every cell fits into memory; a run that goes on keeps the one it found."""
+    size = request.batch_size
+    if folder.exists:
+        size = folder.plan().cells[0].protocol.batch_size
+    else:
+        for trial in _plan(request, found, folder).trials():
+            while trial.seed == 0 and not fits(_job(trial, _plan(request, found, folder), found, folder), size):
+                if size == 1:
+                    raise UserError(
+                        f"not even a batch of one image fits into memory: {trial.cell.backbone} × "
+                        f"{trial.cell.strategy} at {trial.cell.protocol.image_size} px; try a smaller --image-size"
+                    )
+                size //= 2
+                display.note(f"{trial.cell.backbone} × {trial.cell.strategy}: batch {2 * size} does not fit")
+    if size == request.batch_size:
+        return found
+    changes = {"batch_size": size, "asked_batch_size": request.batch_size}
+    display.note(f"batch size {size} instead of {request.batch_size}, for all cells alike")
+    return found.with_protocol(changes)
+
+
 def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> TrialJob:
     cell, at_once = trial.cell, plan.request.jobs
     return TrialJob(
@@ -151,7 +180,10 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
         },
         block=plan.request.block,
         concurrent_trials=at_once,
-        threads=max(1, (os.cpu_count() or 1) // at_once) if at_once > 1 else None,
+        threads=threads_each(at_once),
+        machine=found.machine,
+        peak_flops_per_second=found.peak_flops_per_second,
+        detail=plan.request.detail,
     )
 
 

@@ -25,12 +25,12 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--backbones", "resnet5O"), "unknown backbone 'resnet5O'; did you mean"),
+        (("--backbones", "resnet5O"), "unknown backbone 'resnet5O'; did you mean resnet50 or "),
         (
             ("--backbones", "torchvison/resnet50"),
             "no plugin named 'torchvison' has backbones; did you mean torchvision",
         ),
-        (("--strategies", "freze"), "unknown strategy 'freze'; did you mean freeze?"),
+        (("--strategies", "freze"), "'freze'; did you mean freeze?; `tlbench list strategies` shows all"),
         (("--datasets", "digit"), "unknown dataset 'digit'; did you mean digits?"),
         (("--datasets", "digits:train=many"), "option train of dataset packaged/digits is float and can't be 'many'"),
         (("--datasets", "digits:size=3"), "dataset packaged/digits has no option 'size' (it has: train, val, test)"),

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, Cli, Finished, PluginMaker
+from conftest import QUICK, Cli, Finished
 from safetensors.numpy import load_file
 
 Trained = tuple[Path, Finished]
@@ -34,9 +34,11 @@ def test_each_trial_leaves_a_record_and_its_predictions(trained: Trained) -> Non
 def test_a_record_says_what_was_measured_and_leaves_the_rest_null(trained: Trained) -> None:
     freeze, full = trained[1].records[:2]
     cost = full["cost"]
-    steps = 2 * 7  # 200 images in batches of 32, twice
-    assert cost["warmup_steps"] == 3
-    assert cost["step_ms"]["n"] == steps - 3 - 2  # each epoch ends with a batch of 8
+    (phase,) = cost["phases"]
+    assert phase["steps"] == 2 * 7  # 200 images in batches of 32, twice
+    assert 1 <= cost["warmup_steps"] == phase["warmup_steps"] <= 7
+    short = 2 if cost["warmup_steps"] < 7 else 1  # each epoch ends with a batch of 8
+    assert cost["step_ms"]["n"] == phase["steps"] - cost["warmup_steps"] - short
     assert cost["step_ms"]["p05"] <= cost["step_ms"]["median"] <= cost["step_ms"]["p95"]
     assert cost["energy_joules"] is None
     assert cost["load_seconds"] + cost["train_seconds"] + cost["evaluate_seconds"] <= cost["paid_seconds"]
@@ -122,69 +124,6 @@ def test_two_trials_at_once_give_what_they_give_alone(cli: Cli) -> None:
     alone, together = cli(*options).records, cli(*options, "--jobs", "2").records
     assert [record["metrics"] for record in together] == [record["metrics"] for record in alone]
     assert [record["cost"]["concurrent_trials"] for record in alone + together] == [1, 1, 2, 2]
-
-
-FAULTY = '''
-import os, signal, sys, time
-from tlbench import Options, Train, hookimpl, strategy
-
-tlbench_api = 1
-
-def make(name, act):
-    @strategy(name, learning_rates={"adamw": 1e-3})
-    def phases(model, options):
-        yield Train(model.head, penalty=lambda m: act(m) or 0.0)
-    return phases
-
-def explode(model):
-    raise ArithmeticError("the strategy's own mistake")
-
-def to_nan(model):
-    return next(model.module.parameters()).sum() * float("nan")
-
-def hungry(model):
-    import torch
-    torch.empty(2**60, dtype=torch.uint8)
-
-@hookimpl
-def tlbench_register_strategies(register):
-    register(make("explode", explode))
-    register(make("to-nan", to_nan))
-    register(make("hungry", hungry))
-    register(make("sleepy", lambda model: time.sleep(60)))
-    register(make("sigkill", lambda model: os.kill(os.getpid(), signal.SIGKILL)))
-    register(make("segfault", lambda model: os.kill(os.getpid(), signal.SIGSEGV)))
-    register(make("noisy", lambda model: print("a plugin prints to stdout")))
-'''  # fmt: skip
-
-
-def test_what_fails_inside_a_trial_is_a_record_and_the_others_go_on(cli: Cli, plugin: PluginMaker) -> None:
-    environment = plugin("faulty", FAULTY).environment
-    strategies = "explode,to-nan,hungry,sleepy,sigkill,segfault,noisy"
-    finished = cli(
-        *("run", *QUICK, "--strategies", strategies, "--timeout", "6", "--name", "faults", "--json"),
-        environment=environment,
-    )
-    assert finished.status == 1
-    records = {record["trial"]["cell"]["strategy"].split("/")[1]: record for record in finished.records}
-    assert {name: record["status"] for name, record in records.items()} == {
-        "explode": "failed",
-        "to-nan": "diverged",
-        "hungry": "out-of-memory",
-        "sleepy": "timeout",
-        "sigkill": "killed",
-        "segfault": "failed",
-        "noisy": "ok",
-    }
-    assert records["explode"]["error"]["message"] == "the strategy's own mistake"
-    assert "ArithmeticError" in records["explode"]["error"]["traceback"]
-    assert records["to-nan"]["error"]["step"] == 1
-    assert "limit of 6 s" in records["sleepy"]["error"]["message"]
-    assert "SIGSEGV" in records["segfault"]["error"]["message"]
-    assert records["explode"]["metrics"] is None
-    assert records["explode"]["cost"] is None
-    table = cli("show", "faults").stdout
-    assert "seed 0: failed: the strategy's own mistake" in table
 
 
 @pytest.mark.parametrize("form", ["safetensors", "pt"])

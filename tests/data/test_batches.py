@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 from tlbench.contracts import Preprocessing, SplitOptions
 from tlbench.data.batches import Images, TrialData, epoch_order, steps_per_epoch
 from tlbench.data.prepare import Limits, prepare
+from tlbench.errors import TestSplitShut
 
 CPU = torch.device("cpu")
 
@@ -80,14 +81,17 @@ def test_steps_per_epoch_agrees_with_epoch_order(batch_size: int) -> None:
         assert steps_per_epoch(number, batch_size) == len(batches), f"{number} images"
 
 
-def test_trial_data_opens_test_once(tmp_path: Path) -> None:
+def test_test_opens_once_and_only_after_the_last_choice(tmp_path: Path) -> None:
     prepared = prepare(
         "demo", make_dataset(make_split(noise(40))), SplitOptions(), Limits(), 8, "nearest", tmp_path / "demo"
     )
     data = TrialData(prepared, Preprocessing(), CPU)
+    with pytest.raises(TestSplitShut, match="until training has ended"):
+        data.open_test()
+    data.last_choice_made()
     test = data.open_test()
     assert [len(data.train), len(data.val), len(test)] == [prepared.images[each] for each in ("train", "val", "test")]
-    with pytest.raises(RuntimeError, match="opened already"):
+    with pytest.raises(TestSplitShut, match="opened already"):
         data.open_test()
     parts = [set(images.indices.tolist()) for images in (data.train, data.val, test)]
     assert all(not one & other for one, other in pairwise([*parts, parts[0]]))

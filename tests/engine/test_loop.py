@@ -14,11 +14,10 @@ from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Images, epoch_order
-from tlbench.engine.loop import train
+from tlbench.engine.loop import Setting, Trained, rate_factor, train
 from tlbench.engine.model import Part, TransferModel
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Event, StepDone
-from tlbench.measure.timing import StepLog
 
 CPU = torch.device("cpu")
 
@@ -53,13 +52,20 @@ def run(
     phase: Train,
     images: Images,
     lr: float = 1e-3,
-    log: StepLog | None = None,
     events: list[Event] | None = None,
+    most_steps: int | None = None,
     **protocol: object,
-) -> float:
-    order = torch.Generator().manual_seed(5)
-    report = ([] if events is None else events).append
-    return train(model, phase, images, make_protocol(**protocol), lr, order, CPU, log or StepLog(), report)
+) -> Trained:
+    setting = Setting(
+        images=images,
+        protocol=make_protocol(**protocol),
+        learning_rate=lr,
+        order=torch.Generator().manual_seed(5),
+        device=CPU,
+        report=([] if events is None else events).append,
+        most_steps=most_steps,
+    )
+    return train(model, phase, 0, setting)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +103,23 @@ def test_rate_falls_along_a_cosine(tmp_path: Path) -> None:
     assert moved == pytest.approx(rates, rel=1e-3, abs=1e-7)
 
 
-def test_training_is_adamw_written_by_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("steps", "share", "expected"),
+    [
+        (4, 0.0, [1.0, 0.5 + 2**0.5 / 4, 0.5, 0.5 - 2**0.5 / 4]),
+        (6, 1 / 3, [1 / 3, 2 / 3, 1.0, 0.5 + 2**0.5 / 4, 0.5, 0.5 - 2**0.5 / 4]),
+        (1, 0.1, [1.0]),
+    ],
+)
+def test_rates_rise_along_a_line_and_fall_along_a_cosine(steps: int, share: float, expected: list[float]) -> None:
+    assert [rate_factor(step, steps, share) for step in range(steps)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_training_is_adamw_written_by_hand(tmp_path: Path, clip: float | None) -> None:
     images = make_images(tmp_path, 18)
     ours, theirs = tiny(), tiny()
-    run(ours, Train(ours.everything), images, lr=0.01, epochs=1)
+    run(ours, Train(ours.everything), images, lr=0.01, epochs=1, gradient_clip=clip)
 
     module = theirs.module.train()
     matrices = [each for each in module.parameters() if each.ndim > 1]
@@ -114,17 +133,22 @@ def test_training_is_adamw_written_by_hand(tmp_path: Path) -> None:
         batch = images.batch(chosen)
         optimizer.zero_grad()
         F.cross_entropy(module(batch.images), batch.labels).backward()
+        if clip is not None:
+            norm = torch.stack([each.grad.norm() for each in module.parameters() if each.grad is not None]).norm()
+            for each in module.parameters():
+                if each.grad is not None:
+                    each.grad *= min(1.0, clip / (float(norm) + 1e-6))
         optimizer.step()
 
     for (name, mine), hand in zip(ours.module.state_dict().items(), module.state_dict().values(), strict=True):
-        assert torch.equal(mine, hand), name
+        torch.testing.assert_close(mine, hand, rtol=0, atol=0 if clip is None else 1e-6, msg=name)
     assert not torch.equal(ours.module.get_parameter("conv.weight"), tiny().module.get_parameter("conv.weight"))
 
 
 def test_loss_is_the_mean_over_images_of_the_last_epoch(tmp_path: Path) -> None:
     images = make_images(tmp_path, 10)
     model = tiny()
-    loss = run(model, Train(model.head), images, lr=0.0)
+    loss = run(model, Train(model.head), images, lr=0.0).loss
     everything = images.batch(torch.arange(10))
     with torch.no_grad():
         expected = F.cross_entropy(model.module.eval()(everything.images), everything.labels)
@@ -135,8 +159,8 @@ def test_penalty_is_added_to_the_loss_and_to_the_gradient(tmp_path: Path) -> Non
     images = make_images(tmp_path, 12)
     bare, penalised = tiny(), tiny()
     part = bare.head | Part(frozenset({"aside"}))
-    plain_loss = run(bare, Train(part), images, lr=0.0)
-    loss = run(penalised, Train(part, penalty=lambda model: 2 + aside(model).sum()), images, lr=0.0)
+    plain_loss = run(bare, Train(part), images, lr=0.0).loss
+    loss = run(penalised, Train(part, penalty=lambda model: 2 + aside(model).sum()), images, lr=0.0).loss
     assert loss == pytest.approx(plain_loss + 2, rel=1e-6)
     run(penalised, Train(part, penalty=lambda model: aside(model).sum()), images, lr=0.01)
     assert aside(penalised).item() < 0 == aside(bare).item()
@@ -179,13 +203,38 @@ def test_a_part_without_parameters_is_an_error(tmp_path: Path, paths: frozenset[
 
 
 def test_every_step_is_logged_with_its_images(tmp_path: Path) -> None:
-    log = StepLog(warmup_steps=0)
     model = tiny()
-    run(model, Train(model.head), make_images(tmp_path, 17), log=log, epochs=2)
-    times = log.step_ms()
-    assert times is not None
-    assert times.n == 2
-    assert times.median > 0
+    trained = run(model, Train(model.head), make_images(tmp_path, 17), epochs=2)
+    assert trained.steps.images == [4, 4, 4, 5] * 2
+    assert len(trained.steps.steps) == 8
+    assert all(step.seconds > 0 and step.parts == {} for step in trained.steps.steps)
+
+
+def test_adamw_keeps_two_moments_and_a_step_count_for_each_parameter(tmp_path: Path) -> None:
+    model = tiny()
+    trained = run(model, Train(model.head), make_images(tmp_path, 8), epochs=1)
+    assert trained.optimizer_bytes == 4 * (2 * (4 * 3 + 3) + 2)
+
+
+def test_a_rehearsal_ends_after_some_steps(tmp_path: Path) -> None:
+    model = tiny()
+    assert len(run(model, Train(model.head), make_images(tmp_path, 40), most_steps=2).steps.steps) == 2
+
+
+def test_a_phase_ends_where_the_caller_wants(tmp_path: Path) -> None:
+    model = tiny()
+    setting = Setting(
+        make_images(tmp_path, 8), make_protocol(epochs=9), 1e-3, torch.Generator(), CPU, lambda _event: None
+    )
+    seen: list[int] = []
+
+    def after_epoch(epoch: int, loss: float) -> bool:
+        assert math.isfinite(loss)
+        seen.append(epoch)
+        return epoch == 3
+
+    train(model, Train(model.head), 0, setting, after_epoch)
+    assert seen == [1, 2, 3]
 
 
 def test_bf16_computes_in_bf16_and_keeps_the_parameters_in_fp32(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The peak of a process's memory, each in a process of its own."""
+"""The peak of a process's memory, each in a process of its own; and the bytes of what it is made of, by formula."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
+
+from tlbench.measure.memory import SavedForBackward, gradient_bytes, optimizer_bytes, tensor_bytes
 
 BEGIN = "import torch; from tlbench.measure.memory import PeakMemory; "
 WATCH = "memory = PeakMemory(torch.device('cpu')); "
@@ -32,3 +36,56 @@ def test_200_mb_are_seen_even_after_they_are_freed() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not forget an earlier peak")
 def test_memory_held_and_freed_before_the_start_is_not_the_trials() -> None:
     assert peak(BEGIN + ALLOCATE + "del block; " + WATCH + END) < 50e6
+
+
+class Known(nn.Module):
+    """10 in, 20 hidden, 3 out; a buffer of 7 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(10, 20)
+        self.head = nn.Linear(20, 3)
+        self.register_buffer("seen", torch.zeros(7))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(torch.sigmoid(self.body(inputs)))
+        return out
+
+
+def test_bytes_of_a_known_module_are_exact() -> None:
+    module = Known()
+    optimizer = torch.optim.AdamW(module.parameters())
+    saved = SavedForBackward(module)
+    with saved.counting():
+        loss = module(torch.randn(5, 10)).sum()
+    loss.backward()
+    optimizer.step()
+    parameters = 10 * 20 + 20 + 20 * 3 + 3
+    assert tensor_bytes(module.parameters()) == 4 * parameters
+    assert tensor_bytes(module.buffers()) == 4 * 7
+    assert gradient_bytes(module) == 4 * parameters
+    assert optimizer_bytes(optimizer) == 4 * (2 * parameters + 4)  # two moments, and a step count a tensor
+    # the inputs for the body's weight, and the sigmoid's output, which serves its own gradient and the head's weight
+    assert saved.bytes == 4 * (5 * 10 + 5 * 20)
+
+
+def test_what_is_frozen_keeps_nothing_for_the_backward_pass() -> None:
+    module = Known()
+    module.body.requires_grad_(False)
+    saved = SavedForBackward(module)
+    with saved.counting():
+        module(torch.randn(5, 10)).sum()
+    assert saved.bytes == 4 * 5 * 20
+
+
+def test_a_tied_parameter_counts_once() -> None:
+    tied = nn.Linear(4, 4, bias=False)
+    assert tensor_bytes([*tied.parameters(), *tied.parameters()]) == 4 * 16
+
+
+def test_sgd_without_momentum_has_no_state() -> None:
+    module = Known()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    module(torch.randn(2, 10)).sum().backward()
+    optimizer.step()
+    assert optimizer_bytes(optimizer) == 0

@@ -12,10 +12,8 @@ from sklearn.linear_model import LogisticRegression
 import tlbench
 from tlbench.data.batches import TrialData
 from tlbench.data.prepare import Limits, PreparedDataset, prepare
-from tlbench.engine.loop import train
+from tlbench.engine.loop import Setting, train
 from tlbench.engine.model import TransferModel
-from tlbench.engine.seeds import generator
-from tlbench.measure.timing import StepLog
 from tlbench.plan import Protocol
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 from tlbench_torchvision.catalogue import DEBIAN_FASHION_MNIST, TorchvisionOptions, load
@@ -46,6 +44,7 @@ def scikit_learns_accuracy(clothes: PreparedDataset) -> float:
         with torch.inference_mode():
             return torch.cat([module(batch.images) for batch in images.in_order(100)]).numpy()  # type: ignore[attr-defined]
 
+    data.last_choice_made()
     test = data.open_test()
     probe = LogisticRegression(C=0.1, max_iter=1000).fit(features(data.train), data.train.labels.numpy())
     return float(probe.score(features(test), test.labels.numpy()))
@@ -75,7 +74,7 @@ def test_frozen_means_frozen(clothes: PreparedDataset) -> None:
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     protocol = Protocol(epochs=1, batch_size=64, image_size=SIZE, train_size=None, test_size=None, precision="fp32")
     phase = tlbench.Train(model.head, epochs=0.1)
-    train(model, phase, data.train, protocol, 3e-3, generator(0, "order"), CPU, StepLog(), lambda event: None)
+    train(model, phase, 0, Setting(data.train, protocol, 3e-3, torch.Generator(), CPU, lambda event: None))
     changed = {name for name, tensor in model.module.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tlbench.cli.app import Block, Debug, app
-from tlbench.registry import Entry, Kind, Registry, option_type
+
+if TYPE_CHECKING:
+    from tlbench.registry import Entry, Kind, Registry
 
 
 class What(StrEnum):
@@ -32,6 +34,7 @@ def list_(
 ) -> None:
     """List backbones, datasets, strategies or plugins, each with where it comes from."""
     from tlbench.plugins import load_plugins
+    from tlbench.registry import Registry
 
     registry = Registry.of(load_plugins(block or ()))
     if what is What.plugins:
@@ -56,6 +59,8 @@ def list_(
 
 
 def _describe(entry: Entry[Any]) -> dict[str, Any]:
+    from tlbench.registry import option_type
+
     return {
         "name": entry.qualified,
         "summary": entry.summary,

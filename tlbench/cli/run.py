@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tlbench.cli.app import Block, Debug, Results, app
 from tlbench.errors import UserError
-from tlbench.plan import Request, make_request
+
+if TYPE_CHECKING:
+    from tlbench.plan import Request
 
 RETRIED = ("failed", "out-of-memory", "timeout", "diverged")
 
@@ -51,6 +53,23 @@ def run(
         float | None, typer.Option(help="One learning rate for all.", show_default="each strategy's own")
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16 (autocast).")] = "fp32",
+    select: Annotated[str, typer.Option(help="Which epoch's model is tested: the last, or the best on val.")] = "last",
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop when val has not improved for so many epochs; means --select best.", show_default="no"),
+    ] = None,
+    find_batch_size: Annotated[
+        bool, typer.Option("--find-batch-size", help="Halve --batch-size until a step of every cell fits into memory.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Bit-identical training on the same machine; may be slower.")
+    ] = False,
+    vary: Annotated[
+        str, typer.Option(help="What the seed decides; leave some out to hold them as with seed 0.")
+    ] = "initialisation,order,augmentation",
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Time the parts of each step: data, forward, backward, optimizer.")
+    ] = False,
     weights: Annotated[
         str,
         typer.Option(
@@ -78,6 +97,8 @@ def run(
 
     Without options: packaged ImageNet weights (EfficientNet-Lite0) on scikit-learn's digits, offline.
     """
+    from tlbench.plan import make_request
+
     request = make_request(
         backbones=_names(backbones),
         datasets=_names(datasets),
@@ -90,6 +111,12 @@ def run(
         test_size=test_size,
         lr=lr,
         precision=precision,
+        select=select,
+        patience=patience,
+        find_batch_size=find_batch_size,
+        deterministic=deterministic,
+        vary=tuple(each.strip() for each in vary.split(",") if each.strip()),
+        detail=detail,
         weights=weights,
         device=device,
         jobs=jobs,

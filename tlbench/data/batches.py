@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from tlbench.contracts import Preprocessing
 from tlbench.data.prepare import PreparedDataset
+from tlbench.errors import TestSplitShut
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,25 @@ def steps_per_epoch(number: int, batch_size: int) -> int:
 
 
 class TrialData:
-    """The splits of one trial. Test opens once, after training."""
+    """The splits of one trial. Test stays shut until the last choice is made, and opens once."""
 
     def __init__(self, prepared: PreparedDataset, preprocessing: Preprocessing, device: torch.device) -> None:
         self._open = partial(Images, prepared.folder, preprocessing=preprocessing, device=device)
         self.train = self._open("train")
         self.val = self._open("val")
-        self._test_opened = False
+        self._test: Literal["shut", "may be opened", "was opened"] = "shut"
+
+    def last_choice_made(self) -> None:
+        """Nothing will be trained or chosen any more: test may be opened."""
+        self._test = "may be opened"
 
     def open_test(self) -> Images:
-        """The test split; raises RuntimeError the second time."""
-        if self._test_opened:
-            raise RuntimeError("the test split was opened already: a trial looks at it once, after its last choice")
-        self._test_opened = True
+        """The test split; raises TestSplitShut before the last choice was made, and the second time."""
+        if self._test != "may be opened":
+            raise TestSplitShut(
+                "the test split was opened already: a trial looks at it once"
+                if self._test == "was opened"
+                else "the test split is shut until training has ended and the last choice was made on val"
+            )
+        self._test = "was opened"
         return self._open("test")

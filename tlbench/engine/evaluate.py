@@ -8,20 +8,40 @@ import torch
 from torch import nn
 
 from tlbench.data.batches import Images
-from tlbench.engine.loop import precision
+from tlbench.engine.precision import autocast
+from tlbench.errors import Diverged
 from tlbench.plan import Protocol
 
-EVALUATION_BATCH = 128
+LARGEST_BATCH = 128
+
+
+def evaluation_batch(protocol: Protocol) -> int:
+    """Images predicted at once: more than in a training step, which keeps activations and gradients too."""
+    return min(LARGEST_BATCH, 4 * protocol.batch_size)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """For each example, in the split's order: its place in the source, its label, and what the model says of it."""
+    """For each of N examples, in the split's order: its place in the source, its label, and what the model says.
+
+    `probabilities` is N×classes (softmax, fp32); `nll` is the negative logarithm of the label's probability, taken
+    from the logits, so that it is finite where a probability rounds to 0.
+    """
 
     indices: torch.Tensor
     labels: torch.Tensor
-    predicted: torch.Tensor
-    confidence: torch.Tensor
+    probabilities: torch.Tensor
+    nll: torch.Tensor
+
+    @property
+    def predicted(self) -> torch.Tensor:
+        """The most probable class."""
+        return self.probabilities.argmax(dim=1)
+
+    @property
+    def confidence(self) -> torch.Tensor:
+        """The probability of the predicted class."""
+        return self.probabilities.amax(dim=1)
 
     @property
     def accuracy(self) -> float:
@@ -30,22 +50,26 @@ class Predictions:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The tensors by name, as they are kept beside the record."""
-        return {
-            "indices": self.indices.contiguous(),
-            "labels": self.labels.contiguous(),
-            "predicted": self.predicted.contiguous(),
-            "confidence": self.confidence.contiguous(),
+        kept = {
+            "indices": self.indices,
+            "labels": self.labels,
+            "predicted": self.predicted,
+            "confidence": self.confidence,
+            "nll": self.nll,
         }
+        return {name: tensor.contiguous() for name, tensor in kept.items()}
 
 
 def predict(module: nn.Module, images: Images, protocol: Protocol, device: torch.device) -> Predictions:
-    """Run the model in eval mode over a split; confidence is the softmax probability of the predicted class."""
+    """Run the model in eval mode over a split; raises Diverged where it gives a logit that is not finite."""
     module.eval()
-    confidences, predicted = [], []
-    with torch.inference_mode(), precision(device, protocol.precision):
-        for batch in images.in_order(EVALUATION_BATCH):
-            probabilities = module(batch.images).float().softmax(dim=1)
-            confidence, best = probabilities.max(dim=1)
-            confidences.append(confidence.cpu())
-            predicted.append(best.cpu())
-    return Predictions(images.indices, images.labels.clone(), torch.cat(predicted), torch.cat(confidences))
+    probabilities, losses = [], []
+    with torch.inference_mode(), autocast(device, protocol.precision):
+        for batch in images.in_order(evaluation_batch(protocol)):
+            logits = module(batch.images).float()
+            losses.append(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none").cpu())
+            probabilities.append(logits.softmax(dim=1).cpu())
+    everything = torch.cat(probabilities)
+    if not torch.isfinite(everything).all():
+        raise Diverged("the trained model's outputs are not finite numbers; a lower learning rate is the usual remedy")
+    return Predictions(images.indices, images.labels.clone(), everything, torch.cat(losses))

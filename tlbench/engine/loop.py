@@ -2,78 +2,118 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Images, epoch_order, steps_per_epoch
 from tlbench.engine.model import TransferModel
+from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Report, StepDone
-from tlbench.measure.timing import StepLog, step_clock
-from tlbench.plan import Precision, Protocol
+from tlbench.measure.memory import optimizer_bytes
+from tlbench.measure.steps import PhaseSteps
+from tlbench.measure.timing import step_clock
+from tlbench.plan import Protocol
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a rehearsal."""
+
+    images: Images
+    protocol: Protocol
+    learning_rate: float
+    order: torch.Generator
+    device: torch.device
+    report: Report
+    detail: bool = False
+    most_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a phase left: its steps, the mean loss of its last epoch, and the bytes of its optimizer's state."""
+
+    steps: PhaseSteps
+    loss: float
+    optimizer_bytes: int
+
+
+AfterEpoch = Callable[[int, float], bool]
+"""Called with the epoch (from 1) and its mean loss; True ends the phase."""
+
+
+def prepare_phase(model: TransferModel, phase: Train) -> None:
+    """Freeze all that the phase does not train; raises PhaseError where nothing is left."""
+    model.train_only(phase.part)
+    if not model.trainable():
+        raise PhaseError("the phase trains a part without parameters")
+
+
+def phase_steps(phase: Train, protocol: Protocol, images: int) -> int:
+    """How many steps a phase has: its fraction of the protocol's epochs, one at least."""
+    return max(1, round(phase.epochs * protocol.epochs * steps_per_epoch(images, protocol.batch_size)))
 
 
 def train(
-    model: TransferModel,
-    phase: Train,
-    images: Images,
-    protocol: Protocol,
-    learning_rate: float,
-    order: torch.Generator,
-    device: torch.device,
-    log: StepLog,
-    report: Report,
-) -> float:
-    """Carry out a `Train` phase; gives the mean loss of its last epoch.
+    model: TransferModel, phase: Train, number: int, setting: Setting, after_epoch: AfterEpoch = lambda _e, _l: False
+) -> Trained:
+    """Carry out the `Train` phase of that number.
 
-    The rate falls from the phase's own to zero along a cosine over the phase's steps. Losses stay on the device
-    until the epoch ends, so that looking at them costs no wait. Raises Diverged where one is not finite.
+    Losses stay on the device until the epoch ends, so that looking at them costs no wait. Raises Diverged where one
+    is not finite.
     """
-    model.train_only(phase.part)
+    prepare_phase(model, phase)
+    protocol, images, device = setting.protocol, setting.images, setting.device
+    peak_rate = setting.learning_rate * phase.lr
     parameters = model.trainable()
-    if not parameters:
-        raise PhaseError("the phase trains a part without parameters")
-    peak_rate = learning_rate * phase.lr
     optimizer = _adamw(parameters, peak_rate, protocol.weight_decay)
-    per_epoch = steps_per_epoch(len(images), protocol.batch_size)
-    steps = max(1, round(phase.epochs * protocol.epochs * per_epoch))
-    clock = step_clock(device)
-    done, epoch, mean_loss = 0, 0, math.nan
-    while done < steps:
+    steps = min(phase_steps(phase, protocol, len(images)), setting.most_steps or sys.maxsize)
+    clock, log = step_clock(device, setting.detail), PhaseSteps()
+    done, epoch, mean_loss, stop = 0, 0, math.nan, False
+    while done < steps and not stop:
         epoch += 1
         losses: list[torch.Tensor] = []
         sizes: list[int] = []
-        for chosen in epoch_order(len(images), protocol.batch_size, order)[: steps - done]:
+        for chosen in epoch_order(len(images), protocol.batch_size, setting.order)[: steps - done]:
             clock.start()
-            _set_rate(optimizer, peak_rate * 0.5 * (1 + math.cos(math.pi * done / steps)))
             batch = images.batch(chosen)
+            clock.lap("data")
             optimizer.zero_grad(set_to_none=True)
-            with precision(device, protocol.precision):
-                loss = F.cross_entropy(model.module(batch.images), batch.labels)
-            if phase.penalty is not None:
-                loss = loss + phase.penalty(model)
+            loss = batch_loss(model, phase, batch, device, protocol.precision)
+            clock.lap("forward")
             loss.backward()  # type: ignore[no-untyped-call]
+            clock.lap("backward")
+            if protocol.gradient_clip is not None:
+                nn.utils.clip_grad_norm_(parameters, protocol.gradient_clip)
+            _set_rate(optimizer, peak_rate * rate_factor(done, steps, protocol.warmup_share))
             optimizer.step()
-            clock.stop()
+            clock.stop("optimizer")
             done += 1
             losses.append(loss.detach())
             sizes.append(len(batch))
-            report(StepDone(done, steps, epoch, len(batch)))
-        seconds = clock.resolve()
-        log.add(seconds, sizes)
+            setting.report(StepDone(number, done, steps, epoch, len(batch)))
+        times = clock.resolve()
+        log.add(times, sizes)
         mean_loss = _mean(losses, sizes, first_step=done - len(losses) + 1)
-        report(EpochDone(epoch, mean_loss, sum(sizes) / sum(seconds) if sum(seconds) else None))
-    return mean_loss
+        seconds = sum(time.seconds for time in times)
+        setting.report(EpochDone(number, epoch, mean_loss, sum(sizes) / seconds if seconds else None))
+        stop = after_epoch(epoch, mean_loss)
+    return Trained(log, mean_loss, optimizer_bytes(optimizer))
 
 
-def precision(device: torch.device, wanted: Precision) -> contextlib.AbstractContextManager[object]:
-    """Autocast to bf16 where the protocol asks for it."""
-    return torch.autocast(device.type, torch.bfloat16) if wanted == "bf16" else contextlib.nullcontext()
+def rate_factor(step: int, steps: int, warmup_share: float) -> float:
+    """What the phase's rate is multiplied with at a step (from 0): up along a line, then down along a cosine to 0."""
+    warmup = round(warmup_share * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
 def _adamw(parameters: list[nn.Parameter], rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -95,6 +135,11 @@ def _mean(losses: list[torch.Tensor], sizes: list[int], first_step: int) -> floa
     finite = torch.isfinite(values)
     if not finite.all():
         place = int((~finite).nonzero()[0])
-        raise Diverged(first_step + place, float(values[place]))
+        step = first_step + place
+        raise Diverged(
+            f"the training loss became {float(values[place])} at step {step}; "
+            f"a lower learning rate is the usual remedy",
+            step,
+        )
     weights = torch.tensor(sizes, dtype=torch.float64)
     return float((values * weights).sum() / weights.sum())

@@ -31,7 +31,7 @@ class TransferModel:
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
-        self._head_paths = (backbone.head,) if isinstance(backbone.head, str) else backbone.head
+        self._head_paths = backbone.head_paths
         names = dict(module.named_modules())
         for path in self._head_paths:
             if path not in names:

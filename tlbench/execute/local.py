@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tlbench.events import EpochDone, Event, Report, StepDone
+from tlbench.execute.oom import oom_kills
 from tlbench.execute.process import Child, Raised, Returned, Said
 from tlbench.jobs import TrialJob, failure
 from tlbench.records import ErrorRecord, Record, Status
@@ -33,12 +34,14 @@ class Watcher(Protocol):
 
 @dataclass
 class Running:
-    """A trial whose process runs."""
+    """A trial whose process runs, and the last step that it told of."""
 
     job: TrialJob
     child: Child
+    oom_kills_before: int
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     deadline: float | None = None
+    last: StepDone | None = None
 
 
 def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher) -> None:
@@ -68,10 +71,11 @@ def run_in_process(job: TrialJob, report: Report) -> Record:
 
 
 def _start(job: TrialJob, timeout_seconds: float | None, watcher: Watcher) -> Running:
+    oom_kills_before = oom_kills()
     child = Child(run_in_process, job)
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     watcher.started(job)
-    return Running(job, child, deadline=deadline)
+    return Running(job, child, oom_kills_before, deadline=deadline)
 
 
 def _patience(running: list[Running]) -> float | None:
@@ -83,6 +87,8 @@ def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bo
     """Handle what a trial's process has said; True where it has ended."""
     for message in each.child.messages():
         if isinstance(message, Said):
+            if isinstance(message.event, StepDone):
+                each.last = message.event
             watcher.event(each.job, message.event)
         elif isinstance(message, Returned):
             each.child.end()
@@ -110,15 +116,19 @@ def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bo
 
 def _finish_dead(each: Running, watcher: Watcher) -> None:
     end = each.child.end()
-    if end in ("SIGKILL", "SIGTERM"):
-        hint = " (the system does this when memory runs out)" if end == "SIGKILL" else ""
-        _finish(each, "killed", end, f"the trial's process was killed by {end}{hint}", watcher)
+    if end == "SIGKILL" and oom_kills() > each.oom_kills_before:
+        needs_less = "a smaller --batch-size or --image-size needs less, --find-batch-size finds what fits"
+        _finish(each, "out-of-memory", end, f"the kernel killed the process as memory ran out; {needs_less}", watcher)
+    elif end in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"):
+        _finish(each, "killed", end, f"the trial's process was killed by {end}", watcher)
     else:
         _finish(each, "failed", end, f"the trial's process died: {end}", watcher)
 
 
 def _finish(each: Running, status: Status, kind: str, message: str, watcher: Watcher, trace: str | None = None) -> None:
-    error = ErrorRecord(type=kind, message=message, traceback=trace)
+    """Leave the record of a trial that could not write its own, with the last step that was heard of."""
+    phase, step = (None, None) if each.last is None else (each.last.phase, each.last.step)
+    error = ErrorRecord(type=kind, message=message, phase=phase, step=step, traceback=trace)
     watcher.finished(each.job, failure(each.job, status, error, each.started))
 
 

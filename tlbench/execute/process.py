@@ -47,6 +47,14 @@ class Raised:
     user: bool
 
 
+class ProcessDied(Exception):
+    """The process ended without a result; `end` says how: a signal's name, or an exit status."""
+
+    def __init__(self, function: str, end: str) -> None:
+        super().__init__(f"the process of {function} ended by {end}")
+        self.end = end
+
+
 class Child:
     """A process that runs `function(*arguments, report)`.
 
@@ -85,7 +93,7 @@ class Child:
 def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any], object]) -> Any:
     """Run a function in a fresh process and give its result; raises UserError where it does.
 
-    Raises RuntimeError where it raises anything else, or its process dies.
+    Raises RuntimeError where it raises anything else, ProcessDied where its process does not come so far.
     """
     child = Child(function, *arguments)
     try:
@@ -102,7 +110,7 @@ def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any]
                         raise UserError(message.message)
                     raise RuntimeError(f"{message.message}\n{message.trace}")
                 else:
-                    raise RuntimeError(f"the process of {function.__name__} ended by {child.end()}")
+                    raise ProcessDied(function.__name__, child.end())
     except BaseException:
         child.kill()
         raise

@@ -1,54 +1,117 @@
-"""The machine and the software that a figure was measured with."""
+"""The machine and the software that a figure was measured with: a record has all of `Machine` and `AtStart`."""
 
 from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 import torch
-from pydantic import BaseModel, ConfigDict
+
+from tlbench.machine import AtStart, Machine
+
+PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
+GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
-class Environment(BaseModel):
-    """What a record says of where it was measured."""
-
-    model_config = ConfigDict(frozen=True)
-
-    platform: str
-    python: str
-    cpu: str
-    cores: int | None
-    threads: int
-    memory_bytes: int
-    accelerator: str | None
-    cuda: str | None
-    packages: dict[str, str]
-    load_average: float | None
-
-
-def environment(device: torch.device) -> Environment:
-    """The environment of this process."""
-    return Environment(
+def machine(device: torch.device, distributions: Iterable[str] = ()) -> Machine:
+    """The machine, with the versions of the usual packages and of some more distributions."""
+    on_cuda = device.type == "cuda"
+    return Machine(
         platform=platform.platform(),
         python=platform.python_version(),
-        cpu=_cpu_model(),
+        cpu=cpu_model(),
         cores=psutil.cpu_count(logical=False),
-        threads=torch.get_num_threads(),
+        usable_cores=usable_cores(),
+        governor=GOVERNOR.read_text().strip() if GOVERNOR.exists() else None,
         memory_bytes=psutil.virtual_memory().total,
-        accelerator=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        cuda=torch.version.cuda if device.type == "cuda" else None,
-        packages={name: version(name) for name in ("tlbench", "torch", "torchvision", "timm", "numpy", "pillow")},
-        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        accelerator=torch.cuda.get_device_name(device) if on_cuda else None,
+        accelerator_memory_bytes=torch.cuda.get_device_properties(device).total_memory if on_cuda else None,
+        driver=_driver() if on_cuda else None,
+        cuda=torch.version.cuda if on_cuda else None,
+        cudnn=_cudnn() if on_cuda else None,
+        packages={name: found for name in (*PACKAGES, *distributions) if (found := _version(name))},
+        git_commit=git_commit(Path.cwd()),
     )
 
 
-def _cpu_model() -> str:
+def at_start(device: torch.device) -> AtStart:
+    """The state of this process and of the machine now."""
+    return AtStart(
+        threads=torch.get_num_threads(),
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
+        tf32_cudnn=torch.backends.cudnn.allow_tf32,
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        swap_used_bytes=psutil.swap_memory().used,
+        other_gpu_processes=other_gpu_processes(device) if device.type == "cuda" else None,
+    )
+
+
+def usable_cores() -> int:
+    """The logical cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The CPU's name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit that a folder is at; None where it is in no repository or there is no git."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def other_gpu_processes(device: torch.device) -> int | None:
+    """How many other processes compute on a CUDA device; None where NVML can't say."""
+    try:
+        import pynvml
+
+        from tlbench.measure.energy import nvml_handle
+
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(nvml_handle(device))
+    except Exception:  # no package, no library, or no permission: all mean that it can't be known
+        return None
+    return len([process for process in running if process.pid != os.getpid()])
+
+
+def _cudnn() -> int | None:
+    found: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _driver() -> str | None:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except Exception:  # as above
+        return None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -1,18 +1,20 @@
-"""The most memory that a trial held."""
+"""The most memory that a trial held, and what it was made of."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 import torch
+from torch import nn
 
 
 class PeakMemory:
-    """Watches one trial from its start: the allocator's peak on CUDA, else the process's resident growth.
+    """Watches one trial from its start: the allocator's peaks on CUDA, else the process's resident growth.
 
     On the CPU the figure is the highest resident size since the start less the resident size at the start, so
     the interpreter and the imported libraries are not in it; data, parameters, gradients, optimizer state and
@@ -29,10 +31,62 @@ class PeakMemory:
             self._at_start: int = psutil.Process().memory_info().rss
 
     def peak_bytes(self) -> int:
-        """The peak until now."""
+        """The peak until now: allocated by tensors on CUDA, resident growth elsewhere."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return max(0, _peak_resident_bytes() - self._at_start)
+
+    def peak_reserved_bytes(self) -> int | None:
+        """What CUDA's caching allocator took from the device at most; None elsewhere."""
+        return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None
+
+
+def tensor_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Bytes of the elements of tensors, one that occurs twice counted once."""
+    return sum({id(tensor): tensor.numel() * tensor.element_size() for tensor in tensors}.values())
+
+
+def gradient_bytes(module: nn.Module) -> int:
+    """Bytes of the gradients that the parameters hold now."""
+    return tensor_bytes(parameter.grad for parameter in module.parameters() if parameter.grad is not None)
+
+
+def optimizer_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Bytes of the tensors in an optimizer's state."""
+    values = (value for state in optimizer.state.values() for value in state.values())
+    return tensor_bytes(value for value in values if isinstance(value, torch.Tensor))
+
+
+class SavedForBackward:
+    """Counts what autograd keeps for the backward pass: each storage once, parameters and buffers left out.
+
+    Nothing is held that autograd would not hold anyway, so that counting doesn't raise the peak.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+        self._bytes: dict[int, int] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the storages kept."""
+        return sum(self._bytes.values())
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what is saved in this block; its graph must not be freed before the block ends."""
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            if _storage(tensor) not in self._own:
+                self._bytes[_storage(tensor)] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            yield
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _peak_resident_bytes() -> int:

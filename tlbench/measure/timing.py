@@ -1,139 +1,127 @@
-"""How long training steps take, without the measuring slowing them down."""
+"""Clocks for training steps: they mark where a step and its parts begin and end, and make it wait for nothing."""
 
 from __future__ import annotations
 
-import statistics
 import time
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
-WARMUP_STEPS = 3
-"""The first steps of a trial's process pay for allocation, kernel choice and first touches; they stand apart."""
+StepPart = Literal["data", "forward", "backward", "optimizer"]
+"""What a step is made of, in this order: the batch fetched and normalised, the loss, its gradient, the update."""
 
 
-class StepTimes(BaseModel):
-    """Milliseconds of the steps after warm-up: the middle, the spread, and how many there were."""
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of one step; with `detail`, those of its parts too, which sum to it."""
 
-    model_config = ConfigDict(frozen=True)
-
-    median: float
-    p05: float
-    p95: float
-    n: int
+    seconds: float
+    parts: dict[StepPart, float] = field(default_factory=dict)
 
 
 class StepClock(Protocol):
-    """Marks where steps begin and end; `resolve` gives the seconds of those marked since the last call."""
+    """Marks a step's begin, the end of each of its parts, and its end with the last part."""
 
     def start(self) -> None:
         """A step begins."""
 
-    def stop(self) -> None:
-        """The step ends."""
+    def lap(self, part: StepPart) -> None:
+        """A part ends, and the next begins."""
 
-    def resolve(self) -> list[float]:
-        """Seconds of the steps since the last call; may wait for the device."""
+    def stop(self, part: StepPart) -> None:
+        """The last part ends, and the step with it."""
+
+    def resolve(self) -> list[StepTime]:
+        """The steps since the last call; may wait for the device."""
 
 
 class WallClock:
-    """Steps of a device that computes in the foreground, by the monotonic clock."""
+    """Steps of a device that computes in the foreground (the CPU), by the monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, detail: bool = False) -> None:
+        self._detail = detail
         self._begun = 0
-        self._seconds: list[float] = []
+        self._laps: list[tuple[StepPart, int]] = []
+        self._steps: list[StepTime] = []
 
     def start(self) -> None:
         """A step begins."""
+        self._laps = []
         self._begun = time.perf_counter_ns()
 
-    def stop(self) -> None:
+    def lap(self, part: StepPart) -> None:
+        """A part ends."""
+        if self._detail:
+            self._laps.append((part, time.perf_counter_ns()))
+
+    def stop(self, part: StepPart) -> None:
         """The step ends."""
-        self._seconds.append((time.perf_counter_ns() - self._begun) / 1e9)
+        end = time.perf_counter_ns()
+        parts: dict[StepPart, float] = {}
+        if self._detail:
+            laps = [*self._laps, (part, end)]
+            marks = [self._begun, *(mark for _, mark in laps)]
+            parts = {name: (after - before) / 1e9 for (name, _), (before, after) in zip(laps, pairwise(marks))}  # noqa: B905
+        self._steps.append(StepTime((end - self._begun) / 1e9, parts))
 
-    def resolve(self) -> list[float]:
-        """Seconds of the steps since the last call."""
-        seconds, self._seconds = self._seconds, []
-        return seconds
-
-
-class SynchronizedClock(WallClock):
-    """Steps of an accelerator without an event clock here (MPS): the wall, after waiting for the device."""
-
-    def stop(self) -> None:
-        """The step ends when the device has finished it."""
-        torch.accelerator.synchronize()
-        super().stop()
+    def resolve(self) -> list[StepTime]:
+        """The steps since the last call."""
+        steps, self._steps = self._steps, []
+        return steps
 
 
-class CudaClock:
-    """Steps on CUDA by pairs of events on the current stream: recording them waits for nothing."""
+class EventClock:
+    """Steps of a device that computes behind the caller's back (CUDA, MPS), by events on its current stream.
 
-    def __init__(self) -> None:
-        self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+    Recording an event waits for nothing; `resolve`, once an epoch, waits for the device and reads them all.
+    """
+
+    def __init__(self, new_event: Callable[[], Any], synchronize: Callable[[], None], detail: bool = False) -> None:
+        self._new_event = new_event
+        self._synchronize = synchronize
+        self._detail = detail
+        self._steps: list[list[tuple[StepPart | None, Any]]] = []
 
     def start(self) -> None:
         """A step begins."""
-        begun = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        ended = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        begun.record()
-        self._pairs.append((begun, ended))
+        self._steps.append([(None, self._mark())])
 
-    def stop(self) -> None:
+    def lap(self, part: StepPart) -> None:
+        """A part ends."""
+        if self._detail:
+            self._steps[-1].append((part, self._mark()))
+
+    def stop(self, part: StepPart) -> None:
         """The step ends."""
-        self._pairs[-1][1].record()
+        self._steps[-1].append((part, self._mark()))
 
-    def resolve(self) -> list[float]:
-        """Seconds of the steps since the last call, after one wait for the device."""
-        torch.cuda.synchronize()
-        seconds = [begun.elapsed_time(ended) / 1e3 for begun, ended in self._pairs]
-        self._pairs = []
-        return seconds
+    def resolve(self) -> list[StepTime]:
+        """The steps since the last call, after one wait for the device."""
+        self._synchronize()
+        steps, self._steps = self._steps, []
+        return [self._read(marks) for marks in steps]
+
+    def _mark(self) -> Any:
+        event = self._new_event()
+        event.record()
+        return event
+
+    def _read(self, marks: list[tuple[StepPart | None, Any]]) -> StepTime:
+        parts: dict[StepPart, float] = {}
+        if self._detail:
+            for (_, before), (part, after) in pairwise(marks):
+                if part is not None:
+                    parts[part] = before.elapsed_time(after) / 1e3
+        return StepTime(marks[0][1].elapsed_time(marks[-1][1]) / 1e3, parts)
 
 
-def step_clock(device: torch.device) -> StepClock:
+def step_clock(device: torch.device, detail: bool = False) -> StepClock:
     """The clock for a device."""
     if device.type == "cuda":
-        return CudaClock()
-    return WallClock() if device.type == "cpu" else SynchronizedClock()
-
-
-class StepLog:
-    """All steps of a trial with their batch sizes, warm-up steps apart."""
-
-    def __init__(self, warmup_steps: int = WARMUP_STEPS) -> None:
-        self._warmup_steps = warmup_steps
-        self._seconds: list[float] = []
-        self._images: list[int] = []
-
-    def add(self, seconds: list[float], images: list[int]) -> None:
-        """Add an epoch's steps."""
-        self._seconds += seconds
-        self._images += images
-
-    @property
-    def warmup(self) -> tuple[int, float]:
-        """How many steps count as warm-up, and their seconds. Where there are no more, none is steady."""
-        seconds = self._seconds[: self._warmup_steps]
-        return len(seconds), sum(seconds)
-
-    def step_ms(self) -> StepTimes | None:
-        """Times of the steady steps on a full batch; None where there is none."""
-        full = max(self._images, default=0)
-        steady = zip(self._seconds[self._warmup_steps :], self._images[self._warmup_steps :], strict=True)
-        times = [seconds * 1e3 for seconds, images in steady if images == full]
-        if not times:
-            return None
-        low, high = (times[0], times[0]) if len(times) == 1 else _percentiles(times)
-        return StepTimes(median=statistics.median(times), p05=low, p95=high, n=len(times))
-
-    def images_per_second(self) -> float | None:
-        """Images of the steady steps over their seconds; None where there is no steady step."""
-        seconds = sum(self._seconds[self._warmup_steps :])
-        return sum(self._images[self._warmup_steps :]) / seconds if seconds else None
-
-
-def _percentiles(times: list[float]) -> tuple[float, float]:
-    cuts = statistics.quantiles(times, n=20, method="inclusive")
-    return cuts[0], cuts[-1]
+        return EventClock(lambda: torch.cuda.Event(enable_timing=True), torch.cuda.synchronize, detail)  # type: ignore[no-untyped-call]
+    if device.type == "mps":
+        return EventClock(lambda: torch.mps.Event(enable_timing=True), torch.mps.synchronize, detail)
+    return WallClock(detail)

@@ -11,7 +11,10 @@ from typing import Any
 from tlbench.plan import Plan
 from tlbench.records import Record
 from tlbench.report import text
-from tlbench.report.rows import Row, best, rows
+from tlbench.report.rows import best, by_dataset
+
+NESTED = ("step_ms", "memory")
+"""Parts of a cost that have figures of their own, and are null where nothing was measured."""
 
 
 def to_json(plan: Plan, records: Iterable[Record]) -> str:
@@ -22,11 +25,8 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
 
 def to_markdown(records: Iterable[Record]) -> str:
     """The comparison tables, the best values bold."""
-    by_dataset: dict[str, list[Row]] = {}
-    for row in rows(records):
-        by_dataset.setdefault(row.cell.dataset, []).append(row)
     parts = []
-    for dataset, group in by_dataset.items():
+    for dataset, group in by_dataset(records).items():
         marked = best(group)
         lines = [
             f"**{dataset}**",
@@ -72,13 +72,20 @@ def flatten(record: Record) -> dict[str, Any]:
         "weights_reason": record.weights.reason,
         "learning_rate": cell.learning_rate,
     }
-    row |= cell.protocol.model_dump()
+    row |= cell.protocol.model_dump(exclude={"vary"}) | {"vary": " ".join(cell.protocol.vary)}
     for part in (record.data, record.metrics, record.cost):
         if part is not None:
-            values = part.model_dump()
-            step_ms = values.pop("step_ms", None)
-            row |= values
-            if step_ms is not None:
-                row |= {f"step_ms_{name}": value for name, value in step_ms.items()}
+            row |= _flat(part.model_dump())
     row["error"] = record.error.message if record.error else None
     return row
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested figures under joined names; lists (of phases, of classes) are left to the JSON document."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{inner}": each for inner, each in value.items()}
+        elif not isinstance(value, list) and name not in NESTED:
+            flat[name] = value
+    return flat

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from tlbench.events import EpochDone, Event, StepDone
 from tlbench.plan import Plan, Trial
 from tlbench.preflight import Preparing
 from tlbench.records import Record
 from tlbench.report import text
+
+BAR_FROM_WIDTH = 100
+"""A console narrower than this needs the bar's place for the trial's name; the steps say the same."""
 
 
 class Silent:
@@ -45,18 +57,19 @@ class Silent:
 class Speed:
     """Images per second of a running trial, from the steps it has told of."""
 
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = 0.0
     last_step: int = 0
     images: int = 0
 
-    def after(self, event: StepDone) -> float:
-        """Images per second until this step; a new phase starts anew."""
-        if event.step <= self.last_step:
-            self.begun, self.last_step, self.images = time.monotonic(), event.step, 0
-            return 0.0
-        self.images += (event.step - self.last_step) * event.images
+    def after(self, event: StepDone) -> float | None:
+        """Images per second until this step; None for the first that a phase tells of."""
+        first = self.last_step == 0 or event.step <= self.last_step
+        if first:
+            self.begun, self.images = time.monotonic(), 0
+        else:
+            self.images += (event.step - self.last_step) * event.images
         self.last_step = event.step
-        return self.images / max(time.monotonic() - self.begun, 1e-9)
+        return None if first else self.images / max(time.monotonic() - self.begun, 1e-9)
 
 
 class ConsoleDisplay:
@@ -75,7 +88,7 @@ class ConsoleDisplay:
     def note(self, text: str) -> None:
         """A sentence, above the live lines."""
         self.close()
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._print(text)
 
     def preparing(self, event: Preparing) -> None:
         """A bar for the dataset that is being decoded."""
@@ -99,9 +112,11 @@ class ConsoleDisplay:
         self.note(f"run {plan.name}: {total} trials ({len(plan.cells)} cells × {seeds})")
         if remaining < total:
             self.note(f"  {total - remaining} are done already, {remaining} to go")
-        by_protocol = {(cell.dataset, text.protocol(cell.protocol, cell.device)): cell for cell in plan.cells}
-        for dataset, protocol in by_protocol:
-            self.note(f"  {dataset}: {protocol}")
+        protocols: dict[str, dict[str, None]] = {}
+        for cell in plan.cells:
+            protocols.setdefault(text.protocol(cell.protocol, cell.device), {})[cell.dataset] = None
+        for protocol, datasets in protocols.items():
+            self.note(f"  {', '.join(datasets)}: {protocol}")
         missing = {cell.backbone: cell.weights for cell in plan.cells if cell.weights.reason == "unavailable"}
         for backbone, weights in missing.items():
             self.note(
@@ -125,7 +140,7 @@ class ConsoleDisplay:
             return
         speed = self._speeds[trial.id].after(event)
         epochs = trial.cell.protocol.epochs
-        what = f"epoch {event.epoch}/{epochs}, {speed:.0f} img/s"
+        what = f"epoch {event.epoch}/{epochs}" + ("" if speed is None else f"  {speed:.0f} img/s")
         self._live.update(self._tasks[trial.id], completed=event.step, total=event.steps, what=what)
 
     def finished(self, trial: Trial, record: Record) -> None:
@@ -134,8 +149,7 @@ class ConsoleDisplay:
             self._live.remove_task(self._tasks.pop(trial.id))
         line = f"{self._titles.pop(trial.id)}: {_result(record)}"
         style = None if record.status == "ok" else "red"
-        console = self._live.console if self._live is not None else self._console
-        console.print(line, markup=False, highlight=False, style=style, soft_wrap=True)
+        self._print(line, style)
 
     def close(self) -> None:
         """Stop the live lines."""
@@ -144,16 +158,22 @@ class ConsoleDisplay:
             self._live, self._decoding = None, None
             self._tasks.clear()
 
+    def _print(self, line: str, style: str | None = None) -> None:
+        """A line above the live ones; folded at words in a terminal, left whole in a log."""
+        whole = not self._console.is_terminal
+        self._console.print(line, markup=False, highlight=False, style=style, soft_wrap=whole)
+
     def _progress(self) -> Progress:
-        progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[what]}"),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            transient=True,
-        )
+        title = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=title)]
+        if self._console.width >= BAR_FROM_WIDTH:
+            columns.append(BarColumn(bar_width=20))
+        columns += [
+            TextColumn("{task.fields[what]}", table_column=Column(no_wrap=True)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        ]
+        progress = Progress(*columns, console=self._console, transient=True, expand=True)
         progress.start()
         return progress
 
@@ -175,5 +195,5 @@ def _title(trial: Trial, number: int, total: int) -> str:
 
 def _result(record: Record) -> str:
     if record.status == "ok" and record.metrics and record.cost:
-        return f"ok, accuracy {100 * record.metrics.accuracy:.1f}% after {text.seconds(record.cost.paid_seconds)}"
+        return f"ok, {100 * record.metrics.accuracy:.1f}% after {text.seconds(record.cost.paid_seconds)}"
     return f"{record.status}: {record.error.message if record.error else ''}"

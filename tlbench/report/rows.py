@@ -61,6 +61,14 @@ def rows(records: Iterable[Record]) -> list[Row]:
     return [_row(group) for group in by_cell.values()]
 
 
+def by_dataset(records: Iterable[Record]) -> dict[str, list[Row]]:
+    """The rows of each dataset's table."""
+    tables: dict[str, list[Row]] = {}
+    for row in rows(records):
+        tables.setdefault(row.cell.dataset, []).append(row)
+    return tables
+
+
 def best(table: Sequence[Row]) -> set[tuple[int, str]]:
     """Which places (row number, column) hold the best value among at least two comparable rows."""
     groups: dict[tuple[str, ...], list[int]] = {}

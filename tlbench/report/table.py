@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tlbench.records import Record
 from tlbench.report import text
-from tlbench.report.rows import Row, best, rows
+from tlbench.report.rows import Row, best, by_dataset
 
 NUMBERS = {
     "accuracy", "train_seconds", "step_ms", "images_per_second", "peak_memory_bytes", "trainable_parameters",
 }  # fmt: skip
 
+Cells = dict[str, Text]
+"""A row's cells by column."""
+
 
 def print_tables(records: Iterable[Record], console: Console) -> None:
     """A table for each dataset, with its footer. The best of each column among comparable rows has a star."""
-    by_dataset: dict[str, list[Row]] = {}
-    for row in rows(records):
-        by_dataset.setdefault(row.cell.dataset, []).append(row)
-    for dataset, group in by_dataset.items():
+    for dataset, group in by_dataset(records).items():
         console.print()
         console.print(Text(dataset, style="bold"))
-        console.print(_table(group))
+        _print_table(_cells(group), console)
         for line in text.footer(group):
             console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
 
 
-def _table(group: list[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for name, heading in text.HEADINGS.items():
-        numeric = name in NUMBERS
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+def _cells(group: list[Row]) -> list[Cells]:
     marked = best(group)
-    for number, row in enumerate(group):
-        cells = text.cells(row)
-        table.add_row(*(_cell(cells[name], (number, name) in marked, name, row) for name in text.HEADINGS))
-    return table
+    return [
+        {name: _cell(content, (number, name) in marked, name, row) for name, content in text.cells(row).items()}
+        for number, row in enumerate(group)
+    ]
 
 
 def _cell(content: str, is_best: bool, column: str, row: Row) -> Text:
@@ -51,3 +49,54 @@ def _cell(content: str, is_best: bool, column: str, row: Row) -> Text:
     if column == "weights" and content == "RANDOM":
         return Text(content, style="bold yellow")
     return Text(content)
+
+
+def _print_table(rows: list[Cells], console: Console) -> None:
+    """One table; where it would be wider than the console, the backbone's name stands on a line above its rows."""
+    widths = {
+        name: max(cell_len(heading), *(row[name].cell_len for row in rows)) for name, heading in text.HEADINGS.items()
+    }
+    for gap in (2, 1):
+        if _total(widths, gap) <= console.width:
+            console.print(_table(rows, widths, gap))
+            return
+    widths.pop("backbone")
+    widths = _narrowed(widths, console.width)
+    gap = 2 if _total(widths, 2) <= console.width else 1
+    console.print(_table([], widths, gap))
+    for backbone, group in groupby(rows, key=lambda row: row["backbone"].plain):
+        console.print(Text(backbone, style="bold"))
+        console.print(_table(list(group), widths, gap, heading=False))
+
+
+def _total(widths: dict[str, int], gap: int) -> int:
+    return sum(widths.values()) + gap * (len(widths) - 1)
+
+
+def _narrowed(widths: dict[str, int], most: int) -> dict[str, int]:
+    """Take from the widest columns of text, which fold, what is too much; figures are never broken."""
+    widths = dict(widths)
+    folding = [name for name in widths if name not in NUMBERS]
+    while _total(widths, 1) > most:
+        widest = max(folding, key=widths.__getitem__)
+        if widths[widest] <= 1:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _table(rows: Sequence[Cells], widths: dict[str, int], gap: int, heading: bool = True) -> Table:
+    padding = (0, gap - 1, 0, 0)  # the box draws a space between columns
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False, show_header=heading)
+    for name, width in widths.items():
+        numeric = name in NUMBERS
+        table.add_column(
+            text.HEADINGS[name],
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+            width=width,
+        )
+    for row in rows:
+        table.add_row(*(row[name] for name in widths))
+    return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlbench.plan import Cell, Protocol
+from tlbench.plan import CHANCES, Cell, Protocol
 from tlbench.report.rows import Row
 from tlbench.stats import Estimate
 
@@ -100,11 +100,27 @@ def protocol(value: Protocol, device: str) -> str:
     train = "all" if value.train_size is None else f"at most {value.train_size}"
     test = "all" if value.test_size is None else f"at most {value.test_size}"
     epochs = "1 epoch" if value.epochs == 1 else f"{value.epochs} epochs"
+    clip = "" if value.gradient_clip is None else f"gradients clipped at norm {value.gradient_clip:g}, "
+    asked = f" ({value.asked_batch_size} asked for)" if value.asked_batch_size else ""
     return (
-        f"{epochs}, batch {value.batch_size}, {value.image_size} px, {train} training and {test} test images, "
-        f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule, {value.precision}, "
-        f"{value.memory_format}, no augmentation, on {device}"
+        f"{epochs}, batch {value.batch_size}{asked}, {value.image_size} px, {train} training and {test} test images, "
+        f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule after "
+        f"{100 * value.warmup_share:g} % warm-up, {clip}{value.precision}, "
+        f"{value.memory_format}, no augmentation, {_choices(value)}on {device}"
     )
+
+
+def _choices(value: Protocol) -> str:
+    """What departs from the usual: epochs chosen on val, determinism, chance that is held."""
+    said = []
+    if value.select == "best":
+        patience = f", patience {value.patience}" if value.patience else ""
+        said.append(f"best epoch on val{patience}, ")
+    if value.deterministic:
+        said.append("deterministic, ")
+    if held := [chance for chance in CHANCES if chance not in value.vary]:
+        said.append(f"{' and '.join(held)} as with seed 0, ")
+    return "".join(said)
 
 
 def footer(table: list[Row]) -> list[str]:

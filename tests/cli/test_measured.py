@@ -1,0 +1,113 @@
+"""The figures of real trials, read off their records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import QUICK, Cli, Finished
+from safetensors.numpy import load_file
+
+STAGES = ("load", "measure", "train", "validate", "evaluate", "save")
+
+
+def test_stages_sum_to_the_trials_wall_time_within_2_percent(trained: tuple[Path, Finished]) -> None:
+    for record in trained[1].records:
+        cost = record["cost"]
+        total = sum(cost[f"{stage}_seconds"] or 0.0 for stage in STAGES)
+        assert total == pytest.approx(cost["paid_seconds"], rel=0.02)
+        assert cost["features_seconds"] is None
+
+
+def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]) -> None:
+    freeze, full = (record["cost"] for record in trained[1].records[:2])
+    assert freeze["flops_per_image"] == full["flops_per_image"]
+    head = 2 * 1280 * 10
+    assert freeze["train_flops_per_image"] == freeze["flops_per_image"] + head
+    assert 2.8 * full["flops_per_image"] < full["train_flops_per_image"] < 3 * full["flops_per_image"]
+    for cost in (freeze, full):
+        assert cost["achieved_flops_per_second"] == pytest.approx(
+            cost["train_flops_per_image"] * cost["images_per_second"]
+        )
+        assert 0 < cost["peak_share"] < 1
+        assert cost["step_ms"]["median_low"] <= cost["step_ms"]["median"] <= cost["step_ms"]["median_high"]
+        assert cost["warmup_steps"] >= 1
+        assert (cost["energy_joules"] is None) == (cost["energy_reason"] is not None)
+    assert freeze["memory"]["gradients"] == 4 * (1280 * 10 + 10)
+    assert full["memory"]["gradients"] == full["memory"]["parameters"] == 4 * full["total_parameters"]
+    assert full["memory"]["optimizer"] > 2 * full["memory"]["parameters"]
+    assert full["memory"]["activations"] > 20 * freeze["memory"]["activations"]
+
+
+def test_the_environment_is_in_every_record(trained: tuple[Path, Finished]) -> None:
+    for record in trained[1].records:
+        environment = record["environment"]
+        assert environment["cpu"]
+        assert environment["threads"] == 1
+        assert environment["deterministic"] is False
+        assert {"torch", "torchvision", "timm", "tlbench"} <= environment["packages"].keys()
+
+
+def test_predictions_beside_the_record_give_its_figures(trained: tuple[Path, Finished]) -> None:
+    folder, finished = trained
+    for record in finished.records:
+        kept = load_file(folder / "results" / "trained" / "trials" / record["predictions"])
+        assert np.mean(kept["predicted"] == kept["labels"]) == pytest.approx(record["metrics"]["accuracy"])
+        assert np.mean(kept["nll"]) == pytest.approx(record["metrics"]["nll"], rel=1e-5)
+        right = kept["predicted"] == kept["labels"]
+        assert kept["nll"][right] == pytest.approx(-np.log(kept["confidence"][right]), abs=1e-4)
+
+
+def test_detail_splits_the_step(cli: Cli) -> None:
+    (record,) = cli("run", *QUICK, "--strategies", "full", "--detail", "--epochs", "4", "--json").records
+    (phase,) = record["cost"]["phases"]
+    assert list(phase["parts_ms"]) == ["data", "forward", "backward", "optimizer"]
+    assert all(value > 0 for value in phase["parts_ms"].values())
+
+
+def memory(record: dict[str, Any]) -> dict[str, int]:
+    parts: dict[str, int] = record["cost"]["memory"]
+    return parts
+
+
+def test_a_small_model_after_a_large_one_has_its_own_memory(cli: Cli) -> None:
+    options = ("--strategies", "full", "--datasets", "digits:train=96:test=60", "--epochs", "1", "--json")
+    (alone,) = cli("run", "--backbones", "small_cnn", *options).records
+    large, small = cli("run", "--backbones", "torchvision/resnet50,small_cnn", "--weights", "random", *options).records
+    assert large["cost"]["peak_memory_bytes"] > 3 * small["cost"]["peak_memory_bytes"]
+    assert memory(small) == memory(alone)
+    assert small["cost"]["peak_memory_bytes"] == pytest.approx(alone["cost"]["peak_memory_bytes"], rel=0.05)
+
+
+def test_deterministic_runs_are_equal_bit_for_bit_and_say_so(cli: Cli, tmp_path: Path) -> None:
+    digests = []
+    for name in ("one", "two"):
+        command = ("run", *QUICK, "--strategies", "full", "--deterministic", "--name", name, "--json")
+        (record,) = cli(*command).records
+        assert record["environment"]["deterministic"] is True
+        assert record["trial"]["cell"]["protocol"]["deterministic"] is True
+        digests.append((tmp_path / "results" / name / "trials" / record["predictions"]).read_bytes())
+    assert digests[0] == digests[1]
+
+
+def test_what_is_not_to_vary_is_held_over_the_seeds(cli: Cli) -> None:
+    held = cli("run", *QUICK, "--strategies", "full", "--seeds", "2", "--vary", "augmentation", "--json").records
+    assert held[0]["metrics"] == held[1]["metrics"]  # nothing is random in this model's steps
+    ordered = cli("run", *QUICK, "--strategies", "full", "--seeds", "2", "--vary", "order", "--json").records
+    assert ordered[0]["metrics"]["train_loss"] != ordered[1]["metrics"]["train_loss"]
+    assert ordered[0]["metrics"]["train_loss"] == held[0]["metrics"]["train_loss"]
+
+
+def test_the_best_epoch_is_chosen_on_val_and_stopping_is_early(cli: Cli) -> None:
+    command = ("run", "--epochs", "12", "--backbones", "small_cnn", "--strategies", "full")
+    data = ("--datasets", "digits:train=200:val=60:test=60", "--lr", "3e-3", "--patience", "2", "--json")
+    (record,) = cli(*command, *data).records
+    history = record["history"]
+    accuracies = [epoch["val_accuracy"] for epoch in history]
+    best = accuracies.index(max(accuracies))
+    assert [epoch["kept"] for epoch in history] == [number == best for number in range(len(history))]
+    assert record["metrics"]["val_accuracy"] == max(accuracies)
+    assert len(history) == min(12, best + 1 + 2)
+    assert record["cost"]["validate_seconds"] > 0

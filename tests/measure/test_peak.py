@@ -1,0 +1,43 @@
+"""The machine's speed at matrix products, measured and kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tlbench.measure import peak
+from tlbench.measure.peak import measure_peak_flops, peak_flops
+
+CPU = torch.device("cpu")
+
+
+def test_it_is_measured_once_for_each_machine_dtype_and_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(peak, "SECONDS", 0.05)
+    first = peak_flops(CPU, torch.float32, 1)
+    assert peak_flops(CPU, torch.float32, 1) == first  # two measurements would differ in some digit
+    peak_flops(CPU, torch.float32, 2)
+    files = list((tmp_path / "peaks").iterdir())
+    assert len(files) == 2
+    assert any("1 threads" in json.loads(file.read_text())["machine"] for file in files)
+
+
+def test_a_damaged_file_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(peak, "SECONDS", 0.05)
+    peak_flops(CPU, torch.float32, 1)
+    (file,) = (tmp_path / "peaks").iterdir()
+    file.write_text("{")
+    assert peak_flops(CPU, torch.float32, 1) == json.loads(file.read_text())["flops_per_second"]
+
+
+def test_the_threads_of_the_process_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peak, "SECONDS", 0.0)
+    before = torch.get_num_threads()
+    assert measure_peak_flops(CPU, torch.float32, before + 1) > 1e8
+    assert torch.get_num_threads() == before

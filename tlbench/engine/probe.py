@@ -1,0 +1,63 @@
+"""One step outside the clock, before a phase begins: its FLOPs, its gradients, what it keeps for the backward pass."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tlbench.contracts import Train
+from tlbench.data.batches import Batch
+from tlbench.engine.loop import prepare_phase
+from tlbench.engine.model import TransferModel
+from tlbench.engine.step import batch_loss
+from tlbench.measure.flops import Flops
+from tlbench.measure.memory import SavedForBackward, gradient_bytes
+from tlbench.plan import Precision
+
+
+@dataclass(frozen=True)
+class StepProbe:
+    """What one step of a phase takes: FLOPs per image, and bytes for the whole batch."""
+
+    forward_flops_per_image: float
+    train_flops_per_image: float
+    gradient_bytes: int
+    activation_bytes: int
+
+
+def probe_step(
+    model: TransferModel, phase: Train, batch: Batch, device: torch.device, precision: Precision
+) -> StepProbe:
+    """Do the forward and the backward pass of a phase's step, count, and leave the model as it was."""
+    prepare_phase(model, phase)
+    forward, backward, saved = Flops(), Flops(), SavedForBackward(model.module)
+    with _undone(model.module, device):
+        with forward.counting(), saved.counting():
+            loss = batch_loss(model, phase, batch, device, precision)
+        with backward.counting():
+            loss.backward()  # type: ignore[no-untyped-call]
+        gradients = gradient_bytes(model.module)
+    return StepProbe(
+        forward_flops_per_image=forward.total / len(batch),
+        train_flops_per_image=(forward.total + backward.total) / len(batch),
+        gradient_bytes=gradients,
+        activation_bytes=saved.bytes,
+    )
+
+
+@contextlib.contextmanager
+def _undone(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put back what a forward and a backward pass change: buffers, gradients, the state of chance."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            for name, buffer in module.named_buffers():
+                buffer.copy_(buffers[name])
+            for parameter in module.parameters():
+                parameter.grad = None

@@ -1,0 +1,67 @@
+"""Which epoch's model a phase ends with: the last one's, or the one that val likes best. Test has no part in it."""
+
+from __future__ import annotations
+
+import torch
+
+from tlbench.data.batches import Images
+from tlbench.engine.evaluate import predict
+from tlbench.engine.model import TransferModel
+from tlbench.measure.stages import Stages
+from tlbench.plan import Protocol
+from tlbench.records import EpochRecord
+
+
+class Selection:
+    """Watches the epochs of one phase; `after_epoch` is the loop's, `end` puts the chosen epoch's model in place.
+
+    With `select="best"`, val is predicted after every epoch, and the first epoch of the highest accuracy is kept;
+    with `patience`, the phase ends when so many epochs in a row have not beaten it.
+    """
+
+    def __init__(
+        self, model: TransferModel, phase: int, val: Images, protocol: Protocol, device: torch.device, stages: Stages
+    ) -> None:
+        self._model = model
+        self._phase = phase
+        self._val = val
+        self._protocol = protocol
+        self._device = device
+        self._stages = stages
+        self._epochs: list[tuple[int, float, float | None]] = []
+        self._best_epoch: int | None = None
+        self._best_accuracy = -1.0
+        self._best_state: dict[str, torch.Tensor] = {}
+
+    def after_epoch(self, epoch: int, loss: float) -> bool:
+        """Note an epoch; True where patience has run out."""
+        if self._protocol.select == "last":
+            self._epochs.append((epoch, loss, None))
+            return False
+        with self._stages.within("validate"):
+            accuracy = self._accuracy()
+            if accuracy > self._best_accuracy:
+                self._best_epoch, self._best_accuracy = epoch, accuracy
+                self._best_state = {name: each.clone() for name, each in self._model.module.state_dict().items()}
+        self._epochs.append((epoch, loss, accuracy))
+        patience = self._protocol.patience
+        return patience is not None and self._best_epoch is not None and epoch - self._best_epoch >= patience
+
+    def end(self) -> list[EpochRecord]:
+        """Put the chosen epoch's tensors back, and tell of all epochs."""
+        kept = self._epochs[-1][0] if self._best_epoch is None else self._best_epoch
+        if self._best_state:
+            self._model.module.load_state_dict(self._best_state)
+            self._best_state = {}
+        return [
+            EpochRecord(phase=self._phase, epoch=epoch, train_loss=loss, val_accuracy=accuracy, kept=epoch == kept)
+            for epoch, loss, accuracy in self._epochs
+        ]
+
+    def _accuracy(self) -> float:
+        """Val accuracy, with the modes of training put back afterwards."""
+        modes = {module: module.training for module in self._model.module.modules()}
+        accuracy = predict(self._model.module, self._val, self._protocol, self._device).accuracy
+        for module, training in modes.items():
+            module.training = training
+        return accuracy

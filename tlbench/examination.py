@@ -1,0 +1,45 @@
+"""What `tlbench doctor` finds out, in a process of its own that has torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tlbench.events import Report
+from tlbench.machine import AtStart, Finding, Machine, Readings
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A machine: what it is, how it is now, how fast it multiplies matrices, and what spoils measurements on it."""
+
+    device: str
+    machine: Machine
+    state: AtStart
+    readings: Readings
+    peak_flops_per_second: dict[str, float]
+    energy: str
+    findings: list[Finding]
+
+
+def examine(wanted_device: str, block: tuple[str, ...], _report: Report) -> Examination:
+    """Look at the machine; raises UserError where the device is not there."""
+    import torch
+
+    from tlbench.measure.energy import energy_meter
+    from tlbench.measure.environment import at_start, machine
+    from tlbench.measure.health import findings, readings
+    from tlbench.measure.peak import measure_peak_flops
+    from tlbench.plugins import load_plugins
+    from tlbench.preflight import choose_device
+
+    name = choose_device(wanted_device)
+    device = torch.device(name)
+    origins = load_plugins(block).provenance.values()
+    found, state, seen = machine(device, [each.distribution for each in origins]), at_start(device), readings(device)
+    meter = energy_meter(device)
+    peaks = {
+        shown: measure_peak_flops(device, dtype, torch.get_num_threads())
+        for shown, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+    }
+    energy = meter.source or f"not measured: {meter.reason}"
+    return Examination(name, found, state, seen, peaks, energy, findings(found, state, seen))

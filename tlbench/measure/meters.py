@@ -1,0 +1,136 @@
+"""All that is measured in one trial, from its first moment to the cost in its record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tlbench.measure import steps
+from tlbench.measure.energy import energy_meter
+from tlbench.measure.memory import PeakMemory, tensor_bytes
+from tlbench.measure.stages import Stages
+from tlbench.measure.steps import PhaseSteps
+from tlbench.records import Cost, MemoryParts, PartsMs, PhaseCost
+
+
+@dataclass(frozen=True)
+class PhaseMeasured:
+    """What is known of a phase: its place, its steps, and from its probe FLOPs and bytes (None where it failed)."""
+
+    phase: int
+    steps: PhaseSteps
+    trainable_parameters: int
+    optimizer_bytes: int
+    gradient_bytes: int | None
+    activation_bytes: int | None
+    forward_flops_per_image: float | None
+    train_flops_per_image: float | None
+
+
+class Meters:
+    """The stopwatch, the memory gauge and the energy meter of a trial, and the measurements of its phases."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stages = Stages()
+        self.energy = energy_meter(device)
+        self._device = device
+        self._memory = PeakMemory(device)
+        self._phases: list[PhaseMeasured] = []
+
+    def add(self, phase: PhaseMeasured) -> None:
+        """A phase has ended."""
+        self._phases.append(phase)
+
+    def cost(
+        self,
+        module: nn.Module,
+        trained: Callable[[str], bool],
+        concurrent_trials: int,
+        peak_flops_per_second: float | None,
+    ) -> Cost:
+        """The trial's cost; `trained` says of a parameter's name whether any phase trained it."""
+        phases = [phase.steps for phase in self._phases]
+        parameters = dict(module.named_parameters())
+        images_per_second = steps.images_per_second(phases)
+        flops = self._train_flops_per_image()
+        achieved = None if flops is None or images_per_second is None else flops * images_per_second
+        peak_memory_bytes, reserved = self._memory.peak_bytes(), self._memory.peak_reserved_bytes()
+        memory = self._memory_parts(module, peak_memory_bytes)
+        costs = [_phase_cost(phase) for phase in self._phases]
+        step_ms = steps.step_ms(phases)
+        paid_seconds, stages = self.stages.end(), self.stages.seconds
+        return Cost(
+            concurrent_trials=concurrent_trials,
+            paid_seconds=paid_seconds,
+            load_seconds=stages["load"],
+            measure_seconds=stages.get("measure", 0.0),
+            train_seconds=stages.get("train", 0.0),
+            validate_seconds=stages.get("validate"),
+            evaluate_seconds=stages["evaluate"],
+            save_seconds=stages["save"],
+            warmup_steps=sum(phase.warmup_steps for phase in phases),
+            warmup_seconds=sum(phase.warmup_seconds for phase in phases),
+            step_ms=step_ms,
+            images_per_second=images_per_second,
+            phases=costs,
+            peak_memory_bytes=peak_memory_bytes,
+            peak_reserved_bytes=reserved,
+            memory_basis="cuda-allocated" if self._device.type == "cuda" else "resident-growth",
+            memory=memory,
+            energy_joules=self.energy.joules,
+            energy_source=self.energy.source,
+            energy_reason=self.energy.reason,
+            flops_per_image=self._phases[-1].forward_flops_per_image if self._phases else None,
+            train_flops_per_image=flops,
+            achieved_flops_per_second=achieved,
+            peak_flops_per_second=peak_flops_per_second,
+            peak_share=achieved / peak_flops_per_second if achieved and peak_flops_per_second else None,
+            trainable_parameters=sum(each.numel() for name, each in parameters.items() if trained(name)),
+            total_parameters=sum(each.numel() for each in parameters.values()),
+        )
+
+    def _train_flops_per_image(self) -> float | None:
+        """The mean over all training steps; None where a phase's could not be counted."""
+        known = [(phase.train_flops_per_image, len(phase.steps.steps)) for phase in self._phases]
+        if not known or any(flops is None for flops, _ in known):
+            return None
+        return statistics.fmean([flops or 0.0 for flops, _ in known], weights=[number for _, number in known])
+
+    def _memory_parts(self, module: nn.Module, peak_bytes: int) -> MemoryParts:
+        parameters, buffers = tensor_bytes(module.parameters()), tensor_bytes(module.buffers())
+        gradients = max((phase.gradient_bytes or 0 for phase in self._phases), default=0)
+        optimizer = max((phase.optimizer_bytes for phase in self._phases), default=0)
+        on_cuda = self._device.type == "cuda"
+        return MemoryParts(
+            parameters=parameters,
+            buffers=buffers,
+            gradients=gradients,
+            optimizer=optimizer,
+            activations=max(
+                (each.activation_bytes for each in self._phases if each.activation_bytes is not None), default=None
+            ),
+            activations_and_temporaries=(
+                peak_bytes - parameters - buffers - gradients - optimizer if on_cuda else None
+            ),
+        )
+
+
+def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
+    log = measured.steps
+    parts = steps.parts_ms([log])
+    return PhaseCost(
+        phase=measured.phase,
+        steps=len(log.steps),
+        warmup_steps=log.warmup_steps,
+        warmup_seconds=log.warmup_seconds,
+        step_ms=steps.step_ms([log]),
+        parts_ms=PartsMs.model_validate(parts) if parts else None,
+        images_per_second=steps.images_per_second([log]),
+        trainable_parameters=measured.trainable_parameters,
+        forward_flops_per_image=measured.forward_flops_per_image,
+        train_flops_per_image=measured.train_flops_per_image,
+    )

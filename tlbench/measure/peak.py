@@ -1,0 +1,78 @@
+"""How fast this machine multiplies matrices: what the achieved FLOP/s of a training step are measured against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from tlbench.measure.environment import cpu_model
+from tlbench.names import cache_folder
+
+SECONDS = 0.4
+"""How long the products are repeated; the fastest counts."""
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
+    """Floating-point operations per second of a square matrix product, the fastest of several.
+
+    Measured once for a machine, device, dtype, number of threads and release of torch, then kept on disk.
+    """
+    key = _key(device, dtype, threads)
+    path = cache_folder() / "peaks" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    try:
+        return float(json.loads(path.read_text("utf-8"))["flops_per_second"])
+    except (OSError, ValueError, KeyError):
+        measured = measure_peak_flops(device, dtype, threads)
+    _keep(path, {"machine": key, "flops_per_second": measured})
+    return measured
+
+
+def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
+    """Multiply square matrices (2,048 wide on the CPU, 8,192 on an accelerator) and take the fastest product."""
+    width = 2048 if device.type == "cpu" else 8192
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        left, right = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
+        fastest, end = float("inf"), None
+        while end is None or time.perf_counter() < end:
+            fastest = min(fastest, _seconds(left, right))
+            end = end or time.perf_counter() + SECONDS  # the first product is warm-up
+    finally:
+        torch.set_num_threads(before)
+    return 2 * width**3 / fastest
+
+
+def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
+    _wait(left.device)
+    begun = time.perf_counter()
+    torch.mm(left, right)
+    _wait(left.device)
+    return time.perf_counter() - begun
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
+def _key(device: torch.device, dtype: torch.dtype, threads: int) -> str:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+    cores = os.cpu_count()
+    tf32 = torch.backends.cuda.matmul.allow_tf32
+    return f"{name}, {cores} cores, {device.type}, {dtype}, tf32 {tf32}, {threads} threads, torch {torch.__version__}"
+
+
+def _keep(path: Path, document: dict[str, object]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(document), "utf-8")
+        temporary.replace(path)
+    except OSError:
+        return  # it will be measured again

@@ -1,0 +1,138 @@
+"""The noise floor of this machine: how far the costs of one and the same cell spread when it is run again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tlbench.errors import UserError
+from tlbench.names import cache_folder
+from tlbench.plan import make_request
+from tlbench.records import Cost, Record
+from tlbench.session import Display, start
+
+METRICS: dict[str, Callable[[Cost], float | None]] = {
+    "paid_seconds": lambda cost: cost.paid_seconds,
+    "load_seconds": lambda cost: cost.load_seconds,
+    "measure_seconds": lambda cost: cost.measure_seconds,
+    "train_seconds": lambda cost: cost.train_seconds,
+    "evaluate_seconds": lambda cost: cost.evaluate_seconds,
+    "save_seconds": lambda cost: cost.save_seconds,
+    "step_ms": lambda cost: cost.step_ms.median if cost.step_ms else None,
+    "images_per_second": lambda cost: cost.images_per_second,
+    "peak_memory_bytes": lambda cost: cost.peak_memory_bytes,
+    "peak_reserved_bytes": lambda cost: cost.peak_reserved_bytes,
+    "energy_joules": lambda cost: cost.energy_joules,
+}
+"""The costs that can differ from one run to the next; FLOPs, parameters and the parts of memory are exact."""
+
+CELL = {"backbones": ("packaged/efficientnet_lite0",), "datasets": ("packaged/digits:train=960",), "epochs": 2}
+"""What is repeated: 60 steps of real weights, seconds on any machine."""
+
+
+class Spread(BaseModel):
+    """One cost over the repeats: its middle and extremes, and two measures of spread relative to them, in per cent.
+
+    `deviation_percent` is the standard deviation over the mean; `range_percent` is (highest − lowest) over the median.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    median: float
+    lowest: float
+    highest: float
+    deviation_percent: float
+    range_percent: float
+    n: int
+
+
+class Noise(BaseModel):
+    """The spread of every cost metric on a machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    machine: str
+    measured: datetime
+    spreads: dict[str, Spread]
+
+
+def measure_noise(repeats: int, device: str, display: Display) -> Noise:
+    """Run one short cell so many times, each with another seed, one after the other; the result is kept on disk.
+
+    Raises UserError where a repeat fails, or there are fewer than two.
+    """
+    if repeats < 2:
+        raise UserError(f"--repeats {repeats}: a spread needs at least 2")
+    request = make_request(strategies=("builtin/full",), seeds=repeats, device=device, **CELL)
+    with tempfile.TemporaryDirectory(prefix="tlbench-noise-") as folder:
+        outcome = start(request, Path(folder), "noise", display)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    failed = next((record for record in outcome.records if record.status != "ok"), None)
+    if failed is not None:
+        raise UserError(f"a repeat failed ({failed.error.message if failed.error else failed.status})")
+    noise = Noise(
+        machine=machine_key(outcome.records[0].environment or {}),
+        measured=datetime.now(UTC),
+        spreads=spreads(outcome.records),
+    )
+    _keep(noise)
+    return noise
+
+
+def spreads(records: list[Record]) -> dict[str, Spread]:
+    """The spread of each cost that was measured in all records."""
+    found = {}
+    for name, read in METRICS.items():
+        values = [value for record in records if record.cost and (value := read(record.cost)) is not None]
+        if len(values) == len(records) and statistics.median(values) > 0:
+            found[name] = _spread(values)
+    return found
+
+
+def known_noise(environment: dict[str, object]) -> Noise | None:
+    """The noise that was measured last on the machine of a record's environment; None where it never was."""
+    try:
+        return Noise.model_validate_json(_file(machine_key(environment)).read_text("utf-8"))
+    except (OSError, ValidationError):
+        return None
+
+
+def machine_key(environment: dict[str, object]) -> str:
+    """What two records of the same machine have in common: processor, accelerator, cores, threads, torch."""
+    packages = environment.get("packages")
+    torch = packages.get("torch") if isinstance(packages, dict) else None
+    named = [environment.get(name) for name in ("cpu", "usable_cores", "threads", "accelerator")]
+    return json.dumps([*named, torch])
+
+
+def _spread(values: list[float]) -> Spread:
+    median = statistics.median(values)
+    return Spread(
+        median=median,
+        lowest=min(values),
+        highest=max(values),
+        deviation_percent=100 * statistics.stdev(values) / statistics.fmean(values),
+        range_percent=100 * (max(values) - min(values)) / median,
+        n=len(values),
+    )
+
+
+def _keep(noise: Noise) -> None:
+    path = _file(noise.machine)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(noise.model_dump_json(indent=1), "utf-8")
+    temporary.replace(path)
+
+
+def _file(key: str) -> Path:
+    return cache_folder() / "noise" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,46 @@
+"""Whether a training step of a batch size fits into memory: tried before anything is timed, in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from tlbench.execute.oom import oom_kills
+from tlbench.execute.process import ProcessDied, call
+from tlbench.jobs import TrialJob
+
+if TYPE_CHECKING:
+    from tlbench.events import Report
+
+STEPS = 2
+"""The optimizer's state is there from the second step on."""
+
+
+def fits(job: TrialJob, batch_size: int) -> bool:
+    """Try some steps of each of a trial's phases, and then predictions, with a batch size."""
+    cell = job.trial.cell
+    protocol = cell.protocol.model_copy(update={"batch_size": batch_size})
+    trial = job.trial.model_copy(update={"cell": cell.model_copy(update={"protocol": protocol})})
+    before = oom_kills()
+    try:
+        return bool(call(rehearse, dataclasses.replace(job, trial=trial), on_event=lambda _event: None))
+    except ProcessDied as death:
+        if death.end == "SIGKILL" and oom_kills() > before:
+            return False
+        raise
+
+
+def rehearse(job: TrialJob, _report: Report) -> bool:
+    """What the process of a rehearsal does; False where memory runs out, True where anything else goes wrong.
+
+    That is for the trial itself to tell of.
+    """
+    from tlbench.plugins import load_plugins
+    from tlbench.registry import Registry
+    from tlbench.trial import out_of_memory, rehearse_trial
+
+    try:
+        rehearse_trial(job, Registry.of(load_plugins(job.block)), STEPS)
+    except Exception as error:
+        return not out_of_memory(error)
+    return True
