@@ -16,7 +16,8 @@ from torchvision.models import resnet50
 
 from tlbench.contracts import Backbone, Preprocessing, Train
 from tlbench.data.batches import Images
-from tlbench.engine.loop import Setting, train
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.plan import Protocol
 
@@ -59,9 +60,11 @@ def test_harness_against_bare_loop(paired: Paired, tmp_path: Path, name: str) ->
     ours, theirs = (make().to(memory_format=torch.channels_last) for _ in range(2))  # type: ignore[call-overload]
     model = TransferModel(ours, Backbone(build=lambda *_, **__: ours, head=head))
     protocol = Protocol(epochs=1, batch_size=BATCH, image_size=SIZE, train_size=None, test_size=None, precision="fp32")
-    setting = Setting(images, protocol, 1e-3, torch.Generator().manual_seed(0), CPU, lambda _event: None)
+    setting = Setting(protocol, 1e-3, torch.Generator().manual_seed(0), CPU, lambda _event: None)
+    phase = Train(model.everything)
+    prepare_phase(model, phase)
     ratio = paired(
-        lambda: train(model, Train(model.everything), 0, setting),
+        lambda: train(model, phase, 0, setting, Feed(images, ours)),
         bare(theirs, torch.from_numpy(pixels), torch.from_numpy(labels)),
         40 if name == "lite0" else 12,
     )

@@ -63,7 +63,7 @@ def test_bad_specs(registry: Registry, spec: str, said: str) -> None:
 
 def test_registering_calls_no_factory_and_bad_names_are_the_plugins_fault(registry: Registry) -> None:
     from tlbench.contracts import Dataset
-    from tlbench.plugins import Provenance
+    from tlbench.provenance import Provenance
     from tlbench.registry import RegisterNamed
 
     register = RegisterNamed[Dataset]("dataset", Provenance(plugin="p", distribution="d", version="1"))

@@ -89,7 +89,7 @@ class Split:
     """Labelled images: `image(i)` decodes example `i`, whose class is `labels[i]`.
 
     `image` gives a PIL image of any mode or a uint8 array, H×W or H×W×3. `describe(i)` names the example in an
-    error message: its file, where it has one.
+    error message: its file, where it has one. `image` may be called from several threads at once.
     """
 
     labels: Sequence[int] | np.ndarray
@@ -105,7 +105,8 @@ class Dataset:
     """A split, labelled image collection for single-label classification.
 
     Where `val` (or `test`) is None, a stratified one is cut from `train` by content hash. `native_size` is the
-    usual length in pixels of an image's shorter side; the default image size follows it.
+    usual length in pixels of an image's shorter side; the default image size follows it. `fingerprint` changes
+    whenever an image or a label does; a dataset that states one is decoded once and kept for later runs.
     """
 
     classes: Sequence[str]
@@ -115,6 +116,7 @@ class Dataset:
     test: Split | None = None
     domain: str = "unknown"
     licence: str = "unknown"
+    fingerprint: str | None = None
 
 
 class SplitOptions(Options):

@@ -10,8 +10,8 @@ from typing import Any
 
 from tlbench.data.prepare import PreparedDataset
 from tlbench.machine import Machine
-from tlbench.plan import Cell, Trial
-from tlbench.plugins import Provenance
+from tlbench.plan import Cell, FeaturesPolicy, Trial
+from tlbench.provenance import Provenance
 from tlbench.records import DataRecord, ErrorRecord, Record, Status, TrialKey, WeightsRecord
 
 
@@ -20,6 +20,7 @@ class TrialJob:
     """All that a trial's process needs to know; `threads` None leaves torch's own choice.
 
     `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach.
+    `lease_to` is the process that cached features are kept for.
     """
 
     trial: Trial
@@ -32,6 +33,8 @@ class TrialJob:
     machine: Machine
     peak_flops_per_second: float | None
     detail: bool = False
+    features: FeaturesPolicy = "cache"
+    lease_to: int | None = None
 
 
 def threads_each(trials_at_once: int) -> int | None:
@@ -57,6 +60,7 @@ def data_record(data: PreparedDataset) -> DataRecord:
         val_images=data.images["val"],
         test_images=data.images["test"],
         duplicates_train_test=data.duplicates_train_test,
+        prepare_seconds=data.prepare_seconds,
     )
 
 

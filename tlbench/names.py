@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from tlbench.cache import cache_folder, keep
 from tlbench.errors import UserError
 
 if TYPE_CHECKING:
     from tlbench.registry import Family
-
-
-def cache_folder() -> Path:
-    """Where tlbench keeps what it can make again: $TLBENCH_CACHE, or the platform's cache folder."""
-    return Path(os.environ.get("TLBENCH_CACHE") or platformdirs.user_cache_dir("tlbench"))
 
 
 def indexed_names(family: Family[Any]) -> tuple[str, ...]:
@@ -39,11 +31,8 @@ def _indexed(kind: str, plugin: str, version: str) -> tuple[str, ...]:
         return tuple(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
         names = _ask_provider(kind, plugin)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(names), "utf-8")
-        temporary.replace(path)
+        keep(path, json.dumps(names))
     except OSError as error:
         print(f"tlbench: the index of {plugin}'s names can't be kept in {path.parent}: {error}", file=sys.stderr)
     return names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tlbench.cache import cache_folder, keep
 from tlbench.errors import UserError
-from tlbench.names import cache_folder
 from tlbench.plan import make_request
 from tlbench.records import Cost, Record
 from tlbench.session import Display, start
@@ -84,7 +83,7 @@ def measure_noise(repeats: int, device: str, display: Display) -> Noise:
         measured=datetime.now(UTC),
         spreads=spreads(outcome.records),
     )
-    _keep(noise)
+    keep(_file(noise.machine), noise.model_dump_json(indent=1))
     return noise
 
 
@@ -124,14 +123,6 @@ def _spread(values: list[float]) -> Spread:
         range_percent=100 * (max(values) - min(values)) / median,
         n=len(values),
     )
-
-
-def _keep(noise: Noise) -> None:
-    path = _file(noise.machine)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(noise.model_dump_json(indent=1), "utf-8")
-    temporary.replace(path)
 
 
 def _file(key: str) -> Path:

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tlbench.errors import UserError
-from tlbench.plugins import Provenance
+from tlbench.provenance import Provenance
 
 Precision = Literal["fp32", "bf16"]
+FeaturesPolicy = Literal["cache", "compute"]
 Chance = Literal["initialisation", "order", "augmentation"]
 """What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
 CHANCES: tuple[Chance, ...] = ("initialisation", "order", "augmentation")
@@ -40,6 +41,7 @@ class Request(Frozen):
     train_size: int | None = Field(None, ge=2)
     test_size: int | None = Field(None, ge=1)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
+    tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     precision: Precision = "fp32"
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
@@ -47,12 +49,26 @@ class Request(Frozen):
     patience: int | None = Field(None, ge=1)
     find_batch_size: bool = False
     detail: bool = False
+    features: FeaturesPolicy = "cache"
     weights: str = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     jobs: int = Field(1, ge=1)
     timeout_seconds: float | None = Field(None, gt=0)
     data_root: Path | None = None
     block: tuple[str, ...] = ()
+
+    @field_validator("tune")
+    @classmethod
+    def _a_choice(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) == 1:
+            raise ValueError("there is nothing to choose between; name two learning rates or more, or give --lr")
+        return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _one_way_to_a_rate(self) -> Request:
+        if self.tune and self.lr is not None:
+            raise ValueError("give --lr or --tune, not both")
+        return self
 
     @field_validator("backbones", "datasets", "strategies")
     @classmethod
@@ -68,9 +84,13 @@ def make_request(**values: object) -> Request:
         return Request.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_seconds", "").replace("_", "-")
         reason = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"--{option} {first['input']!r}: {reason}") from None
+        if not first["loc"]:
+            raise UserError(reason) from None
+        option = str(first["loc"][0]).replace("_seconds", "").replace("_", "-")
+        given = first["input"]
+        shown = ",".join(str(each) for each in given) if isinstance(given, tuple | list) else given
+        raise UserError(f"--{option} {shown!r}: {reason}") from None
 
 
 class Protocol(Frozen):
@@ -117,7 +137,10 @@ class WeightsPlan(Frozen):
 
 
 class Cell(Frozen):
-    """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol."""
+    """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol.
+
+    `learning_rate` is None where it is chosen on val among `tuned_rates`.
+    """
 
     backbone: str
     source: Literal["published", "file", "none"]
@@ -125,7 +148,8 @@ class Cell(Frozen):
     strategy: str
     device: str
     protocol: Protocol
-    learning_rate: float
+    learning_rate: float | None
+    tuned_rates: tuple[float, ...] = ()
     weights: WeightsPlan
     dataset_digest: str
 

@@ -9,24 +9,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
-from pydantic import BaseModel, ConfigDict
 
 from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
+from tlbench.provenance import Provenance
 
 GROUP = "tlbench"
 BLOCK_VARIABLE = "TLBENCH_BLOCK"
-
-
-class Provenance(BaseModel):
-    """Where a component comes from: the plugin's name, and the distribution that brought it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    plugin: str
-    distribution: str
-    version: str
 
 
 @dataclass(frozen=True)

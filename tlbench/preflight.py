@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlbench.contracts import Backbone, Dataset, SplitOptions, Strategy
-from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.cache import StageCache
+from tlbench.contracts import Backbone, Dataset, Interpolation, SplitOptions, Strategy
+from tlbench.data.prepare import Limits, PreparedDataset, prepare, prepare_cached
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.jobs import threads_each
 from tlbench.machine import Machine
 from tlbench.plan import CHANCES, Cell, Protocol, Request, WeightsPlan
-from tlbench.plugins import Provenance
+from tlbench.provenance import Provenance
 from tlbench.registry import Component, Registry
 
 T = TypeVar("T")
@@ -143,12 +145,10 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
             interpolation = backbone.preprocessing.interpolation
             key = (dataset_ref, interpolation)
             if key not in prepared:
-                prepared[key] = prepare(
-                    dataset_ref,
+                prepared[key] = _prepared(
+                    dataset_component,
                     datasets[dataset_ref],
-                    _split_options(dataset_component),
-                    Limits(protocol.train_size, protocol.test_size),
-                    protocol.image_size,
+                    protocol,
                     interpolation,
                     folder / str(len(prepared)),
                     lambda done, total, ref=dataset_ref: tell(Preparing(ref, done, total)),  # type: ignore[misc]
@@ -161,6 +161,25 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
     return found
+
+
+def _prepared(
+    component: Component[Dataset],
+    dataset: Dataset,
+    protocol: Protocol,
+    interpolation: Interpolation,
+    folder: Path,
+    progress: Callable[[int, int], object],
+) -> PreparedDataset:
+    """The dataset decoded: from the cache where it states what it is, else under the run's own folder."""
+    options = component.options if isinstance(component.options, SplitOptions) else SplitOptions()
+    limits = Limits(protocol.train_size, protocol.test_size)
+    size = protocol.image_size
+    if dataset.fingerprint is None:
+        return prepare(component.ref, dataset, options, limits, size, interpolation, folder, progress)
+    parent = multiprocessing.parent_process()
+    cache = StageCache(lease_to=parent.pid if parent else None)
+    return prepare_cached(component.ref, dataset, options, limits, size, interpolation, cache, progress)
 
 
 def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
@@ -213,7 +232,7 @@ def _cell(
         weights = published
     else:
         weights = WeightsPlan(kind="random", reason="strategy")
-    if protocol.optimizer not in strategy.learning_rates and request.lr is None:
+    if protocol.optimizer not in strategy.learning_rates and request.lr is None and not request.tune:
         raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
     return Cell(
         backbone=backbone,
@@ -222,7 +241,8 @@ def _cell(
         strategy=strategy_ref,
         device=device,
         protocol=protocol,
-        learning_rate=request.lr or strategy.learning_rates[protocol.optimizer],
+        learning_rate=None if request.tune else request.lr or strategy.learning_rates[protocol.optimizer],
+        tuned_rates=request.tune,
         weights=weights,
         dataset_digest=data.digest,
     )
@@ -244,10 +264,6 @@ def _load(component: Component[T]) -> T:
             f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
             f"{origin.version}) raised {type(error).__name__}: {error}"
         ) from error
-
-
-def _split_options(component: Component[Dataset]) -> SplitOptions:
-    return component.options if isinstance(component.options, SplitOptions) else SplitOptions()
 
 
 def choose_device(wanted: str) -> str:

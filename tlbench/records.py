@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tlbench.plan import Cell
-from tlbench.plugins import Provenance
+from tlbench.provenance import Provenance
 
 SCHEMA_VERSION = 1
 
@@ -73,13 +73,14 @@ class EpochRecord(Part):
 
 
 class DataRecord(Part):
-    """The images of the trial."""
+    """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them)."""
 
     classes: int
     train_images: int
     val_images: int
     test_images: int
     duplicates_train_test: int
+    prepare_seconds: float | None = None
 
 
 class StepMs(Part):
@@ -117,10 +118,43 @@ class MemoryParts(Part):
     activations_and_temporaries: int | None = None
 
 
+class CandidateRecord(Part):
+    """A learning rate that was tried: how its model did on val, what it cost, and whether it was chosen.
+
+    `val_accuracy` and `val_nll` are null where training with it diverged.
+    """
+
+    learning_rate: float
+    val_accuracy: float | None
+    val_nll: float | None
+    seconds: float
+    chosen: bool = False
+
+
+class FeaturesRecord(Part):
+    """Whether a phase trained on features of its frozen prefix, computed once, and if not, why not.
+
+    `computed_seconds` is what computing them took when it was done; where they were there already (`reused`),
+    `shared_seconds` is what that saved the trial, if another one had computed them. `cut_at` is the place in the model.
+    """
+
+    used: bool
+    reason: str | None = None
+    cut_at: str | None = None
+    bytes: int | None = None
+    computed_seconds: float | None = None
+    shared_seconds: float | None = None
+    reused: bool | None = None
+
+
 class PhaseCost(Part):
-    """One `Train` phase: its steps, and the FLOPs of one of them as it is performed, frozen parts left out."""
+    """One `Train` phase, with one of the rates where several were tried: its steps, and the FLOPs of one of them.
+
+    FLOPs are those that are really computed: none for frozen parts' gradients, none for features that are read.
+    """
 
     phase: int
+    learning_rate: float | None = None
     steps: int
     warmup_steps: int
     warmup_seconds: float
@@ -130,10 +164,15 @@ class PhaseCost(Part):
     trainable_parameters: int
     forward_flops_per_image: float | None
     train_flops_per_image: float | None
+    features: FeaturesRecord | None = None
 
 
 class Cost(Part):
     """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
+
+    `features_seconds` is what the features would have cost alone, wherever they came from; `features_paid_seconds`,
+    the stage of the trial itself, is less where they were there already. `shared_seconds` is all that results of other
+    trials and runs saved this one (features of val and test too): alone, it would have paid so much more.
 
     `flops_per_image` is of the forward pass, `train_flops_per_image` of a training step as performed (the mean over
     all steps). `achieved_flops_per_second` is the latter times images per second, `peak_flops_per_second` what this
@@ -146,6 +185,8 @@ class Cost(Part):
     load_seconds: float
     measure_seconds: float | None = None
     features_seconds: float | None = None
+    features_paid_seconds: float | None = None
+    shared_seconds: float | None = None
     train_seconds: float
     validate_seconds: float | None = None
     evaluate_seconds: float
@@ -190,6 +231,8 @@ class Record(Part):
     started: datetime
     weights: WeightsRecord
     data: DataRecord | None = None
+    learning_rate: float | None = None
+    tuning: list[CandidateRecord] = []
     metrics: Metrics | None = None
     history: list[EpochRecord] = []
     cost: Cost | None = None

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from tlbench.contracts import Backbone, Dataset, Options, Strategy
 from tlbench.errors import UserError, nearest
 from tlbench.names import indexed_names
-from tlbench.plugins import Plugins, Provenance
+from tlbench.plugins import Plugins
+from tlbench.provenance import Provenance
 
 T = TypeVar("T")
 

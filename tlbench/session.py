@@ -184,6 +184,8 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
         machine=found.machine,
         peak_flops_per_second=found.peak_flops_per_second,
         detail=plan.request.detail,
+        features=plan.request.features,
+        lease_to=os.getpid(),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 
 from tlbench.contracts import Dataset, Split, SplitOptions
@@ -19,4 +21,5 @@ def digits(_options: SplitOptions) -> Dataset:
         native_size=8,
         domain="handwriting",
         licence="CC-BY-4.0",
+        fingerprint=f"scikit-learn {version('scikit-learn')} digits",
     )

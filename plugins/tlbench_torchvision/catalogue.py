@@ -6,8 +6,10 @@ Imports no torch: a set is read only when it is loaded.
 from __future__ import annotations
 
 import gzip
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,16 @@ def load(name: str, _options: TorchvisionOptions) -> Dataset:
         native_size=row.native_size,
         domain=row.domain,
         licence=row.licence,
+        fingerprint=_fingerprint(name, splits),
     )
+
+
+def _fingerprint(name: str, splits: Mapping[str, Split]) -> str:
+    """Of the set's name, torchvision's release and all labels: torchvision checks the files that it downloads."""
+    digest = hashlib.sha256(f"{name} {version('torchvision')} {data_root()}".encode())
+    for split in sorted(splits):
+        digest.update(np.asarray(splits[split].labels, dtype=np.int64).tobytes())
+    return f"torchvision {digest.hexdigest()}"
 
 
 def _open(row: Row, *, download: bool) -> dict[str, Any] | None:
@@ -201,11 +212,13 @@ def _debian_fashion_mnist(row: Row) -> Dataset:
             images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(len(labels), 28, 28)
         return Split(labels, images.__getitem__)
 
+    train, test = read("train"), read("t10k")
     return Dataset(
         FASHION_CLASSES,
-        read("train"),
+        train,
         row.native_size,
-        test=read("t10k"),
+        test=test,
         domain=row.domain,
         licence=row.licence,
+        fingerprint=_fingerprint("fashion-mnist of Debian", {"train": train, "test": test}),
     )

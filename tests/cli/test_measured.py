@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from conftest import QUICK, Cli, Finished
 from safetensors.numpy import load_file
 
-STAGES = ("load", "measure", "train", "validate", "evaluate", "save")
+STAGES = ("load", "measure", "features_paid", "train", "validate", "evaluate", "save")
 
 
 def test_stages_sum_to_the_trials_wall_time_within_2_percent(trained: tuple[Path, Finished]) -> None:
@@ -18,14 +19,13 @@ def test_stages_sum_to_the_trials_wall_time_within_2_percent(trained: tuple[Path
         cost = record["cost"]
         total = sum(cost[f"{stage}_seconds"] or 0.0 for stage in STAGES)
         assert total == pytest.approx(cost["paid_seconds"], rel=0.02)
-        assert cost["features_seconds"] is None
 
 
 def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]) -> None:
     freeze, full = (record["cost"] for record in trained[1].records[:2])
     assert freeze["flops_per_image"] == full["flops_per_image"]
     head = 2 * 1280 * 10
-    assert freeze["train_flops_per_image"] == freeze["flops_per_image"] + head
+    assert freeze["train_flops_per_image"] == 2 * head  # the body's features are computed once: a step is the head
     assert 2.8 * full["flops_per_image"] < full["train_flops_per_image"] < 3 * full["flops_per_image"]
     for cost in (freeze, full):
         assert cost["achieved_flops_per_second"] == pytest.approx(
@@ -39,6 +39,31 @@ def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]
     assert full["memory"]["gradients"] == full["memory"]["parameters"] == 4 * full["total_parameters"]
     assert full["memory"]["optimizer"] > 2 * full["memory"]["parameters"]
     assert full["memory"]["activations"] > 20 * freeze["memory"]["activations"]
+    assert full["phases"][0]["features"]["reason"] == "nothing is frozen"
+
+
+def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli: Cli, tmp_path: Path) -> None:
+    environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
+    command = ("run", "--datasets", "digits:train=200:test=60", "--epochs", "2", "--strategies", "freeze")
+    done = cli(*command, "--seeds", "2", "--json", environment=environment)
+    first, second = (record["cost"] for record in done.records)
+    features = [cost["phases"][0]["features"] for cost in (first, second)]
+    assert [each["reused"] for each in features] == [False, True]
+    assert features[0]["computed_seconds"] == features[1]["computed_seconds"]
+    assert features[0]["bytes"] == 200 * 1280 * 4
+    assert second["features_seconds"] > features[1]["computed_seconds"] > 0
+    assert second["features_paid_seconds"] < second["features_seconds"]
+    assert "shared features saved" in done.stderr
+    info = json.loads(cli("cache", "info", "--json", environment=environment).stdout)
+    assert info["kinds"]["features"]["entries"] == 3  # of train, val and test
+    assert first["shared_seconds"] == 0
+    assert second["shared_seconds"] > features[1]["shared_seconds"] > 0
+
+    off = cli(*command, "--features", "compute", "--json", environment=environment).records[0]
+    assert off["trial"]["id"] == done.records[0]["trial"]["id"]
+    assert off["cost"]["phases"][0]["features"]["reason"] == "--features compute"
+    assert off["metrics"]["train_loss"] == pytest.approx(done.records[0]["metrics"]["train_loss"], rel=1e-4)
+    assert off["metrics"]["accuracy"] == pytest.approx(done.records[0]["metrics"]["accuracy"], abs=0.02)
 
 
 def test_the_environment_is_in_every_record(trained: tuple[Path, Finished]) -> None:
@@ -78,7 +103,8 @@ def test_a_small_model_after_a_large_one_has_its_own_memory(cli: Cli) -> None:
     large, small = cli("run", "--backbones", "torchvision/resnet50,small_cnn", "--weights", "random", *options).records
     assert large["cost"]["peak_memory_bytes"] > 3 * small["cost"]["peak_memory_bytes"]
     assert memory(small) == memory(alone)
-    assert small["cost"]["peak_memory_bytes"] == pytest.approx(alone["cost"]["peak_memory_bytes"], rel=0.05)
+    noise = 20 * 2**20  # of resident pages; what a carried-over ResNet-50 would add is twenty times that
+    assert small["cost"]["peak_memory_bytes"] == pytest.approx(alone["cost"]["peak_memory_bytes"], abs=noise)
 
 
 def test_deterministic_runs_are_equal_bit_for_bit_and_say_so(cli: Cli, tmp_path: Path) -> None:

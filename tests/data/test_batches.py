@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 from tlbench.contracts import Preprocessing, SplitOptions
 from tlbench.data.batches import Images, TrialData, epoch_order, steps_per_epoch
 from tlbench.data.prepare import Limits, prepare
+from tlbench.engine.feed import in_order
 from tlbench.errors import TestSplitShut
 
 CPU = torch.device("cpu")
@@ -48,7 +49,7 @@ def test_writing_into_a_batch_leaves_the_file_alone(tmp_path: Path) -> None:
 
 def test_in_order_gives_all_once(tmp_path: Path) -> None:
     images = make_images(tmp_path, 7)
-    batches = list(images.in_order(3))
+    batches = list(in_order(images, 3))
     assert [len(batch) for batch in batches] == [3, 3, 1]
     assert torch.equal(torch.cat([batch.labels for batch in batches]), images.labels)
 

@@ -14,7 +14,8 @@ from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Images, epoch_order
-from tlbench.engine.loop import Setting, Trained, rate_factor, train
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import Setting, Trained, prepare_phase, rate_factor, train
 from tlbench.engine.model import Part, TransferModel
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Event, StepDone
@@ -57,7 +58,6 @@ def run(
     **protocol: object,
 ) -> Trained:
     setting = Setting(
-        images=images,
         protocol=make_protocol(**protocol),
         learning_rate=lr,
         order=torch.Generator().manual_seed(5),
@@ -65,7 +65,8 @@ def run(
         report=([] if events is None else events).append,
         most_steps=most_steps,
     )
-    return train(model, phase, 0, setting)
+    prepare_phase(model, phase)
+    return train(model, phase, 0, setting, Feed(images, model.module))
 
 
 @pytest.mark.parametrize(
@@ -223,9 +224,7 @@ def test_a_rehearsal_ends_after_some_steps(tmp_path: Path) -> None:
 
 def test_a_phase_ends_where_the_caller_wants(tmp_path: Path) -> None:
     model = tiny()
-    setting = Setting(
-        make_images(tmp_path, 8), make_protocol(epochs=9), 1e-3, torch.Generator(), CPU, lambda _event: None
-    )
+    setting = Setting(make_protocol(epochs=9), 1e-3, torch.Generator(), CPU, lambda _event: None)
     seen: list[int] = []
 
     def after_epoch(epoch: int, loss: float) -> bool:
@@ -233,7 +232,9 @@ def test_a_phase_ends_where_the_caller_wants(tmp_path: Path) -> None:
         seen.append(epoch)
         return epoch == 3
 
-    train(model, Train(model.head), 0, setting, after_epoch)
+    phase = Train(model.head)
+    prepare_phase(model, phase)
+    train(model, phase, 0, setting, Feed(make_images(tmp_path, 8), model.module), after_epoch)
     assert seen == [1, 2, 3]
 
 

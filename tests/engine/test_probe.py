@@ -10,8 +10,11 @@ from builders import make_backbone, make_images
 from torch import nn
 
 from tlbench.contracts import Train
+from tlbench.data.batches import Images
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import prepare_phase
 from tlbench.engine.model import TransferModel
-from tlbench.engine.probe import probe_step
+from tlbench.engine.probe import StepProbe, probe_step
 from tlbench.errors import PhaseError
 
 CPU = torch.device("cpu")
@@ -41,13 +44,18 @@ def model() -> TransferModel:
     return TransferModel(Net(), make_backbone("fc"))
 
 
+def probe(model: TransferModel, phase: Train, images: Images) -> StepProbe:
+    prepare_phase(model, phase)
+    return probe_step(model, phase, Feed(images, model.module), images.batch(torch.arange(6)), CPU, "fp32")
+
+
 def test_frozen_parts_are_not_in_the_backward_pass(model: TransferModel, tmp_path: Path) -> None:
-    batch = make_images(tmp_path, 6).batch(torch.arange(6))
-    frozen = probe_step(model, Train(model.head), batch, CPU, "fp32")
+    images = make_images(tmp_path, 6)
+    frozen = probe(model, Train(model.head), images)
     assert frozen.forward_flops_per_image == BODY + HEAD
     assert frozen.train_flops_per_image == BODY + HEAD + HEAD
     assert frozen.gradient_bytes == 4 * (4 * 3 + 3)
-    full = probe_step(model, Train(model.everything), batch, CPU, "fp32")
+    full = probe(model, Train(model.everything), images)
     assert full.forward_flops_per_image == BODY + HEAD
     assert full.train_flops_per_image == 2 * BODY + 3 * HEAD  # nobody wants the images' own gradient
     assert full.gradient_bytes == 4 * sum(parameter.numel() for parameter in model.module.parameters())
@@ -55,12 +63,12 @@ def test_frozen_parts_are_not_in_the_backward_pass(model: TransferModel, tmp_pat
 
 
 def test_the_model_and_chance_are_as_before(model: TransferModel, tmp_path: Path) -> None:
-    batch = make_images(tmp_path, 6).batch(torch.arange(6))
+    images = make_images(tmp_path, 6)
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    probe_step(model, Train(model.everything), batch, CPU, "fp32")
+    probe(model, Train(model.everything), images)
     assert torch.equal(torch.rand(3), expected)
     for name, tensor in model.module.state_dict().items():
         assert torch.equal(tensor, before[name]), name
@@ -68,6 +76,6 @@ def test_the_model_and_chance_are_as_before(model: TransferModel, tmp_path: Path
 
 
 def test_a_phase_that_trains_nothing_is_an_error(model: TransferModel, tmp_path: Path) -> None:
-    batch = make_images(tmp_path, 6).batch(torch.arange(6))
+    images = make_images(tmp_path, 6)
     with pytest.raises(PhaseError, match="without parameters"):
-        probe_step(model, Train(model.head - model.head), batch, CPU, "fp32")
+        probe(model, Train(model.head - model.head), images)

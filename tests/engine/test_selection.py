@@ -11,6 +11,7 @@ from builders import PLAIN, make_backbone, make_protocol, noise, save_split
 from torch import nn
 
 from tlbench.data.batches import Images
+from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.selection import Selection
 from tlbench.measure.stages import Stages
@@ -41,7 +42,9 @@ def epochs(folder: Path, answers: list[int], **protocol: object) -> tuple[Says, 
     save_split(folder, "val", noise(len(LABELS)), LABELS)
     val = Images(folder, "val", PLAIN, CPU)
     module, stages = Says().train(), Stages()
-    selection = Selection(TransferModel(module, make_backbone("fc")), 2, val, make_protocol(**protocol), CPU, stages)
+    selection = Selection(
+        TransferModel(module, make_backbone("fc")), 2, lambda: Feed(val, module), make_protocol(**protocol), stages
+    )
     stops = []
     for epoch, answer in enumerate(answers, 1):
         module.say(answer)

@@ -34,6 +34,17 @@ def test_packages_add_up_and_their_parts_do_not_count_again(tmp_path: Path) -> N
     assert meter.joules == pytest.approx(3.5)
 
 
+def test_what_is_used_between_a_sample_and_a_new_start_is_not_counted(tmp_path: Path) -> None:
+    counter = package(tmp_path, "intel-rapl:0", 1_000_000)
+    meter = energy_meter(CPU, tmp_path)
+    for used in (2, 5):
+        meter.start()
+        counter.write_text(str(int(counter.read_text()) + used * 1_000_000))
+        meter.sample()
+        counter.write_text(str(int(counter.read_text()) + 99_000_000))
+    assert meter.joules == pytest.approx(7.0)
+
+
 def test_a_counter_that_starts_again_from_0(tmp_path: Path) -> None:
     counter = package(tmp_path, "intel-rapl:0", 990_000_000)
     meter = energy_meter(CPU, tmp_path)

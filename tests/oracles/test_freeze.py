@@ -10,9 +10,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 import tlbench
-from tlbench.data.batches import TrialData
+from tlbench.data.batches import Images, TrialData
 from tlbench.data.prepare import Limits, PreparedDataset, prepare
-from tlbench.engine.loop import Setting, train
+from tlbench.engine.feed import Feed, in_order
+from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.plan import Protocol
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
@@ -40,9 +41,9 @@ def scikit_learns_accuracy(clothes: PreparedDataset) -> float:
     module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = TrialData(clothes, backbone.preprocessing, CPU)
 
-    def features(images: object) -> np.ndarray:
+    def features(images: Images) -> np.ndarray:
         with torch.inference_mode():
-            return torch.cat([module(batch.images) for batch in images.in_order(100)]).numpy()  # type: ignore[attr-defined]
+            return torch.cat([module(batch.images) for batch in in_order(images, 100)]).numpy()
 
     data.last_choice_made()
     test = data.open_test()
@@ -74,7 +75,9 @@ def test_frozen_means_frozen(clothes: PreparedDataset) -> None:
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     protocol = Protocol(epochs=1, batch_size=64, image_size=SIZE, train_size=None, test_size=None, precision="fp32")
     phase = tlbench.Train(model.head, epochs=0.1)
-    train(model, phase, 0, Setting(data.train, protocol, 3e-3, torch.Generator(), CPU, lambda event: None))
+    prepare_phase(model, phase)
+    setting = Setting(protocol, 3e-3, torch.Generator(), CPU, lambda _event: None)
+    train(model, phase, 0, setting, Feed(data.train, model.module))
     changed = {name for name, tensor in model.module.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
 

@@ -10,7 +10,7 @@ import pytest
 from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_record
 from rich.console import Console
 
-from tlbench.records import Record, StepMs
+from tlbench.records import FeaturesRecord, PhaseCost, Record, StepMs
 from tlbench.report import text
 from tlbench.report.rows import best, rows
 from tlbench.report.table import print_tables
@@ -77,6 +77,27 @@ def test_footer_says_the_protocol_the_rates_the_random_rows_and_the_reasons() ->
     assert "RANDOM: the pretrained weights of vit_tiny_patch16_224.augreg_in21k could not be had" in output
     assert "vgg11 × freeze, seed 0: out-of-memory: 4 GiB are not enough" in output
     assert "95 % t-interval" in output
+
+
+def test_a_step_on_features_is_not_taken_for_one_of_the_whole_model() -> None:
+    phase = PhaseCost(
+        phase=0,
+        steps=9,
+        warmup_steps=1,
+        warmup_seconds=0.1,
+        step_ms=None,
+        parts_ms=None,
+        images_per_second=None,
+        trainable_parameters=5,
+        forward_flops_per_image=None,
+        train_flops_per_image=None,
+        features=FeaturesRecord(used=True),
+    )
+    cells = make_cell(), make_cell(strategy="builtin/full")
+    output = printed([make_record(cells[0], phases=[phase], features_seconds=3.0), make_record(cells[1])], 240)
+    assert "Features of the frozen part were computed once (freeze): Train has that in it" in output
+    assert "10.0s" in output  # 7 s of training, and the features
+    assert "Features" not in printed([make_record(cells[1])], 240)
 
 
 def test_scratch_and_fallback_are_told_apart() -> None:

@@ -23,6 +23,14 @@ def _names(values: list[str] | None) -> tuple[str, ...] | None:
     return tuple(name for value in values for name in value.split(","))
 
 
+def _rates(text: str) -> tuple[str, ...]:
+    """The values of `lr=A,B,…`."""
+    name, equals, values = text.partition("=")
+    if name.strip() != "lr" or not equals:
+        raise UserError(f"--tune {text!r} is not of the form lr=1e-4,3e-4,1e-3 (the learning rate can be tuned)")
+    return tuple(each.strip() for each in values.split(",") if each.strip())
+
+
 def _list_option(flag: str, what: str, default: str) -> typer.models.OptionInfo:
     text = f"{what}, separated by commas or by repeating the option."
     option: typer.models.OptionInfo = typer.Option(flag, metavar="NAMES", help=text, show_default=default)
@@ -52,6 +60,12 @@ def run(
     lr: Annotated[
         float | None, typer.Option(help="One learning rate for all.", show_default="each strategy's own")
     ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="lr=A,B,…", help="Learning rates for every strategy to choose from, on val.", show_default="none"
+        ),
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16 (autocast).")] = "fp32",
     select: Annotated[str, typer.Option(help="Which epoch's model is tested: the last, or the best on val.")] = "last",
     patience: Annotated[
@@ -67,6 +81,9 @@ def run(
     vary: Annotated[
         str, typer.Option(help="What the seed decides; leave some out to hold them as with seed 0.")
     ] = "initialisation,order,augmentation",
+    features: Annotated[
+        str, typer.Option(help="Features of a frozen part: cache (computed once) or compute (in every step).")
+    ] = "cache",
     detail: Annotated[
         bool, typer.Option("--detail", help="Time the parts of each step: data, forward, backward, optimizer.")
     ] = False,
@@ -110,12 +127,14 @@ def run(
         train_size=train_size,
         test_size=test_size,
         lr=lr,
+        tune=None if tune is None else _rates(tune),
         precision=precision,
         select=select,
         patience=patience,
         find_batch_size=find_batch_size,
         deterministic=deterministic,
         vary=tuple(each.strip() for each in vary.split(",") if each.strip()),
+        features=features,
         detail=detail,
         weights=weights,
         device=device,
@@ -156,7 +175,7 @@ def _start(
     retry: tuple[str, ...] = (),
 ) -> None:
     from tlbench.cli.output import print_results, progress_console
-    from tlbench.report.progress import ConsoleDisplay, summary
+    from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session import start
 
     if name is not None and (not name or name in (".", "..") or "/" in name or "\\" in name):
@@ -172,7 +191,10 @@ def _start(
         return
     print_results(outcome.plan, outcome.records, "json" if as_json else "table")
     total = sum(1 for _ in outcome.plan.trials())
-    display.note(f"\n{summary(outcome.records, total)}; records in {outcome.folder.path}")
+    saved = shared(outcome.records)
+    display.note(
+        f"\n{summary(outcome.records, total)}{f'; {saved}' if saved else ''}; records in {outcome.folder.path}"
+    )
     if outcome.interrupted:
         display.note(f"interrupted; go on with: tlbench resume {outcome.folder.path}")
         raise typer.Exit(130)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from tlbench.contracts import Preprocessing
 from tlbench.data.prepare import PreparedDataset
+from tlbench.data.resident import resident, take
 from tlbench.errors import TestSplitShut
 
 
@@ -28,11 +28,11 @@ class Batch:
 
 
 class Images:
-    """A split in memory as uint8 (memory-mapped from disk), made into batches on a device."""
+    """A split as uint8, whole on a GPU where it fits, else memory-mapped, made into batches on the device."""
 
     def __init__(self, folder: Path, split: str, preprocessing: Preprocessing, device: torch.device) -> None:
         # mode "c" (copy on write): torch wants a writable array and the file must not change
-        self._pixels = torch.from_numpy(np.load(folder / f"{split}-images.npy", mmap_mode="c"))
+        self._pixels = resident(torch.from_numpy(np.load(folder / f"{split}-images.npy", mmap_mode="c")), device)
         self._labels = torch.from_numpy(np.load(folder / f"{split}-labels.npy"))
         self.indices = torch.from_numpy(np.load(folder / f"{split}-indices.npy"))
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
@@ -49,14 +49,9 @@ class Images:
 
     def batch(self, chosen: torch.Tensor) -> Batch:
         """The examples at `chosen` places, normalised."""
-        pixels = self._pixels[chosen].to(self._device).permute(0, 3, 1, 2)
+        pixels = take(self._pixels, chosen, self._device).permute(0, 3, 1, 2)
         images = (pixels.float() - self._mean) * self._scale
         return Batch(images, self._labels[chosen].to(self._device))
-
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """All examples in order."""
-        for chosen in torch.arange(len(self)).split(batch_size):  # type: ignore[no-untyped-call]
-            yield self.batch(chosen)
 
 
 def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> list[torch.Tensor]:

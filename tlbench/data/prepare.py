@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
 from tlbench.data.images import content_hash, fit, to_rgb
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 
+CHUNK = 512
+"""Images that are in memory at once while a dataset is prepared."""
+VERSION = 1
+"""Of this module: to be raised when the same request gives other pixels or splits."""
+DESCRIPTION = "dataset.json"
 VAL_SHARE = 0.1
 TEST_SHARE = 0.2
 
@@ -23,7 +33,7 @@ Progress = Callable[[int, int], object]
 
 
 class PreparedDataset(BaseModel):
-    """Where a prepared dataset lies, and its facts.
+    """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
 
     `digest` covers the labels and pixels of every example used, in order. `duplicates_train_test` counts the test
     images that also stand, pixel for pixel, in train.
@@ -40,6 +50,7 @@ class PreparedDataset(BaseModel):
     licence: str
     duplicates_train_test: int
     digest: str
+    prepare_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,19 +61,58 @@ class Limits:
     test: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pool:
-    """Decoded examples of one source split: where they were there, labels, resized pixels, content hashes."""
+    """Decoded examples: where they were in the source, labels, content hashes, and their rows in an array on disk.
+
+    Parts of a pool share the array; no step holds all images in memory.
+    """
 
     indices: np.ndarray
     labels: np.ndarray
-    pixels: np.ndarray
     hashes: list[bytes]
+    pixels: np.ndarray
+    rows: np.ndarray
 
     def part(self, chosen: np.ndarray) -> Pool:
         """The examples at `chosen` places."""
         hashes = [self.hashes[place] for place in chosen]
-        return Pool(self.indices[chosen], self.labels[chosen], self.pixels[chosen], hashes)
+        return Pool(self.indices[chosen], self.labels[chosen], hashes, self.pixels, self.rows[chosen])
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """The pixels in order, some at a time."""
+        for begin in range(0, len(self.rows), CHUNK):
+            yield self.pixels[self.rows[begin : begin + CHUNK]]
+
+
+def prepare_cached(
+    name: str,
+    dataset: Dataset,
+    options: SplitOptions,
+    limits: Limits,
+    image_size: int,
+    interpolation: Interpolation,
+    cache: StageCache,
+    progress: Progress = lambda _done, _total: None,
+) -> PreparedDataset:
+    """`prepare`, kept in the cache under the dataset's fingerprint and all that decides the pixels."""
+    key = {
+        "version": VERSION,
+        "fingerprint": dataset.fingerprint,
+        "options": options.model_dump(mode="json", include=set(SplitOptions.model_fields)),
+        "limits": dataclasses.asdict(limits),
+        "image_size": image_size,
+        "interpolation": interpolation,
+        "pillow": version("pillow"),
+    }
+
+    def compute(folder: Path) -> None:
+        made = prepare(name, dataset, options, limits, image_size, interpolation, folder, progress)
+        (folder / DESCRIPTION).write_text(made.model_dump_json(), "utf-8")
+
+    kept = cache.get("dataset", key, compute)
+    made = PreparedDataset.model_validate_json((kept.path / DESCRIPTION).read_text("utf-8"))
+    return made.model_copy(update={"folder": kept.path, "prepare_seconds": kept.seconds})
 
 
 def prepare(
@@ -108,9 +158,7 @@ def prepare(
     pools["train"] = rest.part(draw(rest.labels, wanted["train"]))
     _check_splits(name, pools)
     for split, pool in pools.items():
-        np.save(folder / f"{split}-images.npy", pool.pixels)
-        np.save(folder / f"{split}-labels.npy", pool.labels)
-        np.save(folder / f"{split}-indices.npy", pool.indices)
+        _save(pool, split, folder)
     for file in folder.glob("*.pool"):
         file.unlink()
     in_train = set(pools["train"].hashes)
@@ -171,21 +219,39 @@ def _decode(
     file: Path,
     step: Callable[[], None],
 ) -> Pool:
-    shape = (len(indices), size, size, 3)
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    hashes: list[bytes] = []
-    for place, index in enumerate(indices):
+    """Decode and resize in threads (the decoders leave Python's lock), into an array on disk."""
+
+    def one(index: int) -> tuple[np.ndarray, bytes]:
         try:
-            image = to_rgb(split.image(int(index)))
+            image = to_rgb(split.image(index))
         except Exception as error:  # a decoder may raise anything on a broken file
             raise UserError(
-                f"dataset {name}: {split.describe(int(index))} can't be decoded as an image: {error}; "
-                f"repair or remove it"
+                f"dataset {name}: {split.describe(index)} can't be decoded as an image: {error}; repair or remove it"
             ) from error
-        pixels[place] = fit(image, size, interpolation)
-        hashes.append(content_hash(image))
-        step()
-    return Pool(indices, np.asarray(split.labels, dtype=np.int64)[indices], pixels, hashes)
+        return fit(image, size, interpolation), content_hash(image)
+
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(indices), size, size, 3))
+    hashes: list[bytes] = []
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        for begin in range(0, len(indices), CHUNK):
+            for decoded, digest in workers.map(one, (int(index) for index in indices[begin : begin + CHUNK])):
+                pixels[len(hashes)] = decoded
+                hashes.append(digest)
+                step()
+    labels = np.asarray(split.labels, dtype=np.int64)[indices]
+    return Pool(indices, labels, hashes, pixels, np.arange(len(indices)))
+
+
+def _save(pool: Pool, split: str, folder: Path) -> None:
+    shape = (len(pool.rows), *pool.pixels.shape[1:])
+    images = np.lib.format.open_memmap(folder / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    done = 0
+    for chunk in pool.chunks():
+        images[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    images.flush()
+    np.save(folder / f"{split}-labels.npy", pool.labels)
+    np.save(folder / f"{split}-indices.npy", pool.indices)
 
 
 def _check_splits(name: str, pools: dict[str, Pool]) -> None:
@@ -202,5 +268,6 @@ def _digest(pools: dict[str, Pool]) -> str:
     for split in ("train", "val", "test"):
         digest.update(split.encode())
         digest.update(pools[split].labels.tobytes())
-        digest.update(pools[split].pixels.tobytes())
+        for chunk in pools[split].chunks():
+            digest.update(chunk.tobytes())
     return digest.hexdigest()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from tlbench.data.batches import Images
+from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.precision import autocast
 from tlbench.errors import Diverged
 from tlbench.plan import Protocol
@@ -60,16 +61,20 @@ class Predictions:
         return {name: tensor.contiguous() for name, tensor in kept.items()}
 
 
-def predict(module: nn.Module, images: Images, protocol: Protocol, device: torch.device) -> Predictions:
-    """Run the model in eval mode over a split; raises Diverged where it gives a logit that is not finite."""
+def predict(module: nn.Module, feed: Feed, indices: torch.Tensor, protocol: Protocol) -> Predictions:
+    """Run a feed of the module over a split in eval mode, whose places in its source are `indices`.
+
+    Raises Diverged where it gives a logit that is not finite.
+    """
     module.eval()
     probabilities, losses = [], []
-    with torch.inference_mode(), autocast(device, protocol.precision):
-        for batch in images.in_order(evaluation_batch(protocol)):
-            logits = module(batch.images).float()
-            losses.append(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none").cpu())
+    with torch.inference_mode():
+        for batch in in_order(feed.source, evaluation_batch(protocol)):
+            with autocast(batch.labels.device, protocol.precision):
+                logits = feed.forward(batch.images).float()
+            losses.append(F.cross_entropy(logits, batch.labels, reduction="none").cpu())
             probabilities.append(logits.softmax(dim=1).cpu())
     everything = torch.cat(probabilities)
     if not torch.isfinite(everything).all():
         raise Diverged("the trained model's outputs are not finite numbers; a lower learning rate is the usual remedy")
-    return Predictions(images.indices, images.labels.clone(), everything, torch.cat(losses))
+    return Predictions(indices, feed.source.labels.clone(), everything, torch.cat(losses))

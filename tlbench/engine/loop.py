@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from tlbench.contracts import Train
-from tlbench.data.batches import Images, epoch_order, steps_per_epoch
+from tlbench.data.batches import epoch_order, steps_per_epoch
+from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
@@ -26,7 +27,6 @@ from tlbench.plan import Protocol
 class Setting:
     """What is the same for all phases of a trial; `most_steps` ends each phase early, for a rehearsal."""
 
-    images: Images
     protocol: Protocol
     learning_rate: float
     order: torch.Generator
@@ -62,31 +62,35 @@ def phase_steps(phase: Train, protocol: Protocol, images: int) -> int:
 
 
 def train(
-    model: TransferModel, phase: Train, number: int, setting: Setting, after_epoch: AfterEpoch = lambda _e, _l: False
+    model: TransferModel,
+    phase: Train,
+    number: int,
+    setting: Setting,
+    feed: Feed,
+    after_epoch: AfterEpoch = lambda _epoch, _loss: False,
 ) -> Trained:
-    """Carry out the `Train` phase of that number.
+    """Carry out the `Train` phase of that number, for which `prepare_phase` has frozen the rest of the model.
 
     Losses stay on the device until the epoch ends, so that looking at them costs no wait. Raises Diverged where one
     is not finite.
     """
-    prepare_phase(model, phase)
-    protocol, images, device = setting.protocol, setting.images, setting.device
+    protocol, examples, device = setting.protocol, feed.source, setting.device
     peak_rate = setting.learning_rate * phase.lr
     parameters = model.trainable()
     optimizer = _adamw(parameters, peak_rate, protocol.weight_decay)
-    steps = min(phase_steps(phase, protocol, len(images)), setting.most_steps or sys.maxsize)
+    steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
     clock, log = step_clock(device, setting.detail), PhaseSteps()
     done, epoch, mean_loss, stop = 0, 0, math.nan, False
     while done < steps and not stop:
         epoch += 1
         losses: list[torch.Tensor] = []
         sizes: list[int] = []
-        for chosen in epoch_order(len(images), protocol.batch_size, setting.order)[: steps - done]:
+        for chosen in epoch_order(len(examples), protocol.batch_size, setting.order)[: steps - done]:
             clock.start()
-            batch = images.batch(chosen)
+            batch = examples.batch(chosen)
             clock.lap("data")
             optimizer.zero_grad(set_to_none=True)
-            loss = batch_loss(model, phase, batch, device, protocol.precision)
+            loss = batch_loss(model, phase, feed.forward, batch, device, protocol.precision)
             clock.lap("forward")
             loss.backward()  # type: ignore[no-untyped-call]
             clock.lap("backward")

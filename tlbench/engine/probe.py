@@ -11,8 +11,9 @@ from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Batch
-from tlbench.engine.loop import prepare_phase
+from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
+from tlbench.engine.precision import autocast
 from tlbench.engine.step import batch_loss
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
@@ -21,7 +22,10 @@ from tlbench.plan import Precision
 
 @dataclass(frozen=True)
 class StepProbe:
-    """What one step of a phase takes: FLOPs per image, and bytes for the whole batch."""
+    """What one step of a phase takes: FLOPs per image, and bytes for the whole batch.
+
+    The forward FLOPs are the whole model's, those of training what a step really computes.
+    """
 
     forward_flops_per_image: float
     train_flops_per_image: float
@@ -30,19 +34,25 @@ class StepProbe:
 
 
 def probe_step(
-    model: TransferModel, phase: Train, batch: Batch, device: torch.device, precision: Precision
+    model: TransferModel, phase: Train, feed: Feed, images: Batch, device: torch.device, precision: Precision
 ) -> StepProbe:
-    """Do the forward and the backward pass of a phase's step, count, and leave the model as it was."""
-    prepare_phase(model, phase)
-    forward, backward, saved = Flops(), Flops(), SavedForBackward(model.module)
+    """Do the forward and the backward pass of a phase's step, count, and leave the model as it was.
+
+    `images` is a full batch; where the feed is one of features, they are made of it.
+    """
+    before, forward, backward, saved = Flops(), Flops(), Flops(), SavedForBackward(model.module)
+    batch = images
     with _undone(model.module, device):
+        if feed.prefix is not None:
+            with before.counting(), torch.no_grad(), autocast(device, precision):
+                batch = Batch(feed.prefix(images.images), images.labels)
         with forward.counting(), saved.counting():
-            loss = batch_loss(model, phase, batch, device, precision)
+            loss = batch_loss(model, phase, feed.forward, batch, device, precision)
         with backward.counting():
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = gradient_bytes(model.module)
     return StepProbe(
-        forward_flops_per_image=forward.total / len(batch),
+        forward_flops_per_image=(before.total + forward.total) / len(batch),
         train_flops_per_image=(forward.total + backward.total) / len(batch),
         gradient_bytes=gradients,
         activation_bytes=saved.bytes,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
-from tlbench.data.batches import Images
 from tlbench.engine.evaluate import predict
+from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.measure.stages import Stages
 from tlbench.plan import Protocol
@@ -15,18 +17,20 @@ from tlbench.records import EpochRecord
 class Selection:
     """Watches the epochs of one phase; `after_epoch` is the loop's, `end` puts the chosen epoch's model in place.
 
+    `val` gives what val is predicted with, asked once, when it is first needed.
+
     With `select="best"`, val is predicted after every epoch, and the first epoch of the highest accuracy is kept;
     with `patience`, the phase ends when so many epochs in a row have not beaten it.
     """
 
     def __init__(
-        self, model: TransferModel, phase: int, val: Images, protocol: Protocol, device: torch.device, stages: Stages
+        self, model: TransferModel, phase: int, val: Callable[[], Feed], protocol: Protocol, stages: Stages
     ) -> None:
         self._model = model
         self._phase = phase
-        self._val = val
+        self._make_val = val
+        self._val: Feed | None = None
         self._protocol = protocol
-        self._device = device
         self._stages = stages
         self._epochs: list[tuple[int, float, float | None]] = []
         self._best_epoch: int | None = None
@@ -60,8 +64,11 @@ class Selection:
 
     def _accuracy(self) -> float:
         """Val accuracy, with the modes of training put back afterwards."""
+        if self._val is None:
+            self._val = self._make_val()
         modes = {module: module.training for module in self._model.module.modules()}
-        accuracy = predict(self._model.module, self._val, self._protocol, self._device).accuracy
+        places = torch.arange(len(self._val.source))
+        accuracy = predict(self._model.module, self._val, places, self._protocol).accuracy
         for module, training in modes.items():
             module.training = training
         return accuracy

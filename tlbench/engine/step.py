@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Batch
@@ -13,9 +14,9 @@ from tlbench.plan import Precision
 
 
 def batch_loss(
-    model: TransferModel, phase: Train, batch: Batch, device: torch.device, precision: Precision
+    model: TransferModel, phase: Train, forward: nn.Module, batch: Batch, device: torch.device, precision: Precision
 ) -> torch.Tensor:
-    """The mean cross-entropy of a batch, and the phase's penalty."""
+    """The mean cross-entropy of a batch by the phase's feed, and the phase's penalty on the model."""
     with autocast(device, precision):
-        loss = F.cross_entropy(model.module(batch.images), batch.labels)
+        loss = F.cross_entropy(forward(batch.images), batch.labels)
     return loss if phase.penalty is None else loss + phase.penalty(model)

@@ -24,7 +24,7 @@ class Counter:
 
 
 class EnergyMeter:
-    """Joules that the device's counters count between `start` and the last `sample`.
+    """Joules that the device's counters count between a `start` and the last `sample` after it.
 
     Call `sample` at least every half hour: RAPL's counters start again from 0 after about an hour. What is counted
     is the whole device or the whole CPU package, other processes included. Where there is no counter, `joules` is
@@ -43,9 +43,9 @@ class EnergyMeter:
         return self._counters[0].source if self._counters else None
 
     def start(self) -> None:
-        """Count from now on."""
+        """Count from now on, on top of what was counted before."""
         if self._counters:
-            self._last, self.joules = [counter.read() for counter in self._counters], 0.0
+            self._last, self.joules = [counter.read() for counter in self._counters], self.joules or 0.0
 
     def sample(self) -> None:
         """Add what was used since the last call."""

@@ -14,14 +14,15 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.records import Cost, MemoryParts, PartsMs, PhaseCost
+from tlbench.records import Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost
 
 
 @dataclass(frozen=True)
 class PhaseMeasured:
-    """What is known of a phase: its place, its steps, and from its probe FLOPs and bytes (None where it failed)."""
+    """What is known of a phase: its place, the trial's rate in it, its steps, and from its probe FLOPs and bytes."""
 
     phase: int
+    learning_rate: float
     steps: PhaseSteps
     trainable_parameters: int
     optimizer_bytes: int
@@ -29,6 +30,7 @@ class PhaseMeasured:
     activation_bytes: int | None
     forward_flops_per_image: float | None
     train_flops_per_image: float | None
+    features: FeaturesRecord
 
 
 class Meters:
@@ -40,6 +42,11 @@ class Meters:
         self._device = device
         self._memory = PeakMemory(device)
         self._phases: list[PhaseMeasured] = []
+        self._shared_seconds = 0.0
+
+    def share(self, features: FeaturesRecord) -> None:
+        """Features have been asked for."""
+        self._shared_seconds += features.shared_seconds or 0.0
 
     def add(self, phase: PhaseMeasured) -> None:
         """A phase has ended."""
@@ -62,12 +69,16 @@ class Meters:
         memory = self._memory_parts(module, peak_memory_bytes)
         costs = [_phase_cost(phase) for phase in self._phases]
         step_ms = steps.step_ms(phases)
+        shared = sum(phase.features.shared_seconds or 0.0 for phase in self._phases)
         paid_seconds, stages = self.stages.end(), self.stages.seconds
         return Cost(
             concurrent_trials=concurrent_trials,
             paid_seconds=paid_seconds,
             load_seconds=stages["load"],
             measure_seconds=stages.get("measure", 0.0),
+            features_seconds=stages["features"] + shared if "features" in stages else None,
+            features_paid_seconds=stages.get("features"),
+            shared_seconds=self._shared_seconds,
             train_seconds=stages.get("train", 0.0),
             validate_seconds=stages.get("validate"),
             evaluate_seconds=stages["evaluate"],
@@ -124,6 +135,7 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
     parts = steps.parts_ms([log])
     return PhaseCost(
         phase=measured.phase,
+        learning_rate=measured.learning_rate,
         steps=len(log.steps),
         warmup_steps=log.warmup_steps,
         warmup_seconds=log.warmup_seconds,
@@ -133,4 +145,5 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
         trainable_parameters=measured.trainable_parameters,
         forward_flops_per_image=measured.forward_flops_per_image,
         train_flops_per_image=measured.train_flops_per_image,
+        features=measured.features,
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from pathlib import Path
 
 import torch
 
+from tlbench.cache import cache_folder, keep
 from tlbench.measure.environment import cpu_model
-from tlbench.names import cache_folder
 
 SECONDS = 0.4
 """How long the products are repeated; the fastest counts."""
@@ -28,7 +28,8 @@ def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
         return float(json.loads(path.read_text("utf-8"))["flops_per_second"])
     except (OSError, ValueError, KeyError):
         measured = measure_peak_flops(device, dtype, threads)
-    _keep(path, {"machine": key, "flops_per_second": measured})
+    with contextlib.suppress(OSError):  # it will be measured again
+        keep(path, json.dumps({"machine": key, "flops_per_second": measured}))
     return measured
 
 
@@ -66,13 +67,3 @@ def _key(device: torch.device, dtype: torch.dtype, threads: int) -> str:
     cores = os.cpu_count()
     tf32 = torch.backends.cuda.matmul.allow_tf32
     return f"{name}, {cores} cores, {device.type}, {dtype}, tf32 {tf32}, {threads} threads, torch {torch.__version__}"
-
-
-def _keep(path: Path, document: dict[str, object]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(document), "utf-8")
-        temporary.replace(path)
-    except OSError:
-        return  # it will be measured again

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Stage = Literal["load", "measure", "train", "validate", "evaluate", "save"]
-"""Model and data made ready; the probe of a step; training steps; val looked at while training (`--select best`);
-val and test predicted and scored; predictions written and figures summed up."""
+Stage = Literal["load", "measure", "features", "train", "validate", "evaluate", "save"]
+"""Model and data made ready; the probe of a step; features of the frozen part computed or found; training steps; val
+looked at while training (`--select best`); val and test predicted and scored; predictions written, figures
+summed up."""
 
 
 class Stages:

@@ -70,7 +70,8 @@ def flatten(record: Record) -> dict[str, Any]:
         "status": record.status,
         "weights": record.weights.kind,
         "weights_reason": record.weights.reason,
-        "learning_rate": cell.learning_rate,
+        "learning_rate": record.learning_rate or cell.learning_rate,
+        "tuned_rates": " ".join(f"{rate:g}" for rate in cell.tuned_rates) or None,
     }
     row |= cell.protocol.model_dump(exclude={"vary"}) | {"vary": " ".join(cell.protocol.vary)}
     for part in (record.data, record.metrics, record.cost):

@@ -187,6 +187,12 @@ def summary(records: list[Record], total: int) -> str:
     return ", ".join(parts) or "nothing run"
 
 
+def shared(records: list[Record]) -> str | None:
+    """What features that were there already saved this run; None where there were none."""
+    saved = sum(record.cost.shared_seconds or 0.0 for record in records if record.cost)
+    return f"shared features saved {text.seconds(saved)}" if saved > 0.05 else None
+
+
 def _title(trial: Trial, number: int, total: int) -> str:
     cell = trial.cell
     names = " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))

@@ -24,7 +24,12 @@ COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A cell in the table. Costs are medians over its seeds; what no seed measured is None."""
+    """A cell in the table. Costs are medians over its seeds; what no seed measured is None. `learning_rates` are those
+    that its seeds trained with.
+
+    `train_seconds` has the features in it, as if the cell had computed them alone; `on_features` says that steps were
+    fed with features of a frozen prefix, so that what is measured of a step is of the rest of the model.
+    """
 
     cell: Cell
     accuracy: Estimate | None
@@ -35,6 +40,8 @@ class Row:
     trainable_parameters: float | None
     status: str
     reasons: tuple[str, ...]
+    learning_rates: tuple[float, ...] = ()
+    on_features: bool = False
 
     @property
     def comparable(self) -> tuple[str, ...]:
@@ -96,13 +103,15 @@ def _row(group: list[Record]) -> Row:
     return Row(
         cell=group[0].trial.cell,
         accuracy=estimate(accuracies) if accuracies else None,
-        train_seconds=median(lambda cost: cost.train_seconds),
+        train_seconds=median(lambda cost: cost.train_seconds + (cost.features_seconds or 0.0)),
         step_ms=median(lambda cost: cost.step_ms.median if cost.step_ms else None),
         images_per_second=median(lambda cost: cost.images_per_second),
         peak_memory_bytes=median(lambda cost: cost.peak_memory_bytes),
         trainable_parameters=median(lambda cost: cost.trainable_parameters),
         status=_status(group),
         reasons=tuple(_reason(record) for record in group if record.status != "ok"),
+        learning_rates=tuple(sorted({rate for record in done if (rate := record.learning_rate) is not None})),
+        on_features=any(phase.features is not None and phase.features.used for cost in costs for phase in cost.phases),
     )
 
 

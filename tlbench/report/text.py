@@ -128,15 +128,33 @@ def footer(table: list[Row]) -> list[str]:
     lines = []
     for text in dict.fromkeys(protocol(row.cell.protocol, row.cell.device) for row in table):
         lines.append(f"Protocol: {text}.")
-    rates = dict.fromkeys((short(row.cell.strategy), row.cell.learning_rate) for row in table)
-    lines.append("Learning rates: " + ", ".join(f"{name} {rate:g}" for name, rate in rates) + ".")
+    lines.append("Learning rates: " + ", ".join(dict.fromkeys(_rate(row, table) for row in table)) + ".")
+    if tuned := next((row.cell.tuned_rates for row in table if row.cell.tuned_rates), ()):
+        lines.append(
+            f"Tuned: each seed chose on val among {', '.join(f'{rate:g}' for rate in tuned)}; all are paid for."
+        )
     if any(row.accuracy and row.accuracy.half_width is not None for row in table):
         lines.append("±: half-width of the 95 % t-interval of the mean over seeds; costs are medians over seeds.")
+    if cached := dict.fromkeys(short(row.cell.strategy) for row in table if row.on_features):
+        lines.append(
+            f"Features of the frozen part were computed once ({', '.join(cached)}): Train has that in it; "
+            "Step and Img/s are of the rest of the model."
+        )
     lines += _weights_notes(table)
     for row in table:
         for reason in row.reasons:
             lines.append(f"{short(row.cell.backbone)} × {short(row.cell.strategy)}, {reason}")
     return lines
+
+
+def _rate(row: Row, table: list[Row]) -> str:
+    """A strategy's rate; of a tuned one those that were chosen, with the backbone where there are several."""
+    strategy = short(row.cell.strategy)
+    if row.cell.learning_rate is not None:
+        return f"{strategy} {row.cell.learning_rate:g}"
+    several = len({each.cell.backbone for each in table}) > 1
+    name = f"{short(row.cell.backbone)} × {strategy}" if several else strategy
+    return f"{name} {' or '.join(f'{rate:g}' for rate in row.learning_rates) or NOTHING}"
 
 
 def _weights_notes(table: list[Row]) -> list[str]:

@@ -1,0 +1,94 @@
+"""`--tune`: the same rates for every strategy, chosen on val, all of them in the record and in the cost."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Cli, PluginMaker
+
+RATES = [0.0001, 0.001, 0.01]
+DATA = ("--datasets", "digits:train=200:val=80:test=80", "--epochs", "2", "--backbones", "small_cnn")
+
+
+def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None:
+    command = ("run", *DATA, "--strategies", "freeze,full", "--tune", "lr=1e-4,1e-3,1e-2", "--name", "tuned")
+    done = cli(*command, "--json")
+    assert done.status == 0, done.stderr
+    for record in done.records:
+        cell, cost = record["trial"]["cell"], record["cost"]
+        assert (cell["learning_rate"], cell["tuned_rates"]) == (None, RATES)
+        tried = record["tuning"]
+        assert [each["learning_rate"] for each in tried] == RATES
+        best = max(tried, key=lambda each: (each["val_accuracy"], -each["val_nll"]))
+        assert [each for each in tried if each["chosen"]] == [best]
+        assert record["learning_rate"] == best["learning_rate"]
+        assert record["metrics"]["val_accuracy"] == best["val_accuracy"]
+        assert [phase["learning_rate"] for phase in cost["phases"]] == RATES
+        assert sum(each["seconds"] for each in tried) == pytest.approx(
+            cost["train_seconds"] + cost["features_paid_seconds"] + cost["validate_seconds"] + cost["measure_seconds"],
+            rel=0.1,
+        )
+    table = cli("show", "tuned").stdout
+    assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; all are paid for." in table
+    assert cli(*command).stderr.count("2 are done already, 0 to go") == 1
+
+
+def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
+    (tuned,) = cli("run", *DATA, "--strategies", "full", "--tune", "lr=1e-2,1e-3", "--json").records
+    (alone,) = cli("run", *DATA, "--strategies", "full", "--lr", str(tuned["learning_rate"]), "--json").records
+    assert tuned["metrics"] == alone["metrics"]
+    assert tuned["history"] == alone["history"]
+
+
+def test_a_rate_that_diverges_is_a_candidate_that_is_not_chosen(cli: Cli) -> None:
+    done = cli("run", *DATA, "--strategies", "full", "--tune", "lr=1e30,1e-3", "--json")
+    assert done.status == 0, done.stderr
+    bad, good = done.records[0]["tuning"]
+    assert (bad["val_accuracy"], bad["chosen"]) == (None, False)
+    assert good["chosen"] is True
+    all_bad = cli("run", *DATA, "--strategies", "full", "--tune", "lr=1e30,1e31", "--json")
+    assert [record["status"] for record in all_bad.records] == ["diverged"]
+
+
+PEEKING = """
+from tlbench import Train, hookimpl, strategy
+
+tlbench_api = 1
+seen = []
+
+@strategy("counts", learning_rates={})
+def counts(model, options):
+    import gc
+    from tlbench.data.batches import TrialData
+    states = {each._test for each in gc.get_objects() if isinstance(each, TrialData)}
+    assert states == {"shut"}, states
+    yield Train(model.head)
+
+@hookimpl
+def tlbench_register_strategies(register):
+    register(counts)
+"""
+
+
+def test_test_stays_shut_until_the_choice_is_made(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("peeking", PEEKING).environment
+    command = ("run", *DATA, "--strategies", "counts", "--tune", "lr=1e-3,1e-2", "--json")
+    (record,) = cli(*command, environment=environment).records
+    assert record["status"] == "ok", record["error"]
+    assert len(record["tuning"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--tune", "lr=1e-3"), "there is nothing to choose between"),
+        (("--tune", "epochs=1,2"), "is not of the form lr="),
+        (("--tune", "lr=1e-3,-1"), "--tune"),
+        (("--tune", "lr=1e-3,x"), "--tune"),
+        (("--tune", "lr=1e-3,1e-2", "--lr", "0.1"), "give --lr or --tune, not both"),
+    ],
+)
+def test_bad_requests(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    refused = cli("run", *arguments)
+    assert refused.status == 2
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,122 @@
+"""Training on features is training on images: the same losses, step for step, and the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from builders import PLAIN, make_images, make_protocol
+
+from tlbench.cache import StageCache
+from tlbench.contracts import Train
+from tlbench.engine.features import Source, feed
+from tlbench.engine.loop import Setting, Trained, prepare_phase, train
+from tlbench.engine.model import Part, TransferModel
+from tlbench.events import EpochDone, Event
+from tlbench.plugins import load_plugins
+from tlbench.records import FeaturesRecord
+from tlbench.registry import Registry
+
+CPU = torch.device("cpu")
+
+
+def lite0() -> TransferModel:
+    torch.manual_seed(0)
+    backbone = Registry.of(load_plugins()).backbones.resolve("packaged/efficientnet_lite0").load()
+    module = backbone.build(3, image_size=8, pretrained=True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TransferModel(module, backbone)
+
+
+def last(model: TransferModel, blocks: int) -> Part:
+    part = model.head
+    for block in model.blocks[len(model.blocks) - blocks :]:
+        part = part | block
+    return part
+
+
+def source_of(folder: Path, **protocol: Any) -> Source:
+    return Source(make_images(folder, 18), "digest", "train", PLAIN, make_protocol(epochs=3, **protocol), CPU)
+
+
+def trained(
+    model: TransferModel, phase: Train, source: Source, cache: StageCache | None
+) -> tuple[list[float], Trained, FeaturesRecord]:
+    prepare_phase(model, phase)
+    fed, record = feed(model, phase, source, cache)
+    events: list[Event] = []
+    setting = Setting(source.protocol, 1e-3, torch.Generator().manual_seed(3), CPU, events.append)
+    torch.manual_seed(1)
+    done = train(model, phase, 0, setting, fed)
+    return [event.train_loss for event in events if isinstance(event, EpochDone)], done, record
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("blocks", [0, 1, 2])
+def test_cached_and_uncached_training_agree_step_for_step(tmp_path: Path, blocks: int, precision: str) -> None:
+    source = source_of(tmp_path, batch_size=18, precision=precision)  # an epoch is a step
+    cached, uncached = lite0(), lite0()
+    losses, _, record = trained(cached, Train(last(cached, blocks)), source, StageCache(tmp_path))
+    expected, _, computed = trained(uncached, Train(last(uncached, blocks)), source, None)
+    assert (record.used, computed.used) == (True, False)
+    tolerance = 1e-4 if precision == "fp32" else 0.05
+    assert losses == pytest.approx(expected, rel=tolerance)
+    if precision == "fp32":
+        weights = uncached.module.state_dict()
+        for name, tensor in cached.module.state_dict().items():
+            torch.testing.assert_close(tensor, weights[name], rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_features_are_shared_where_all_that_makes_them_is_equal(tmp_path: Path) -> None:
+    cache, source = StageCache(tmp_path), source_of(tmp_path)
+
+    def reused(**changes: Any) -> bool | None:
+        model = changes.pop("model", None) or lite0()
+        return trained(model, Train(model.head), replace(source, **changes), cache)[2].reused
+
+    assert reused() is False
+    assert reused() is True
+    assert reused(dataset_digest="other") is False
+    assert reused(split="val") is False
+    assert reused(preprocessing=replace(PLAIN, mean=(0.1, 0.1, 0.1))) is False
+    assert reused(protocol=make_protocol(epochs=9, batch_size=7)) is True  # neither is in the features
+    assert reused(protocol=make_protocol(precision="bf16")) is False
+    moved = lite0()
+    moved.module.get_parameter("conv_stem.weight").data[0, 0, 0, 0] += 1e-3
+    assert reused(model=moved) is False
+    bolder = lite0()
+    bolder.module.get_parameter("classifier.weight").data += 1  # behind the cut
+    assert reused(model=bolder) is True
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason"),
+    [
+        (lambda m: Train(m.everything), "nothing is frozen"),
+        (lambda m: Train(m.head, epochs=0.1), "the phase sees no image twice"),
+        (lambda m: Train(m.head, penalty=lambda _m: torch.zeros(())), "penalty may look at the frozen part"),
+        (lambda m: Train(m.head | m.blocks[0]), "nothing is frozen before|tensors lead"),
+    ],
+)
+def test_what_is_not_cached_says_why(tmp_path: Path, phase: Any, reason: str) -> None:
+    model = lite0()
+    record = trained(model, phase(model), source_of(tmp_path), StageCache(tmp_path))[2]
+    assert record.used is False
+    assert any(each in str(record.reason) for each in reason.split("|"))
+    assert StageCache(tmp_path).entries() == []
+
+
+def test_a_cache_that_is_too_small_or_can_not_be_written_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, source = lite0(), source_of(tmp_path)
+    (tmp_path / "stages").write_text("a file, where a folder should be")
+    record = trained(model, Train(model.head), source, StageCache(tmp_path))[2]
+    assert not record.used
+    assert "can't be written" in str(record.reason)
+    monkeypatch.setenv("TLBENCH_CACHE_LIMIT", "1k")
+    record = trained(model, Train(model.head), source, StageCache(tmp_path / "other"))[2]
+    assert not record.used
+    assert "more than the cache may hold" in str(record.reason)

@@ -1,0 +1,202 @@
+"""What tlbench can make again: small files, and stages whose results are kept until room is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import psutil
+from filelock import FileLock
+
+from tlbench.errors import UserError
+
+LIMIT_VARIABLE = "TLBENCH_CACHE_LIMIT"
+DEFAULT_LIMIT = "20GiB"
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+CHUNK = 2**24
+MANIFEST, USED, LEASES = "stage.json", "used", "leases"
+
+
+def cache_folder() -> Path:
+    """Where it lies: $TLBENCH_CACHE, or the platform's cache folder."""
+    return Path(os.environ.get("TLBENCH_CACHE") or platformdirs.user_cache_dir("tlbench"))
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a file of the cache, whole or not at all; raises OSError where it can't be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+def cache_limit_bytes() -> int:
+    """How large the stages may grow together: $TLBENCH_CACHE_LIMIT ("20GiB"); raises UserError on a bad value."""
+    text = os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
+    if match is None:
+        raise UserError(f"${LIMIT_VARIABLE} {text!r} is not a size; write it like 500MiB or 20GiB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stage's result: the folder of its files, the seconds it took to compute, and whether it was there already.
+
+    `shared_seconds` is what having it already saved the asker: 0 where it had to be computed, or the same asker has
+    had it before.
+    """
+
+    path: Path
+    seconds: float
+    reused: bool
+    shared_seconds: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stage in the cache, for `tlbench cache info` and for making room."""
+
+    path: Path
+    kind: str
+    size_bytes: int
+    used: float
+    leased: bool
+
+
+class StageCache:
+    """Results of stages by the digest of their keys: each computed once, whoever needs it at the same time.
+
+    An entry is leased to a process while its run lasts, and is not removed to make room for others meanwhile.
+    """
+
+    def __init__(self, folder: Path | None = None, lease_to: int | None = None) -> None:
+        self.folder = (folder or cache_folder()) / "stages"
+        self._lease_to = lease_to or os.getpid()
+        self._had: set[Path] = set()
+
+    def get(self, kind: str, key: Mapping[str, Any], compute: Callable[[Path], None]) -> Kept:
+        """The result for a key; `compute` writes its files into the folder that it is given.
+
+        A result whose files are damaged is computed again. Raises UserError where the cache can't be written.
+        """
+        begun = time.perf_counter()
+        text = json.dumps({"kind": kind, **key}, sort_keys=True, default=str)
+        path = self.folder / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                seconds = intact(path)
+                reused = seconds is not None
+                if seconds is None:
+                    seconds = self._compute(path, text, compute)
+                self._lease(path)
+            if not reused:
+                self.make_room()
+        except OSError as error:
+            raise UserError(
+                f"the cache {self.folder} can't be written: {error.strerror or error}; "
+                f"make room, or name another folder with $TLBENCH_CACHE"
+            ) from error
+        by_others = reused and path not in self._had
+        self._had.add(path)
+        return Kept(path, seconds, reused, seconds - (time.perf_counter() - begun) if by_others else 0.0)
+
+    def entries(self) -> list[Entry]:
+        """All stages, the least recently used first."""
+        found = (_entry(manifest.parent) for manifest in self.folder.glob(f"*/*/{MANIFEST}"))
+        return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
+
+    def make_room(self) -> None:
+        """Remove the least recently used entries that nobody has leased, until the rest is under the limit."""
+        limit = cache_limit_bytes()
+        entries = self.entries()
+        total = sum(entry.size_bytes for entry in entries)
+        for entry in entries:
+            if total <= limit:
+                return
+            if not entry.leased:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                total -= entry.size_bytes
+
+    def clear(self) -> tuple[int, int]:
+        """Remove all that nobody has leased; gives the number of entries and of bytes."""
+        removed = [entry for entry in self.entries() if not entry.leased]
+        for entry in removed:
+            shutil.rmtree(entry.path, ignore_errors=True)
+        return len(removed), sum(entry.size_bytes for entry in removed)
+
+    def _compute(self, path: Path, key: str, compute: Callable[[Path], None]) -> float:
+        shutil.rmtree(path, ignore_errors=True)
+        for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.mkdir(parents=True)
+        try:
+            begun = time.perf_counter()
+            compute(temporary)
+            seconds = time.perf_counter() - begun
+            files = {file.name: [file.stat().st_size, _checksum(file)] for file in sorted(temporary.iterdir())}
+            manifest = {"key": json.loads(key), "seconds": seconds, "files": files}
+            (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return seconds
+
+    def _lease(self, path: Path) -> None:
+        (path / LEASES).mkdir(exist_ok=True)
+        (path / LEASES / str(self._lease_to)).touch()
+        (path / USED).touch()
+
+
+_verified: set[Path] = set()
+"""What this process has read through already: once is enough for a process."""
+
+
+def intact(path: Path) -> float | None:
+    """The seconds that a result took to compute; None where it is missing or its files are not as they were."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        for name, (size, checksum) in manifest["files"].items():
+            if (path / name).stat().st_size != size:
+                return None
+            if path not in _verified and _checksum(path / name) != checksum:
+                return None
+        _verified.add(path)
+        return float(manifest["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checksum(file: Path) -> int:
+    checksum = 0
+    with file.open("rb") as opened:
+        for chunk in _chunks(opened):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
+
+
+def _chunks(opened: Any) -> Iterator[bytes]:
+    while chunk := opened.read(CHUNK):
+        yield chunk
+
+
+def _entry(path: Path) -> Entry | None:
+    try:
+        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        holders = [int(lease.name) for lease in (path / LEASES).iterdir()]
+        used = (path / USED).stat().st_mtime
+    except (OSError, ValueError):
+        return None
+    return Entry(path, path.parent.name, size, used, any(psutil.pid_exists(pid) for pid in holders))

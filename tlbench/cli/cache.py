@@ -1,0 +1,48 @@
+"""`tlbench cache`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tlbench.cli.app import Debug, app
+
+cache = typer.Typer(help="Decoded datasets and features that are kept between runs.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+
+@cache.command()
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show where it lies, what is in it, and how large it may grow."""
+    from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
+
+    stages = StageCache()
+    kinds: dict[str, dict[str, int]] = {}
+    for entry in stages.entries():
+        kind = kinds.setdefault(entry.kind, {"entries": 0, "bytes": 0, "in_use": 0})
+        kind["entries"] += 1
+        kind["bytes"] += entry.size_bytes
+        kind["in_use"] += entry.leased
+    limit = cache_limit_bytes()
+    if as_json:
+        print(json.dumps({"folder": str(stages.folder), "limit_bytes": limit, "kinds": kinds}, indent=1))
+        return
+    print(f"{stages.folder}, at most {limit / 2**30:.1f} GiB (${LIMIT_VARIABLE})")
+    for name, kind in kinds.items():
+        print(f"{name}: {kind['entries']} entries, {kind['bytes'] / 2**20:.1f} MiB, {kind['in_use']} in use")
+    if not kinds:
+        print("empty")
+
+
+@cache.command()
+def clear(debug: Debug = False) -> None:
+    """Remove all that no run is using."""
+    from tlbench.cache import StageCache
+
+    entries, size = StageCache().clear()
+    print(f"{entries} entries removed, {size / 2**20:.1f} MiB")

@@ -1,0 +1,115 @@
+"""A strategy carried out: its phases one after the other, with one learning rate or with several to choose from."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from tlbench.contracts import Rewrite, Train
+from tlbench.engine.features import feed
+from tlbench.engine.loop import prepare_phase, train
+from tlbench.engine.probe import probe_step
+from tlbench.engine.selection import Selection
+from tlbench.engine.stand import Stand
+from tlbench.errors import Diverged, PhaseError
+from tlbench.measure.meters import PhaseMeasured
+from tlbench.records import CandidateRecord, EpochRecord
+
+
+def adapt(stand: Stand) -> None:
+    """Ask the strategy for its phases, and carry each out."""
+    progress, strategy = stand.progress, stand.strategy
+    stand.meters.stages.enter("train")
+    stand.meters.energy.start()
+    torch.manual_seed(stand.seeds.of("augmentation"))
+    for number, phase in enumerate(strategy.load().phases(stand.model, strategy.options)):
+        progress.phase, progress.step = number, None
+        if isinstance(phase, Train):
+            _train(stand, phase, number)
+        elif isinstance(phase, Rewrite):
+            phase.apply(stand.model)
+        else:
+            raise PhaseError(f"strategy {strategy.ref} yielded {phase!r}, which is not a phase")
+    progress.phase, progress.step = None, None
+
+
+def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRecord]]:
+    """Train from the same start with each rate, in the same order of images, and choose on val.
+
+    The highest val accuracy wins, of equals the lowest val loss. A rate that diverges is a candidate like any other,
+    but is not chosen; raises Diverged where all do. The best model so far waits on the CPU.
+    """
+    tried: list[CandidateRecord] = []
+    best: tuple[tuple[float, float], Stand, list[EpochRecord], float | None] | None = None
+    progress, stages, device = stand.progress, stand.meters.stages, stand.setting.device
+    for number, rate in enumerate(rates):
+        begun = time.perf_counter()
+        order = stand.seeds.generator("order")
+        setting = dataclasses.replace(stand.setting, learning_rate=rate, order=order)
+        candidate = dataclasses.replace(stand, model=stand.model if number == 0 else stand.build(), setting=setting)
+        progress.history, progress.train_loss = [], None
+        try:
+            adapt(candidate)
+            with stages.within("validate"):
+                val = candidate.predict("val", stand.data.val)
+        except Diverged:
+            if number == len(rates) - 1 and best is None:
+                raise
+            tried.append(CandidateRecord(learning_rate=rate, val_accuracy=None, val_nll=None, seconds=_since(begun)))
+            continue
+        nll = float(val.nll.double().mean())
+        tried.append(CandidateRecord(learning_rate=rate, val_accuracy=val.accuracy, val_nll=nll, seconds=_since(begun)))
+        if best is None or (val.accuracy, -nll) > best[0]:
+            candidate.model.module.to("cpu")
+            best = (val.accuracy, -nll), candidate, progress.history, progress.train_loss
+    assert best is not None
+    _, chosen, progress.history, progress.train_loss = best
+    chosen.model.module.to(device)
+    rate = chosen.setting.learning_rate
+    return chosen, [each.model_copy(update={"chosen": each.learning_rate == rate}) for each in tried]
+
+
+def _since(begun: float) -> float:
+    return time.perf_counter() - begun
+
+
+def _train(stand: Stand, phase: Train, number: int) -> None:
+    model, data, setting, meters, progress = stand.model, stand.data, stand.setting, stand.meters, stand.progress
+    prepare_phase(model, phase)
+    with meters.stages.within("features"):
+        fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
+    with meters.stages.within("measure"):
+        batch = data.train.batch(torch.arange(min(setting.protocol.batch_size, len(data.train))))
+        probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol.precision)
+        del batch
+    meters.share(features)
+    val = partial(stand.evaluation_feed, "val", data.val)
+    selection = Selection(model, number, val, setting.protocol, meters.stages)
+
+    def after_epoch(epoch: int, loss: float) -> bool:
+        meters.energy.sample()
+        return selection.after_epoch(epoch, loss)
+
+    trained = train(model, phase, number, setting, fed, after_epoch)
+    progress.history += selection.end()
+    progress.train_loss = trained.loss
+    parameters = dict(model.parameters(phase.part))
+    progress.trained |= set(parameters)
+    meters.add(
+        PhaseMeasured(
+            phase=number,
+            learning_rate=setting.learning_rate,
+            steps=trained.steps,
+            trainable_parameters=sum(parameter.numel() for parameter in parameters.values()),
+            optimizer_bytes=trained.optimizer_bytes,
+            gradient_bytes=probe.gradient_bytes,
+            activation_bytes=probe.activation_bytes,
+            forward_flops_per_image=probe.forward_flops_per_image,
+            train_flops_per_image=probe.train_flops_per_image,
+            features=features,
+        )
+    )

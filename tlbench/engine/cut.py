@@ -1,0 +1,161 @@
+"""A model cut in two at its first trainable block: what is frozen before it, and what remains to be computed a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+
+class NotCuttable(Exception):
+    """A model can't be cut; the message says why, for the record."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`suffix(prefix(images))` is the model's output; both share the model's own tensors. `at` names the place."""
+
+    prefix: fx.GraphModule
+    suffix: fx.GraphModule
+    at: str
+
+
+class Whole(nn.Module):
+    """A model as a function of images alone; some take options besides."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The model's output."""
+        output: torch.Tensor = self.model(images)
+        return output
+
+
+class ForgivingTracer(fx.Tracer):
+    """Traces into modules as far as it can: one whose code depends on its input's values stays whole, as a leaf."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """PyTorch's own modules, and those that keep count of what they see: tracing would freeze their count."""
+        keeps_count = m.training and any(True for _ in m.buffers(recurse=False))
+        return keeps_count or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Trace into a module, or put it into the graph as it is."""
+        known, stack = len(self.graph.nodes), self.module_stack.copy()
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception:  # whatever a module's code raises when it is handed a proxy
+            for node in reversed(list(self.graph.nodes)[known:]):
+                self.graph.erase_node(node)
+            self.module_stack = stack
+            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+
+
+def cut(module: nn.Module, images: torch.Tensor) -> Cut:
+    """Cut a model in the modes and with the frozen parameters that it has now; raises NotCuttable.
+
+    Everything that depends on the images alone, through frozen modules in eval mode, is the prefix. One tensor
+    must lead from it to the rest, and on the given images the pieces must give what the model gives.
+    """
+    try:
+        pieces = _cut(module)
+        fit = _agree(module, pieces, images)
+    except NotCuttable:
+        raise
+    except Exception as error:  # what a traced model's code may raise when it is run again
+        raise NotCuttable(f"its code can't be traced ({type(error).__name__})") from error
+    if not fit:
+        raise NotCuttable("its pieces don't give what it gives as a whole")
+    return pieces
+
+
+def _cut(module: nn.Module) -> Cut:
+    whole = Whole(module)
+    graph = ForgivingTracer().trace(whole)
+    images = next(node for node in graph.nodes if node.op == "placeholder")
+    live = _live(graph, whole)
+    from_images = _dependents(graph, {images})
+    frontier = [
+        node
+        for node in graph.nodes
+        if node in from_images and node not in live and any(user in live for user in node.users)
+    ]
+    if len(frontier) != 1:
+        raise NotCuttable(f"{len(frontier)} tensors lead from its frozen part to the rest")
+    (place,) = frontier
+    if place is images:
+        raise NotCuttable("nothing is frozen before its first trained block, or its code can't be traced")
+    return Cut(_prefix(whole, graph, place), _suffix(whole, graph, place, images, live), place.name)
+
+
+def _agree(module: nn.Module, pieces: Cut, images: torch.Tensor) -> bool:
+    """Whether the two pieces give the model's own output on some images, chance being the same for both."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with torch.no_grad(), torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
+        torch.manual_seed(0)
+        whole = module(images)
+        torch.manual_seed(0)
+        pieced = pieces.suffix(pieces.prefix(images))
+        for name, buffer in module.named_buffers():
+            buffer.copy_(buffers[name])
+    return torch.allclose(whole, pieced, rtol=1e-3, atol=1e-4)
+
+
+def _live(graph: fx.Graph, module: nn.Module) -> set[fx.Node]:
+    """The nodes that a step must compute: they use something trainable or in train mode, or depend on what does."""
+    return _dependents(graph, {node for node in graph.nodes if _is_trained(node, module) or node.op == "output"})
+
+
+def _is_trained(node: fx.Node, module: nn.Module) -> bool:
+    if node.op == "call_module":
+        inner = module.get_submodule(str(node.target))
+        return any(each.training for each in inner.modules()) or any(each.requires_grad for each in inner.parameters())
+    if node.op == "get_attr":
+        owner, _, name = str(node.target).rpartition(".")
+        value = getattr(module.get_submodule(owner), name)
+        return isinstance(value, nn.Parameter) and value.requires_grad
+    return False
+
+
+def _dependents(graph: fx.Graph, roots: set[fx.Node]) -> set[fx.Node]:
+    """The roots, and all that is computed from them."""
+    found = set(roots)
+    for node in graph.nodes:  # in the order of computation
+        if any(each in found for each in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _prefix(whole: nn.Module, graph: fx.Graph, place: fx.Node) -> fx.GraphModule:
+    pieces = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        copies[node] = pieces.node_copy(node, copies.__getitem__)
+        if node is place:
+            break
+    pieces.output(copies[place])
+    return _compiled(whole, pieces)
+
+
+def _suffix(whole: nn.Module, graph: fx.Graph, place: fx.Node, images: fx.Node, live: set[fx.Node]) -> fx.GraphModule:
+    pieces = fx.Graph()
+    copies = {place: pieces.placeholder("features")}
+    constant = set(graph.nodes) - _dependents(graph, {images})
+    for node in graph.nodes:
+        if node in live or node in constant:
+            copies[node] = pieces.node_copy(node, copies.__getitem__)
+    return _compiled(whole, pieces)
+
+
+def _compiled(whole: nn.Module, pieces: fx.Graph) -> fx.GraphModule:
+    """A module of a graph that shares the whole's submodules; what the graph does not need is left out."""
+    module = fx.GraphModule(whole, pieces)
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    module.recompile()
+    return module

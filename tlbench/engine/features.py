@@ -1,0 +1,178 @@
+"""Activations at a cut, computed once for each image and kept; then a step reads them instead of computing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
+from tlbench.contracts import Preprocessing, Train
+from tlbench.data.batches import Batch, Images
+from tlbench.data.resident import resident, take
+from tlbench.engine.cut import Cut, NotCuttable, cut
+from tlbench.engine.evaluate import evaluation_batch
+from tlbench.engine.feed import Feed, in_order
+from tlbench.engine.model import TransferModel
+from tlbench.engine.precision import autocast
+from tlbench.engine.weights import digest
+from tlbench.errors import UserError
+from tlbench.plan import Protocol
+from tlbench.records import FeaturesRecord
+
+FILE = "features.npy"
+MEMORY_SHARE = 0.3
+"""Of the memory that is available: features up to this are expected to stay in it."""
+DISK_BYTES_PER_SECOND = 500e6
+"""What reading features that don't stay in memory is taken to reach: a plain SSD. Not measured."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the features of a split are made of, apart from the model: for the key of the cache."""
+
+    images: Images
+    dataset_digest: str
+    split: str
+    preprocessing: Preprocessing
+    protocol: Protocol
+    device: torch.device
+
+
+class Features:
+    """The activations of a split, whole on a GPU where they fit, else memory-mapped, as batches on the device."""
+
+    def __init__(self, file: Path, labels: torch.Tensor, dtype: torch.dtype, device: torch.device) -> None:
+        # mode "c" (copy on write): torch wants a writable array and the file must not change
+        self._values = resident(torch.from_numpy(np.load(file, mmap_mode="c")).view(dtype), device)
+        self.labels = labels
+        self._device = device
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, chosen: torch.Tensor) -> Batch:
+        """The examples at `chosen` places: features as the prefix gave them, maps in channels_last order."""
+        values = take(self._values, chosen, self._device)
+        return Batch(values.permute(0, 3, 1, 2) if values.ndim == 4 else values, self.labels[chosen].to(self._device))
+
+
+def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
+    """What the steps of a phase (whose parts are frozen by now) compute: the suffix on features, or all on images."""
+    whole = Feed(source.images, model.module)
+    if phase.penalty is not None:
+        return whole, FeaturesRecord(used=False, reason="the phase's penalty may look at the frozen part")
+    if phase.epochs * source.protocol.epochs < 1:
+        return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
+    return _feed(model, source, cache)
+
+
+def evaluation_feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
+    """What predictions compute: the rest of the model in eval mode on features of what is frozen now, or all of it."""
+    modes = {module: module.training for module in model.module.modules()}
+    model.module.eval()
+    fed, record = _feed(model, source, cache)
+    for module, training in modes.items():
+        module.training = training
+    return fed, record
+
+
+def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
+    whole = Feed(source.images, model.module)
+    if cache is None:
+        return whole, FeaturesRecord(used=False, reason="--features compute")
+    if all(parameter.requires_grad for parameter in model.module.parameters()):
+        return whole, FeaturesRecord(used=False, reason="nothing is frozen")
+    try:
+        batch = source.images.batch(torch.arange(min(source.protocol.batch_size, len(source.images)))).images
+        pieces = cut(model.module, batch)
+    except NotCuttable as error:
+        return whole, FeaturesRecord(used=False, reason=str(error))
+    reason, size = _not_worth_it(pieces, batch, source)
+    if reason is not None:
+        return whole, FeaturesRecord(used=False, reason=reason, cut_at=pieces.at, bytes=size)
+    try:
+        kept = cache.get("features", _key(pieces, source), lambda folder: compute(pieces.prefix, source, folder / FILE))
+    except UserError as error:  # the cache can't be written: a pity, and no reason to fail
+        return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at, bytes=size)
+    record = FeaturesRecord(
+        used=True,
+        cut_at=pieces.at,
+        bytes=size,
+        computed_seconds=kept.seconds,
+        shared_seconds=kept.shared_seconds,
+        reused=kept.reused,
+    )
+    features = Features(kept.path / FILE, source.images.labels, _dtype(source), source.device)
+    return Feed(features, pieces.suffix, prefix=pieces.prefix), record
+
+
+def compute(prefix: nn.Module, source: Source, file: Path) -> None:
+    """Write the features of all images of a split, in its order; maps as N×H×W×C."""
+    values: np.memmap | None = None
+    done = 0
+    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
+        for batch in in_order(source.images, evaluation_batch(source.protocol)):
+            out = _as_stored(prefix(batch.images), source).cpu().numpy()
+            if values is None:
+                shape = (len(source.images), *out.shape[1:])
+                values = np.lib.format.open_memmap(file, mode="w+", dtype=out.dtype, shape=shape)
+            values[done : done + len(out)] = out
+            done += len(out)
+    if values is not None:
+        values.flush()
+
+
+def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
+    """NumPy knows no bf16: its bits are kept as 16-bit integers."""
+    ordered = (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(_dtype(source)).contiguous()
+    return ordered.view(torch.int16) if ordered.dtype == torch.bfloat16 else ordered
+
+
+def _dtype(source: Source) -> torch.dtype:
+    return torch.bfloat16 if source.protocol.precision == "bf16" else torch.float32
+
+
+def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str | None, int]:
+    """Why features had better be computed in each step, if so; and how many bytes they would take."""
+    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
+        pieces.prefix(batch)
+        _wait(source.device)
+        begun = time.perf_counter()
+        out = pieces.prefix(batch)
+        _wait(source.device)
+    seconds_an_image = (time.perf_counter() - begun) / len(batch)
+    bytes_an_image = out[0].numel() * (2 if _dtype(source) == torch.bfloat16 else 4)
+    size = bytes_an_image * len(source.images)
+    if size > cache_limit_bytes():
+        return f"they would take {size / 2**30:.1f} GiB, more than the cache may hold (${LIMIT_VARIABLE})", size
+    stays_in_memory = size <= MEMORY_SHARE * psutil.virtual_memory().available
+    if not stays_in_memory and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
+        return "reading them would take longer than computing them", size
+    return None, size
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
+def _key(pieces: Cut, source: Source) -> dict[str, object]:
+    return {
+        "version": 1,
+        "dataset": source.dataset_digest,
+        "split": source.split,
+        "tensors": digest(pieces.prefix, ()),
+        "code": hashlib.sha256(pieces.prefix.code.encode()).hexdigest(),
+        "preprocessing": dataclasses.asdict(source.preprocessing),
+        "precision": source.protocol.precision,
+        "device": source.device.type,
+        "torch": torch.__version__,
+    }

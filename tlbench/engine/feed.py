@@ -1,0 +1,43 @@
+"""What a training step is fed with, and what it computes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from tlbench.data.batches import Batch
+
+
+class Source(Protocol):
+    """Examples as batches: images, or features of them."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """All labels, on the CPU."""
+
+    def batch(self, chosen: torch.Tensor) -> Batch:
+        """The examples at `chosen` places."""
+
+
+def in_order(source: Source, batch_size: int) -> Iterator[Batch]:
+    """All examples in order."""
+    for chosen in torch.arange(len(source)).split(batch_size):  # type: ignore[no-untyped-call]
+        yield source.batch(chosen)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """`forward` makes logits of what `source` gives: a model of images, or the rest of it of features.
+
+    `prefix` is what the features were made by, where they are features.
+    """
+
+    source: Source
+    forward: nn.Module
+    prefix: nn.Module | None = None

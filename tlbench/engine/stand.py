@@ -1,0 +1,144 @@
+"""A trial made ready: the process set up, the model built, the splits opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tlbench.cache import StageCache
+from tlbench.contracts import Backbone, Strategy
+from tlbench.data.batches import Images, TrialData
+from tlbench.engine.evaluate import Predictions, predict
+from tlbench.engine.features import Source, evaluation_feed
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import Setting
+from tlbench.engine.model import TransferModel
+from tlbench.engine.seeds import Seeds
+from tlbench.engine.weights import digest, load_body, read_checkpoint
+from tlbench.events import Event, Report, StepDone
+from tlbench.jobs import TrialJob
+from tlbench.measure.environment import at_start
+from tlbench.measure.meters import Meters
+from tlbench.plan import Cell
+from tlbench.records import EpochRecord
+from tlbench.registry import Component, Registry
+
+
+@dataclass
+class Progress:
+    """How far a trial is: for the record of one that fails, and for the figures of one that doesn't."""
+
+    phase: int | None = None
+    step: int | None = None
+    weights_digest: str | None = None
+    train_loss: float | None = None
+    trained: set[str] = field(default_factory=set)
+    history: list[EpochRecord] = field(default_factory=list)
+    environment: dict[str, Any] | None = None
+
+    def follow(self, report: Report) -> Report:
+        """Note each step before it is reported."""
+
+        def follow(event: Event) -> None:
+            if isinstance(event, StepDone):
+                self.step = event.step
+            report(event)
+
+        return follow
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
+
+    `build` makes the same model anew; `source` says what the features of a split are made of.
+    `cache` keeps features of frozen parts; None where they are to be computed in each step.
+    """
+
+    model: TransferModel
+    build: Callable[[], TransferModel]
+    data: TrialData
+    setting: Setting
+    seeds: Seeds
+    strategy: Component[Strategy]
+    source: Callable[..., Source]
+    cache: StageCache | None
+    meters: Meters
+    progress: Progress
+
+    def predict(self, split: Literal["val", "test"], images: Images) -> Predictions:
+        """What the model, as it is now, says of a split, in the stage that is on."""
+        fed = self.evaluation_feed(split, images)
+        return predict(self.model.module, fed, images.indices, self.setting.protocol)
+
+    def evaluation_feed(self, split: Literal["val", "test"], images: Images) -> Feed:
+        """What predictions of a split are made with: features of what is frozen now, where there are any."""
+        fed, features = evaluation_feed(self.model, self.source(images=images, split=split), self.cache)
+        self.meters.share(features)
+        return fed
+
+
+def make_ready(
+    job: TrialJob, registry: Registry, report: Report, progress: Progress, most_steps: int | None = None
+) -> Stand:
+    """Set the process up, build the model, open train and val."""
+    cell, device = job.trial.cell, torch.device(job.trial.cell.device)
+    set_up_torch(job)
+    meters = Meters(device)
+    progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}
+    seeds = Seeds(job.trial.seed, cell.protocol.vary)
+    backbone = registry.backbones.resolve(cell.backbone).load()
+
+    def build() -> TransferModel:
+        return load_model(backbone, cell, len(job.data.classes), seeds, device)
+
+    model = build()
+    progress.weights_digest = digest(model.module, backbone.head_paths)
+    data = TrialData(job.data, backbone.preprocessing, device)
+    setting = Setting(
+        protocol=cell.protocol,
+        learning_rate=cell.learning_rate or cell.tuned_rates[0],
+        order=seeds.generator("order"),
+        device=device,
+        report=progress.follow(report),
+        detail=job.detail,
+        most_steps=most_steps,
+    )
+    source = partial(
+        Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
+        device=device,
+    )  # fmt: skip
+    strategy = registry.strategies.resolve(cell.strategy)
+    cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None
+    return Stand(model, build, data, setting, seeds, strategy, source, cache, meters, progress)
+
+
+def set_up_torch(job: TrialJob) -> None:
+    """Threads and determinism, for the whole process of the trial."""
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    deterministic = job.trial.cell.protocol.deterministic
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, device: torch.device) -> TransferModel:
+    """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
+    torch.manual_seed(seeds.of("initialisation"))
+    pretrained = cell.weights.kind == "pretrained"
+    module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
+    model = TransferModel(module, backbone)
+    torch.manual_seed(seeds.of("initialisation", " of the head"))
+    model.reset_head()
+    if cell.weights.kind == "file" and cell.weights.url is not None:
+        load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
+    module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
