@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tlbench.events import Report
 from tlbench.machine import AtStart, Finding, Machine, Readings
@@ -19,6 +20,11 @@ class Examination:
     peak_flops_per_second: dict[str, float]
     energy: str
     findings: list[Finding]
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """As a record has it."""
+        return {**self.machine.model_dump(), **self.state.model_dump()}
 
 
 def examine(wanted_device: str, block: tuple[str, ...], _report: Report) -> Examination:

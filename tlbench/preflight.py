@@ -208,13 +208,14 @@ def _measured(request: Request, device: str, distributions: list[str]) -> Prefli
     """What is to be said of the machine, measured while nothing else runs."""
     import torch
 
+    from tlbench.engine.precision import computed_dtype
     from tlbench.measure.environment import machine
     from tlbench.measure.peak import peak_flops
 
     torch_device = torch.device(device)
-    dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
     threads = threads_each(request.jobs) or torch.get_num_threads()
-    return Preflight(machine(torch_device, distributions), peak_flops(torch_device, dtype, threads))
+    peak = peak_flops(torch_device, computed_dtype(request.precision), threads)
+    return Preflight(machine(torch_device, distributions), peak)
 
 
 def _cell(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tlbench.execute.oom import oom_kills
+from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import ProcessDied, call
 from tlbench.jobs import TrialJob
 
@@ -21,11 +21,11 @@ def fits(job: TrialJob, batch_size: int) -> bool:
     cell = job.trial.cell
     protocol = cell.protocol.model_copy(update={"batch_size": batch_size})
     trial = job.trial.model_copy(update={"cell": cell.model_copy(update={"protocol": protocol})})
-    before = oom_kills()
+    memory = OomWatch()
     try:
         return bool(call(rehearse, dataclasses.replace(job, trial=trial), on_event=lambda _event: None))
     except ProcessDied as death:
-        if death.end == "SIGKILL" and oom_kills() > before:
+        if memory.explains(death.end):
             return False
         raise
 

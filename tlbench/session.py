@@ -151,15 +151,17 @@ def _with_batch_size(request: Request, found: Preflight, folder: RunFolder, disp
     if folder.exists:
         size = folder.plan().cells[0].protocol.batch_size
     else:
-        for trial in _plan(request, found, folder).trials():
-            while trial.seed == 0 and not fits(_job(trial, _plan(request, found, folder), found, folder), size):
+        plan = _plan(request, found, folder)
+        for cell in plan.cells:
+            job = _job(Trial(cell=cell, seed=0), plan, found, folder)
+            while not fits(job, size):
                 if size == 1:
                     raise UserError(
-                        f"not even a batch of one image fits into memory: {trial.cell.backbone} × "
-                        f"{trial.cell.strategy} at {trial.cell.protocol.image_size} px; try a smaller --image-size"
+                        f"not even a batch of one image fits into memory: {cell.backbone} × {cell.strategy} "
+                        f"at {cell.protocol.image_size} px; try a smaller --image-size"
                     )
+                display.note(f"{cell.backbone} × {cell.strategy}: batch {size} does not fit")
                 size //= 2
-                display.note(f"{trial.cell.backbone} × {trial.cell.strategy}: batch {2 * size} does not fit")
     if size == request.batch_size:
         return found
     changes = {"batch_size": size, "asked_batch_size": request.batch_size}

@@ -29,6 +29,7 @@ def doctor(
 ) -> None:
     """Show the machine, and what spoils measurements on it, with the remedy."""
     from tlbench.cli.output import progress_console, result_console
+    from tlbench.examination import examine
     from tlbench.execute.process import call
     from tlbench.noise import known_noise, measure_noise
     from tlbench.plan import make_request
@@ -37,10 +38,9 @@ def doctor(
     display = ConsoleDisplay(progress_console())
     request = make_request(device=device, block=tuple(block or ()))
     display.note("looking at the machine for some seconds")
-    found: Examination = call(_examine, request.device, request.block, on_event=display.note)
-    environment = {**found.machine.model_dump(), **found.state.model_dump()}
+    found: Examination = call(examine, request.device, request.block, on_event=display.note)
     try:
-        spread = measure_noise(repeats, request.device, display) if noise else known_noise(environment)
+        spread = measure_noise(repeats, request.device, display) if noise else known_noise(found.environment)
     finally:
         display.close()
     if as_json:
@@ -49,16 +49,10 @@ def doctor(
         _print(found, spread, result_console())
 
 
-def _examine(device: str, block: tuple[str, ...], report: Any) -> Examination:
-    from tlbench.examination import examine
-
-    return examine(device, block, report)
-
-
 def _document(found: Examination, spread: Noise | None) -> dict[str, Any]:
     return {
         "device": found.device,
-        "environment": {**found.machine.model_dump(), **found.state.model_dump()},
+        "environment": found.environment,
         "readings": found.readings.model_dump(),
         "peak_flops_per_second": found.peak_flops_per_second,
         "energy": found.energy,
@@ -70,7 +64,7 @@ def _document(found: Examination, spread: Noise | None) -> dict[str, Any]:
 def _print(found: Examination, spread: Noise | None, console: Console) -> None:
     from rich.text import Text
 
-    facts = {**found.machine.model_dump(), **found.state.model_dump()}
+    facts = found.environment
     facts["packages"] = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     for name in [name for name in facts if name.endswith("_bytes") and facts[name] is not None]:
         facts[name] = f"{facts[name] / 2**30:.1f} GiB"

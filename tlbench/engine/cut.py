@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from tlbench.engine.undone import passes_undone
+
 
 class NotCuttable(Exception):
     """A model can't be cut; the message says why, for the record."""
@@ -63,8 +65,9 @@ def cut(module: nn.Module, images: torch.Tensor) -> Cut:
     must lead from it to the rest, and on the given images the pieces must give what the model gives.
     """
     try:
-        pieces = _cut(module)
-        fit = _agree(module, pieces, images)
+        with passes_undone(module, images.device):
+            pieces = _cut(module)
+            fit = _agree(module, pieces, images)
     except NotCuttable:
         raise
     except Exception as error:  # what a traced model's code may raise when it is run again
@@ -95,14 +98,11 @@ def _cut(module: nn.Module) -> Cut:
 
 def _agree(module: nn.Module, pieces: Cut, images: torch.Tensor) -> bool:
     """Whether the two pieces give the model's own output on some images, chance being the same for both."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with torch.no_grad(), torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
+    with torch.no_grad():
         torch.manual_seed(0)
         whole = module(images)
         torch.manual_seed(0)
         pieced = pieces.suffix(pieces.prefix(images))
-        for name, buffer in module.named_buffers():
-            buffer.copy_(buffers[name])
     return torch.allclose(whole, pieced, rtol=1e-3, atol=1e-4)
 
 

@@ -21,9 +21,11 @@ from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.model import TransferModel
-from tlbench.engine.precision import autocast
+from tlbench.engine.precision import autocast, computed_dtype
+from tlbench.engine.undone import modes_restored
 from tlbench.engine.weights import digest
 from tlbench.errors import UserError
+from tlbench.measure.timing import wait_for
 from tlbench.plan import Protocol
 from tlbench.records import FeaturesRecord
 
@@ -76,12 +78,9 @@ def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache |
 
 def evaluation_feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
     """What predictions compute: the rest of the model in eval mode on features of what is frozen now, or all of it."""
-    modes = {module: module.training for module in model.module.modules()}
-    model.module.eval()
-    fed, record = _feed(model, source, cache)
-    for module, training in modes.items():
-        module.training = training
-    return fed, record
+    with modes_restored(model.module):
+        model.module.eval()
+        return _feed(model, source, cache)
 
 
 def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
@@ -110,7 +109,9 @@ def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tup
         shared_seconds=kept.shared_seconds,
         reused=kept.reused,
     )
-    features = Features(kept.path / FILE, source.images.labels, _dtype(source), source.device)
+    features = Features(
+        kept.path / FILE, source.images.labels, computed_dtype(source.protocol.precision), source.device
+    )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
 
 
@@ -132,24 +133,22 @@ def compute(prefix: nn.Module, source: Source, file: Path) -> None:
 
 def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
     """NumPy knows no bf16: its bits are kept as 16-bit integers."""
-    ordered = (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(_dtype(source)).contiguous()
+    ordered = (
+        (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(computed_dtype(source.protocol.precision)).contiguous()
+    )
     return ordered.view(torch.int16) if ordered.dtype == torch.bfloat16 else ordered
-
-
-def _dtype(source: Source) -> torch.dtype:
-    return torch.bfloat16 if source.protocol.precision == "bf16" else torch.float32
 
 
 def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str | None, int]:
     """Why features had better be computed in each step, if so; and how many bytes they would take."""
     with torch.inference_mode(), autocast(source.device, source.protocol.precision):
         pieces.prefix(batch)
-        _wait(source.device)
+        wait_for(source.device)
         begun = time.perf_counter()
         out = pieces.prefix(batch)
-        _wait(source.device)
+        wait_for(source.device)
     seconds_an_image = (time.perf_counter() - begun) / len(batch)
-    bytes_an_image = out[0].numel() * (2 if _dtype(source) == torch.bfloat16 else 4)
+    bytes_an_image = out[0].numel() * computed_dtype(source.protocol.precision).itemsize
     size = bytes_an_image * len(source.images)
     if size > cache_limit_bytes():
         return f"they would take {size / 2**30:.1f} GiB, more than the cache may hold (${LIMIT_VARIABLE})", size
@@ -157,11 +156,6 @@ def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str
     if not stays_in_memory and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
         return "reading them would take longer than computing them", size
     return None, size
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
 
 
 def _key(pieces: Cut, source: Source) -> dict[str, object]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from tlbench.contracts import Train
 from tlbench.data.batches import Batch
@@ -15,6 +12,7 @@ from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.step import batch_loss
+from tlbench.engine.undone import passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
 from tlbench.plan import Precision
@@ -42,7 +40,7 @@ def probe_step(
     """
     before, forward, backward, saved = Flops(), Flops(), Flops(), SavedForBackward(model.module)
     batch = images
-    with _undone(model.module, device):
+    with passes_undone(model.module, device):
         if feed.prefix is not None:
             with before.counting(), torch.no_grad(), autocast(device, precision):
                 batch = Batch(feed.prefix(images.images), images.labels)
@@ -57,17 +55,3 @@ def probe_step(
         gradient_bytes=gradients,
         activation_bytes=saved.bytes,
     )
-
-
-@contextlib.contextmanager
-def _undone(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put back what a forward and a backward pass change: buffers, gradients, the state of chance."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            for name, buffer in module.named_buffers():
-                buffer.copy_(buffers[name])
-            for parameter in module.parameters():
-                parameter.grad = None

@@ -9,6 +9,7 @@ import torch
 from tlbench.engine.evaluate import predict
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
+from tlbench.engine.undone import modes_restored
 from tlbench.measure.stages import Stages
 from tlbench.plan import Protocol
 from tlbench.records import EpochRecord
@@ -66,9 +67,6 @@ class Selection:
         """Val accuracy, with the modes of training put back afterwards."""
         if self._val is None:
             self._val = self._make_val()
-        modes = {module: module.training for module in self._model.module.modules()}
         places = torch.arange(len(self._val.source))
-        accuracy = predict(self._model.module, self._val, places, self._protocol).accuracy
-        for module, training in modes.items():
-            module.training = training
-        return accuracy
+        with modes_restored(self._model.module):
+            return predict(self._model.module, self._val, places, self._protocol).accuracy

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tlbench.events import EpochDone, Event, Report, StepDone
-from tlbench.execute.oom import oom_kills
+from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import Child, Raised, Returned, Said
 from tlbench.jobs import TrialJob, failure
 from tlbench.records import ErrorRecord, Record, Status
@@ -38,7 +38,7 @@ class Running:
 
     job: TrialJob
     child: Child
-    oom_kills_before: int
+    memory: OomWatch
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     deadline: float | None = None
     last: StepDone | None = None
@@ -71,11 +71,11 @@ def run_in_process(job: TrialJob, report: Report) -> Record:
 
 
 def _start(job: TrialJob, timeout_seconds: float | None, watcher: Watcher) -> Running:
-    oom_kills_before = oom_kills()
+    memory = OomWatch()
     child = Child(run_in_process, job)
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     watcher.started(job)
-    return Running(job, child, oom_kills_before, deadline=deadline)
+    return Running(job, child, memory, deadline=deadline)
 
 
 def _patience(running: list[Running]) -> float | None:
@@ -116,7 +116,7 @@ def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bo
 
 def _finish_dead(each: Running, watcher: Watcher) -> None:
     end = each.child.end()
-    if end == "SIGKILL" and oom_kills() > each.oom_kills_before:
+    if each.memory.explains(end):
         needs_less = "a smaller --batch-size or --image-size needs less, --find-batch-size finds what fits"
         _finish(each, "out-of-memory", end, f"the kernel killed the process as memory ran out; {needs_less}", watcher)
     elif end in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"):

@@ -7,6 +7,17 @@ from pathlib import Path
 VMSTAT = Path("/proc/vmstat")
 
 
+class OomWatch:
+    """Tells, of a process that ended while it watched, whether the kernel killed it for want of memory."""
+
+    def __init__(self) -> None:
+        self._before = oom_kills()
+
+    def explains(self, end: str) -> bool:
+        """Whether an end (a signal's name, or an exit status) was such a kill."""
+        return end == "SIGKILL" and oom_kills() > self._before
+
+
 def oom_kills(vmstat: Path = VMSTAT) -> int:
     """How many processes the kernel has killed for want of memory since it booted; 0 where it doesn't say (not Linux).
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+
+from tlbench.measure import nvml
 
 RAPL = Path("/sys/class/powercap")
 
@@ -72,19 +74,11 @@ def _nvml(device: torch.device) -> EnergyMeter:
     except ImportError:
         return EnergyMeter([], "NVML's Python package is missing: pip install 'tlbench[nvidia]'")
     try:
-        handle = nvml_handle(device)
+        handle = nvml.handle(device)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:
         return EnergyMeter([], f"NVML: {error}")
     return EnergyMeter([Counter("nvml", lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3)])
-
-
-def nvml_handle(device: torch.device) -> Any:
-    """NVML's handle of a CUDA device, found by its UUID: CUDA_VISIBLE_DEVICES renumbers the devices."""
-    import pynvml
-
-    pynvml.nvmlInit()
-    return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
 
 
 def _rapl(folder: Path) -> EnergyMeter:

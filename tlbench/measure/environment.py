@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from tlbench.machine import AtStart, Machine
+from tlbench.measure import nvml
 
 PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -31,7 +32,7 @@ def machine(device: torch.device, distributions: Iterable[str] = ()) -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         accelerator=torch.cuda.get_device_name(device) if on_cuda else None,
         accelerator_memory_bytes=torch.cuda.get_device_properties(device).total_memory if on_cuda else None,
-        driver=_driver() if on_cuda else None,
+        driver=_driver(device) if on_cuda else None,
         cuda=torch.version.cuda if on_cuda else None,
         cudnn=_cudnn() if on_cuda else None,
         packages={name: found for name in (*PACKAGES, *distributions) if (found := _version(name))},
@@ -84,15 +85,8 @@ def git_commit(folder: Path) -> str | None:
 
 def other_gpu_processes(device: torch.device) -> int | None:
     """How many other processes compute on a CUDA device; None where NVML can't say."""
-    try:
-        import pynvml
-
-        from tlbench.measure.energy import nvml_handle
-
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses(nvml_handle(device))
-    except Exception:  # no package, no library, or no permission: all mean that it can't be known
-        return None
-    return len([process for process in running if process.pid != os.getpid()])
+    running = nvml.ask(device, lambda pynvml, gpu: pynvml.nvmlDeviceGetComputeRunningProcesses(gpu))
+    return None if running is None else len([process for process in running if process.pid != os.getpid()])
 
 
 def _cudnn() -> int | None:
@@ -100,14 +94,8 @@ def _cudnn() -> int | None:
     return found
 
 
-def _driver() -> str | None:
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except Exception:  # as above
-        return None
+def _driver(device: torch.device) -> str | None:
+    return nvml.ask(device, lambda pynvml, _gpu: str(pynvml.nvmlSystemGetDriverVersion()))
 
 
 def _version(distribution: str) -> str | None:

@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from tlbench.machine import AtStart, Finding, Machine, Readings
+from tlbench.measure import nvml
 from tlbench.measure.environment import other_gpu_processes
 
 THROTTLE_COUNTS = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
@@ -140,11 +141,5 @@ def _throttle_count() -> int | None:
 
 
 def _gpu_slowed(device: torch.device) -> bool | None:
-    try:
-        import pynvml
-
-        from tlbench.measure.energy import nvml_handle
-
-        return bool(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(nvml_handle(device)) & GPU_SLOWED)
-    except Exception:  # no package, no library, or not supported: can't be known
-        return None
+    reasons = nvml.ask(device, lambda pynvml, gpu: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu))
+    return None if reasons is None else bool(reasons & GPU_SLOWED)

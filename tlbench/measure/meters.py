@@ -26,10 +26,10 @@ class PhaseMeasured:
     steps: PhaseSteps
     trainable_parameters: int
     optimizer_bytes: int
-    gradient_bytes: int | None
-    activation_bytes: int | None
-    forward_flops_per_image: float | None
-    train_flops_per_image: float | None
+    gradient_bytes: int
+    activation_bytes: int
+    forward_flops_per_image: float
+    train_flops_per_image: float
     features: FeaturesRecord
 
 
@@ -68,7 +68,7 @@ class Meters:
         peak_memory_bytes, reserved = self._memory.peak_bytes(), self._memory.peak_reserved_bytes()
         memory = self._memory_parts(module, peak_memory_bytes)
         costs = [_phase_cost(phase) for phase in self._phases]
-        step_ms = steps.step_ms(phases)
+        step_ms = costs[0].step_ms if len(costs) == 1 else steps.step_ms(phases)
         shared = sum(phase.features.shared_seconds or 0.0 for phase in self._phases)
         paid_seconds, stages = self.stages.end(), self.stages.seconds
         return Cost(
@@ -105,15 +105,15 @@ class Meters:
         )
 
     def _train_flops_per_image(self) -> float | None:
-        """The mean over all training steps; None where a phase's could not be counted."""
-        known = [(phase.train_flops_per_image, len(phase.steps.steps)) for phase in self._phases]
-        if not known or any(flops is None for flops, _ in known):
+        """The mean over all training steps; None where there were none."""
+        if not self._phases:
             return None
-        return statistics.fmean([flops or 0.0 for flops, _ in known], weights=[number for _, number in known])
+        weights = [len(phase.steps.steps) for phase in self._phases]
+        return statistics.fmean([phase.train_flops_per_image for phase in self._phases], weights=weights)
 
     def _memory_parts(self, module: nn.Module, peak_bytes: int) -> MemoryParts:
         parameters, buffers = tensor_bytes(module.parameters()), tensor_bytes(module.buffers())
-        gradients = max((phase.gradient_bytes or 0 for phase in self._phases), default=0)
+        gradients = max((phase.gradient_bytes for phase in self._phases), default=0)
         optimizer = max((phase.optimizer_bytes for phase in self._phases), default=0)
         on_cuda = self._device.type == "cuda"
         return MemoryParts(
@@ -121,9 +121,7 @@ class Meters:
             buffers=buffers,
             gradients=gradients,
             optimizer=optimizer,
-            activations=max(
-                (each.activation_bytes for each in self._phases if each.activation_bytes is not None), default=None
-            ),
+            activations=max((phase.activation_bytes for phase in self._phases), default=None),
             activations_and_temporaries=(
                 peak_bytes - parameters - buffers - gradients - optimizer if on_cuda else None
             ),

@@ -12,6 +12,7 @@ import torch
 
 from tlbench.cache import cache_folder, keep
 from tlbench.measure.environment import cpu_model
+from tlbench.measure.timing import wait_for
 
 SECONDS = 0.4
 """How long the products are repeated; the fastest counts."""
@@ -50,16 +51,11 @@ def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
-    _wait(left.device)
+    wait_for(left.device)
     begun = time.perf_counter()
     torch.mm(left, right)
-    _wait(left.device)
+    wait_for(left.device)
     return time.perf_counter() - begun
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
 
 
 def _key(device: torch.device, dtype: torch.dtype, threads: int) -> str:

@@ -118,6 +118,12 @@ class EventClock:
         return StepTime(marks[0][1].elapsed_time(marks[-1][1]) / 1e3, parts)
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device that computes behind the caller's back has done all that it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+
+
 def step_clock(device: torch.device, detail: bool = False) -> StepClock:
     """The clock for a device."""
     if device.type == "cuda":
