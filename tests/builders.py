@@ -120,9 +120,9 @@ def save_split(folder: Path, split: str, pixels: np.ndarray, labels: np.ndarray)
     np.save(folder / f"{split}-indices.npy", np.arange(len(labels)))
 
 
-def make_images(folder: Path, number: int, classes: int = 3) -> Images:
+def make_images(folder: Path, number: int, classes: int = 3, size: int = 8) -> Images:
     """A train split of `number` images of noise."""
-    save_split(folder, "train", noise(number), np.arange(number) % classes)
+    save_split(folder, "train", noise(number, size), np.arange(number) % classes)
     return Images(folder, "train", PLAIN, torch.device("cpu"))
 
 

@@ -19,13 +19,24 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch (from 1) of a phase (from 0), its mean loss, and its images per second by the step times."""
+    """An epoch (from 1) of a phase (from 0), its mean loss, and its images per second by the step times.
+
+    `seed` says of which trial, where several are trained together.
+    """
 
     phase: int
     epoch: int
     train_loss: float
     images_per_second: float | None
+    seed: int | None = None
 
 
-Event = StepDone | EpochDone
+@dataclass(frozen=True)
+class Grouped:
+    """Whether a job's trials are trained together; if not, the job is its first trial's alone. Said once, early."""
+
+    together: bool
+
+
+Event = StepDone | EpochDone | Grouped
 Report = Callable[[Event], object]

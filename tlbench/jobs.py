@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +18,18 @@ from tlbench.records import DataRecord, ErrorRecord, Record, Status, TrialKey, W
 
 @dataclass(frozen=True)
 class TrialJob:
-    """All that a trial's process needs to know; `threads` None leaves torch's own choice.
+    """All that a process needs to know to run a trial; `threads` None leaves torch's own choice.
 
+    `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
+    where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is
+    the cell's in the plan.
     `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach.
     `lease_to` is the process that cached features are kept for.
     """
 
     trial: Trial
     data: PreparedDataset
-    predictions: Path
+    folder: Path
     provenance: dict[str, Provenance]
     block: tuple[str, ...]
     concurrent_trials: int
@@ -35,6 +39,22 @@ class TrialJob:
     detail: bool = False
     features: FeaturesPolicy = "cache"
     lease_to: int | None = None
+    others: tuple[Trial, ...] = ()
+    may_be_product: bool = False
+    place: int = 0
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them, the leading one first."""
+        return (self.trial, *self.others)
+
+    def predictions(self, trial: Trial) -> Path:
+        """Where the per-example predictions of one of them are written to."""
+        return self.folder / f"{trial.id}.safetensors"
+
+    def each_alone(self, trials: tuple[Trial, ...]) -> list[TrialJob]:
+        """Some of them as jobs by themselves, each trained by itself."""
+        return [dataclasses.replace(self, trial=trial, others=(), may_be_product=False) for trial in trials]
 
 
 def threads_each(trials_at_once: int) -> int | None:
@@ -71,13 +91,15 @@ def failure(
     started: datetime,
     weights_digest: str | None = None,
     environment: dict[str, Any] | None = None,
+    trial: Trial | None = None,
 ) -> Record:
-    """The record of a trial without a result; of its environment, at least the machine."""
+    """The record of a trial (the job's leading one) without a result; of its environment, at least the machine."""
+    trial = trial or job.trial
     return Record(
-        trial=trial_key(job.trial),
+        trial=trial_key(trial),
         status=status,
         started=started,
-        weights=weights_record(job.trial.cell, weights_digest),
+        weights=weights_record(trial.cell, weights_digest),
         data=data_record(job.data),
         environment=environment or job.machine.model_dump(),
         provenance=job.provenance,

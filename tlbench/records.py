@@ -170,6 +170,9 @@ class PhaseCost(Part):
 class Cost(Part):
     """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
 
+    With the basis `attributed`, the trial was trained in one product of `product_heads` linear heads: `paid_seconds` is
+    its share of the process, and the stages are what it would have cost alone, told from steps of one head by itself.
+
     `features_seconds` is what the features would have cost alone, wherever they came from; `features_paid_seconds`,
     the stage of the trial itself, is less where they were there already. `shared_seconds` is all that results of other
     trials and runs saved this one (features of val and test too): alone, it would have paid so much more.
@@ -179,7 +182,8 @@ class Cost(Part):
     machine reaches on matrix products. Energy is of the training stage.
     """
 
-    basis: Literal["measured"] = "measured"
+    basis: Literal["measured", "attributed"] = "measured"
+    product_heads: int | None = None
     concurrent_trials: int
     paid_seconds: float
     load_seconds: float

@@ -6,7 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from typing import Protocol
 from tlbench.data.root import VARIABLE as DATA_ROOT_VARIABLE
 from tlbench.data.root import data_root
 from tlbench.errors import UserError
-from tlbench.events import EpochDone, Event, Report
+from tlbench.events import EpochDone, Event, Grouped, Report
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import call
 from tlbench.jobs import TrialJob, threads_each
@@ -39,8 +39,8 @@ class Display(Protocol):
     def planned(self, plan: Plan, remaining: int) -> None:
         """The plan is made; `remaining` of its trials are still to run."""
 
-    def started(self, trial: Trial) -> None:
-        """A trial has begun."""
+    def started(self, trial: Trial, leader: Trial | None = None) -> None:
+        """A trial has begun; with a leader, it is trained together with it."""
 
     def event(self, trial: Trial, event: Event) -> None:
         """A trial tells of its progress."""
@@ -122,7 +122,7 @@ def _carry_out(
     display.planned(plan, len(remaining))
     keeper = Keeper(folder, plugins, display)
     keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
-    jobs = [_job(trial, plan, found, folder) for trial in remaining]
+    jobs = _jobs(remaining, plan, found, folder)
     interrupted = False
     try:
         run_trials(jobs, plan.request.jobs, plan.request.timeout_seconds, keeper)
@@ -169,12 +169,30 @@ def _with_batch_size(request: Request, found: Preflight, folder: RunFolder, disp
     return found.with_protocol(changes)
 
 
+def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) -> list[TrialJob]:
+    """A job for each trial; one for all seeds of a cell whose trials differ, as far as the plan shows, in the head."""
+    places = {cell.id: place for place, cell in enumerate(plan.cells)}
+    jobs: dict[tuple[str, int | None], TrialJob] = {}
+    for trial in trials:
+        cell = trial.cell
+        protocol = cell.protocol
+        may_share = plan.request.features == "cache" and protocol.select == "last" and not protocol.deterministic
+        same_body = cell.weights.kind != "random" or "initialisation" not in protocol.vary
+        key = (cell.id, None if may_share and same_body else trial.seed)
+        if key in jobs:
+            jobs[key] = replace(jobs[key], others=(*jobs[key].others, trial))
+        else:
+            job = _job(trial, plan, found, folder)
+            jobs[key] = replace(job, may_be_product=may_share, place=places[cell.id])
+    return list(jobs.values())
+
+
 def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> TrialJob:
     cell, at_once = trial.cell, plan.request.jobs
     return TrialJob(
         trial=trial,
         data=found.data[cell.id],
-        predictions=folder.trials / f"{trial.id}.safetensors",
+        folder=folder.trials,
         provenance={
             "backbone": plan.provenance[cell.backbone],
             "dataset": plan.provenance[cell.dataset],
@@ -205,17 +223,24 @@ class Keeper:
         self.notify("tlbench_trial_started", trial=job.trial)
 
     def event(self, job: TrialJob, event: Event) -> None:
-        """A trial tells of its progress."""
+        """A job tells of its progress."""
+        if isinstance(event, Grouped):
+            for trial in job.others if event.together else ():
+                self._display.started(trial, job.trial)
+                self.notify("tlbench_trial_started", trial=trial)
+            return
         self._display.event(job.trial, event)
         if isinstance(event, EpochDone):
             values = {"train_loss": event.train_loss, "images_per_second": event.images_per_second}
-            self.notify("tlbench_epoch_finished", trial=job.trial, epoch=event.epoch, values=values)
+            trial = next((each for each in job.trials if each.seed == event.seed), job.trial)
+            self.notify("tlbench_epoch_finished", trial=trial, epoch=event.epoch, values=values)
 
     def finished(self, job: TrialJob, record: Record) -> None:
         """A trial has ended: its record is on disk before anybody hears of it."""
+        trial = Trial(cell=record.trial.cell, seed=record.trial.seed)
         self._folder.write_record(record)
-        self._display.finished(job.trial, record)
-        self.notify("tlbench_trial_finished", trial=job.trial, record=record)
+        self._display.finished(trial, record)
+        self.notify("tlbench_trial_finished", trial=trial, record=record)
 
     def notify(self, hook: str, **arguments: object) -> None:
         """Call a life-cycle hook; a plugin that raises is told of once and harms nobody."""

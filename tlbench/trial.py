@@ -1,9 +1,9 @@
-"""One trial, from nothing to its record."""
+"""One trial, from a model made ready to its record."""
 
 from __future__ import annotations
 
 import traceback
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -12,30 +12,11 @@ from safetensors.torch import save_file
 from tlbench.engine.adapt import adapt, tuned
 from tlbench.engine.evaluate import Predictions, evaluation_batch
 from tlbench.engine.metrics import metrics
-from tlbench.engine.stand import Progress, make_ready
+from tlbench.engine.stand import Progress, Stand, make_ready
 from tlbench.errors import Diverged
-from tlbench.events import Report
 from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_record
 from tlbench.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.registry import Registry
-
-
-def run_trial(job: TrialJob, registry: Registry, report: Report) -> Record:
-    """Carry a trial out and give its record; whatever goes wrong inside becomes the record's status."""
-    started = datetime.now(UTC)
-    progress = Progress()
-    try:
-        return _carry_out(job, registry, report, progress, started)
-    except Exception as error:
-        step = error.step if isinstance(error, Diverged) and error.step is not None else progress.step
-        problem = ErrorRecord(
-            type=type(error).__name__,
-            message=str(error) or type(error).__name__,
-            phase=progress.phase,
-            step=step,
-            traceback=traceback.format_exc(),
-        )
-        return failure(job, _status(error), problem, started, progress.weights_digest, progress.environment)
 
 
 def rehearse_trial(job: TrialJob, registry: Registry, steps: int) -> None:
@@ -47,8 +28,9 @@ def rehearse_trial(job: TrialJob, registry: Registry, steps: int) -> None:
         stand.model.module.eval()(stand.data.train.batch(first).images)
 
 
-def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Progress, started: datetime) -> Record:
-    stand = make_ready(job, registry, report, progress)
+def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
+    """Train, choose, open test, and give the record of a job's leading trial; raises whatever goes wrong."""
+    progress = stand.progress
     tuning: list[CandidateRecord] = []
     if job.trial.cell.tuned_rates:
         stand, tuning = tuned(stand, job.trial.cell.tuned_rates)
@@ -62,7 +44,7 @@ def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Prog
     test = stand.predict("test", data.open_test())
     scored = metrics(test, val.accuracy, progress.train_loss)
     meters.stages.enter("save")
-    save_predictions(test, job.predictions)
+    save_predictions(test, job.predictions(job.trial))
     return Record(
         trial=trial_key(job.trial),
         status="ok",
@@ -76,8 +58,21 @@ def _carry_out(job: TrialJob, registry: Registry, report: Report, progress: Prog
         cost=meters.cost(model.module, progress.trained.__contains__, job.concurrent_trials, job.peak_flops_per_second),
         environment=progress.environment,
         provenance=job.provenance,
-        predictions=job.predictions.name,
+        predictions=job.predictions(job.trial).name,
     )
+
+
+def failed(job: TrialJob, error: Exception, progress: Progress, started: datetime) -> Record:
+    """The record of a trial in which an exception was raised."""
+    step = error.step if isinstance(error, Diverged) and error.step is not None else progress.step
+    problem = ErrorRecord(
+        type=type(error).__name__,
+        message=str(error) or type(error).__name__,
+        phase=progress.phase,
+        step=step,
+        traceback="".join(traceback.format_exception(error)),
+    )
+    return failure(job, _status(error), problem, started, progress.weights_digest, progress.environment)
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:

@@ -8,17 +8,36 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import QUICK, Cli, Finished
+from conftest import QUICK, Cli, Finished, run_cli
 from safetensors.numpy import load_file
 
 STAGES = ("load", "measure", "features_paid", "train", "validate", "evaluate", "save")
 
 
 def test_stages_sum_to_the_trials_wall_time_within_2_percent(trained: tuple[Path, Finished]) -> None:
-    for record in trained[1].records:
-        cost = record["cost"]
+    measured = [record["cost"] for record in trained[1].records if record["cost"]["basis"] == "measured"]
+    assert len(measured) == 2
+    for cost in measured:
         total = sum(cost[f"{stage}_seconds"] or 0.0 for stage in STAGES)
         assert total == pytest.approx(cost["paid_seconds"], rel=0.02)
+
+
+def test_costs_of_heads_trained_together_are_attributed_and_marked(trained: tuple[Path, Finished]) -> None:
+    """Two seeds of `freeze` in one product: each has what it would have cost alone, and half of what both paid."""
+    folder, finished = trained
+    one, other = (each["cost"] for each in finished.records if each["cost"]["basis"] == "attributed")
+    for cost in (one, other):
+        assert cost["product_heads"] == 2
+        assert cost["paid_seconds"] == one["paid_seconds"]
+        (phase,) = cost["phases"]
+        assert phase["steps"] == 14  # 200 images in batches of 32, 2 epochs
+        assert cost["train_seconds"] > phase["step_ms"]["median"] * 14 / 1000
+        assert cost["energy_joules"] is None
+        assert cost["energy_reason"]
+    assert "heads trained together saved" in finished.stderr
+    table = run_cli("show", "trained", cwd=folder).stdout
+    assert "~: attributed. The heads of freeze were trained in one product" in table
+    assert " ~" in next(line for line in table.splitlines() if "freeze" in line)
 
 
 def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]) -> None:
@@ -45,8 +64,9 @@ def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]
 def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
     command = ("run", "--datasets", "digits:train=200:test=60", "--epochs", "2", "--strategies", "freeze")
-    done = cli(*command, "--seeds", "2", "--json", environment=environment)
-    first, second = (record["cost"] for record in done.records)
+    once = cli(*command, "--json", environment=environment)
+    done = cli(*command, "--json", environment=environment)
+    first, second = once.records[0]["cost"], done.records[0]["cost"]
     features = [cost["phases"][0]["features"] for cost in (first, second)]
     assert [each["reused"] for each in features] == [False, True]
     assert features[0]["computed_seconds"] == features[1]["computed_seconds"]

@@ -61,11 +61,17 @@ def test_the_same_seed_gives_the_same_result(trained: Trained, tmp_path: Path, c
     again = cli("run", "--name", "again", "--json", "--epochs", "2", "--datasets", "digits:train=200:test=100")
     for record, repeated in zip(finished.records, again.records, strict=False):
         assert repeated["trial"]["id"] == record["trial"]["id"]
-        assert repeated["metrics"] == record["metrics"]
         name = record["predictions"]
         before = load_file(folder / "results" / "trained" / "trials" / name)
         after = load_file(tmp_path / "results" / "again" / "trials" / name)
-        assert all((before[key] == after[key]).all() for key in before)
+        if record["cost"]["basis"] == "measured":
+            assert repeated["metrics"] == record["metrics"]
+            assert all((before[key] == after[key]).all() for key in before)
+        else:  # trained in one product with another seed: equal but for rounding
+            assert repeated["cost"]["basis"] == "measured"
+            assert repeated["metrics"]["train_loss"] == pytest.approx(record["metrics"]["train_loss"], rel=1e-6)
+            assert (before["predicted"] == after["predicted"]).all()
+            assert after["nll"] == pytest.approx(before["nll"], rel=1e-4)
 
 
 def test_the_table_and_where_it_goes(cli: Cli) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import Cli, PluginMaker
 
@@ -23,10 +25,11 @@ def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None
         assert record["learning_rate"] == best["learning_rate"]
         assert record["metrics"]["val_accuracy"] == best["val_accuracy"]
         assert [phase["learning_rate"] for phase in cost["phases"]] == RATES
-        assert sum(each["seconds"] for each in tried) == pytest.approx(
-            cost["train_seconds"] + cost["features_paid_seconds"] + cost["validate_seconds"] + cost["measure_seconds"],
-            rel=0.1,
-        )
+        together = record["trial"]["cell"]["strategy"] == "builtin/freeze"
+        assert cost["basis"] == ("attributed" if together else "measured")
+        stages = ("train", "validate") if together else ("train", "features_paid", "validate", "measure")
+        spent = sum(cost[f"{stage}_seconds"] or 0.0 for stage in stages)
+        assert sum(each["seconds"] for each in tried) == pytest.approx(spent, rel=0.1)
     table = cli("show", "tuned").stdout
     assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; all are paid for." in table
     assert cli(*command).stderr.count("2 are done already, 0 to go") == 1
@@ -37,6 +40,60 @@ def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
     (alone,) = cli("run", *DATA, "--strategies", "full", "--lr", str(tuned["learning_rate"]), "--json").records
     assert tuned["metrics"] == alone["metrics"]
     assert tuned["history"] == alone["history"]
+
+
+def test_heads_of_all_rates_and_seeds_in_one_product_give_what_each_gives_alone(cli: Cli) -> None:
+    command = ("run", *DATA[:-1], "efficientnet_lite0", "--strategies", "freeze", "--json")
+    together = cli(*command, "--tune", "lr=1e-2,1e-3", "--seeds", "2").records
+    assert [record["cost"]["product_heads"] for record in together] == [4, 4]
+    for record in together:
+        alone = cli(*command, "--lr", str(record["learning_rate"]), "--seeds", "2", "--features", "compute").records
+        expected = alone[record["trial"]["seed"]]
+        assert expected["cost"]["basis"] == "measured"
+        for figure in ("accuracy", "val_accuracy", "balanced_accuracy", "macro_f1"):
+            assert record["metrics"][figure] == expected["metrics"][figure]
+        for figure in ("train_loss", "nll", "ece"):
+            assert record["metrics"][figure] == pytest.approx(expected["metrics"][figure], rel=1e-4)
+        losses = [[epoch["train_loss"] for epoch in each["history"]] for each in (record, expected)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_product_in_which_every_rate_of_a_seed_diverges_is_that_trials_failure(cli: Cli) -> None:
+    done = cli("run", *DATA, "--strategies", "freeze", "--tune", "lr=1e36,1e37", "--seeds", "2", "--json")
+    assert done.status == 1
+    assert [record["status"] for record in done.records] == ["diverged", "diverged"]
+    assert "a lower learning rate is the usual remedy" in done.records[1]["error"]["message"]
+
+
+DYING = """
+import os
+from pathlib import Path
+import tlbench.together
+from tlbench import hookimpl
+
+tlbench_api = 1
+real = tlbench.together.train_heads
+
+def dies(*arguments):
+    Path("died").touch()
+    os.kill(os.getpid(), 9)
+
+tlbench.together.train_heads = dies
+
+@hookimpl
+def tlbench_register_strategies(register):
+    pass
+"""
+
+
+def test_what_goes_wrong_together_is_tried_one_by_one(cli: Cli, plugin: PluginMaker, tmp_path: Path) -> None:
+    environment = plugin("dying", DYING).environment
+    command = ("run", *DATA[:-1], "efficientnet_lite0", "--strategies", "freeze", "--seeds", "3", "--json")
+    done = cli(*command, environment=environment)
+    assert (tmp_path / "died").exists()
+    assert done.status == 0, done.stderr
+    assert [record["trial"]["seed"] for record in done.records] == [0, 1, 2]
+    assert {record["cost"]["basis"] for record in done.records} == {"measured"}
 
 
 def test_a_rate_that_diverges_is_a_candidate_that_is_not_chosen(cli: Cli) -> None:

@@ -72,6 +72,10 @@ class Stand:
     meters: Meters
     progress: Progress
 
+    def new_head(self, seeds: Seeds) -> None:
+        """Draw the model's head as a trial of those seeds would."""
+        draw_head(self.model, seeds)
+
     def predict(self, split: Literal["val", "test"], images: Images) -> Predictions:
         """What the model, as it is now, says of a split, in the stage that is on."""
         fed = self.evaluation_feed(split, images)
@@ -130,14 +134,19 @@ def set_up_torch(job: TrialJob) -> None:
     torch.backends.cudnn.benchmark = not deterministic
 
 
+def draw_head(model: TransferModel, seeds: Seeds) -> None:
+    """Give a model a new head, of a seed of its own."""
+    torch.manual_seed(seeds.of("initialisation", " of the head"))
+    model.reset_head()
+
+
 def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, device: torch.device) -> TransferModel:
     """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
     torch.manual_seed(seeds.of("initialisation"))
     pretrained = cell.weights.kind == "pretrained"
     module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
     model = TransferModel(module, backbone)
-    torch.manual_seed(seeds.of("initialisation", " of the head"))
-    model.reset_head()
+    draw_head(model, seeds)
     if cell.weights.kind == "file" and cell.weights.url is not None:
         load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
     module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

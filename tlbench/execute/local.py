@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import multiprocessing.connection
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tlbench.events import EpochDone, Event, Report, StepDone
+from tlbench.events import Event, Grouped, Report, StepDone
 from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import Child, Raised, Returned, Said
 from tlbench.jobs import TrialJob, failure
+from tlbench.plan import Trial
 from tlbench.records import ErrorRecord, Record, Status
 
 STEP_EVENT_SECONDS = 0.1
@@ -23,18 +24,18 @@ class Watcher(Protocol):
     """Who is told how the trials go."""
 
     def started(self, job: TrialJob) -> None:
-        """A trial's process has been started."""
+        """A process has been started, for the job's leading trial."""
 
     def event(self, job: TrialJob, event: Event) -> None:
-        """A trial tells of its progress."""
+        """A job tells of its progress."""
 
     def finished(self, job: TrialJob, record: Record) -> None:
-        """A trial has ended, one way or another."""
+        """One of a job's trials has ended, one way or another."""
 
 
 @dataclass
 class Running:
-    """A trial whose process runs, and the last step that it told of."""
+    """A job whose process runs, the last step that it told of, and, once known, whether its trials train together."""
 
     job: TrialJob
     child: Child
@@ -42,32 +43,65 @@ class Running:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     deadline: float | None = None
     last: StepDone | None = None
+    together: bool | None = None
+
+
+@dataclass(order=True)
+class Waiting:
+    """A job that has not begun, by its place in the plan: seed, then cell."""
+
+    place: tuple[int, int]
+    job: TrialJob = field(compare=False)
+
+
+class Queue:
+    """Jobs in the plan's order."""
+
+    def __init__(self, jobs: Iterable[TrialJob]) -> None:
+        self._waiting: list[Waiting] = []
+        self.add(jobs)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, jobs: Iterable[TrialJob]) -> None:
+        """Let some wait."""
+        for job in jobs:
+            heapq.heappush(self._waiting, Waiting((job.trial.seed, job.place), job))
+
+    def next(self) -> TrialJob:
+        """The first in the plan."""
+        return heapq.heappop(self._waiting).job
 
 
 def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher) -> None:
-    """Run all jobs. On KeyboardInterrupt the running ones end as `interrupted`, and it is raised again."""
-    waiting = deque(jobs)
+    """Run all jobs. On KeyboardInterrupt the running ones end as `interrupted`, and it is raised again.
+
+    What goes wrong with trials that are trained together is no trial's fault: each is then tried by itself.
+    """
+    waiting = Queue(jobs)
     running: list[Running] = []
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                running.append(_start(waiting.popleft(), timeout_seconds, watcher))
+                running.append(_start(waiting.next(), timeout_seconds, watcher))
             multiprocessing.connection.wait([each.child.connection for each in running], _patience(running))
-            running = [each for each in running if not _ended(each, timeout_seconds, watcher)]
+            running = [each for each in running if not _ended(each, timeout_seconds, watcher, waiting)]
     except BaseException:
         for each in running:
             each.child.kill()
-            _finish(each, "interrupted", "Interrupted", "the run was interrupted", watcher)
+            for trial in each.job.trials if each.together else (each.job.trial,):
+                _finish(each, "interrupted", "Interrupted", "the run was interrupted", watcher, trial=trial)
         raise
 
 
-def run_in_process(job: TrialJob, report: Report) -> Record:
-    """What a trial's process does."""
+def run_in_process(job: TrialJob, report: Report) -> list[Record]:
+    """What a job's process does."""
     from tlbench.plugins import load_plugins
     from tlbench.registry import Registry
-    from tlbench.trial import run_trial
+    from tlbench.together import run_job
 
-    return run_trial(job, Registry.of(load_plugins(job.block)), _throttled(report))
+    return run_job(job, Registry.of(load_plugins(job.block)), _throttled(report))
 
 
 def _start(job: TrialJob, timeout_seconds: float | None, watcher: Watcher) -> Running:
@@ -83,16 +117,27 @@ def _patience(running: list[Running]) -> float | None:
     return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
 
-def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bool:
-    """Handle what a trial's process has said; True where it has ended."""
+def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher, waiting: Queue) -> bool:
+    """Handle what a job's process has said; True where it has ended, and all its trials have a record or wait again."""
+    if not _has_ended(each, timeout_seconds, watcher, waiting):
+        return False
+    if each.together is None:  # it did not come so far as to say
+        waiting.add(each.job.each_alone(each.job.others))
+    return True
+
+
+def _has_ended(each: Running, timeout_seconds: float | None, watcher: Watcher, waiting: Queue) -> bool:
     for message in each.child.messages():
         if isinstance(message, Said):
-            if isinstance(message.event, StepDone):
-                each.last = message.event
-            watcher.event(each.job, message.event)
+            _note(each, message.event, watcher, waiting)
         elif isinstance(message, Returned):
             each.child.end()
-            watcher.finished(each.job, message.value)
+            for record in message.value:
+                watcher.finished(each.job, record)
+            return True
+        elif each.together:
+            each.child.end()
+            waiting.add(each.job.each_alone(each.job.trials))
             return True
         elif isinstance(message, Raised):
             each.child.end()
@@ -103,15 +148,23 @@ def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher) -> bo
             return True
     if each.deadline is not None and time.monotonic() >= each.deadline:
         each.child.kill()
-        _finish(
-            each,
-            "timeout",
-            "Timeout",
-            f"the trial took longer than the limit of {timeout_seconds:g} s",
-            watcher,
-        )
+        if each.together:
+            waiting.add(each.job.each_alone(each.job.trials))
+        else:
+            limit = f"the trial took longer than the limit of {timeout_seconds:g} s"
+            _finish(each, "timeout", "Timeout", limit, watcher)
         return True
     return False
+
+
+def _note(each: Running, event: Event, watcher: Watcher, waiting: Queue) -> None:
+    if isinstance(event, StepDone):
+        each.last = event
+    elif isinstance(event, Grouped):
+        each.together = event.together
+        if not event.together:
+            waiting.add(each.job.each_alone(each.job.others))
+    watcher.event(each.job, event)
 
 
 def _finish_dead(each: Running, watcher: Watcher) -> None:
@@ -125,11 +178,19 @@ def _finish_dead(each: Running, watcher: Watcher) -> None:
         _finish(each, "failed", end, f"the trial's process died: {end}", watcher)
 
 
-def _finish(each: Running, status: Status, kind: str, message: str, watcher: Watcher, trace: str | None = None) -> None:
+def _finish(
+    each: Running,
+    status: Status,
+    kind: str,
+    message: str,
+    watcher: Watcher,
+    trace: str | None = None,
+    trial: Trial | None = None,
+) -> None:
     """Leave the record of a trial that could not write its own, with the last step that was heard of."""
     phase, step = (None, None) if each.last is None else (each.last.phase, each.last.step)
     error = ErrorRecord(type=kind, message=message, phase=phase, step=step, traceback=trace)
-    watcher.finished(each.job, failure(each.job, status, error, each.started))
+    watcher.finished(each.job, failure(each.job, status, error, each.started, trial=trial))
 
 
 def _throttled(report: Report) -> Report:
@@ -139,7 +200,7 @@ def _throttled(report: Report) -> Report:
     def throttled(event: Event) -> None:
         nonlocal last
         now = time.monotonic()
-        if isinstance(event, EpochDone) or (isinstance(event, StepDone) and now - last >= STEP_EVENT_SECONDS):
+        if not isinstance(event, StepDone) or now - last >= STEP_EVENT_SECONDS:
             last = now
             report(event)
 

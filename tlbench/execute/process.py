@@ -21,7 +21,7 @@ from typing import Any
 
 from tlbench.errors import UserError
 
-PRELOAD = ["torch", "torchvision", "timm", "tlbench.trial", "tlbench.preflight"]
+PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from tlbench.events import EpochDone, Event, StepDone
+from tlbench.events import Event, StepDone
 from tlbench.plan import Plan, Trial
 from tlbench.preflight import Preparing
-from tlbench.records import Record
+from tlbench.records import Cost, Record
 from tlbench.report import text
 
 BAR_FROM_WIDTH = 100
@@ -40,7 +40,7 @@ class Silent:
     def planned(self, plan: Plan, remaining: int) -> None:
         """The plan is made."""
 
-    def started(self, trial: Trial) -> None:
+    def started(self, trial: Trial, leader: Trial | None = None) -> None:
         """A trial has begun."""
 
     def event(self, trial: Trial, event: Event) -> None:
@@ -124,10 +124,14 @@ class ConsoleDisplay:
                 f"its rows are marked and not ranked beside pretrained ones (--weights pretrained refuses this)"
             )
 
-    def started(self, trial: Trial) -> None:
-        """A live line for the trial."""
-        self._number += 1
-        title = self._titles[trial.id] = _title(trial, self._number, self._total)
+    def started(self, trial: Trial, leader: Trial | None = None) -> None:
+        """A live line for the trial; those of trials that are trained together are one."""
+        self._number += trial.id not in self._titles
+        title = self._titles.setdefault(trial.id, _title(trial, self._number, self._total))
+        if leader is not None:
+            if self._live is not None and leader.id in self._tasks:
+                self._live.update(self._tasks[leader.id], description=f"{self._titles[leader.id]} to {trial.seed}")
+            return
         if self._console.is_terminal:
             if self._live is None:
                 self._live = self._progress()
@@ -136,7 +140,7 @@ class ConsoleDisplay:
 
     def event(self, trial: Trial, event: Event) -> None:
         """Move the trial's line on."""
-        if isinstance(event, EpochDone) or self._live is None:
+        if not isinstance(event, StepDone) or self._live is None:
             return
         speed = self._speeds[trial.id].after(event)
         epochs = trial.cell.protocol.epochs
@@ -147,7 +151,7 @@ class ConsoleDisplay:
         """Take the trial's line away; in a log, write one."""
         if self._live is not None and trial.id in self._tasks:
             self._live.remove_task(self._tasks.pop(trial.id))
-        line = f"{self._titles.pop(trial.id)}: {_result(record)}"
+        line = f"{self._titles[trial.id]}: {_result(record)}"
         style = None if record.status == "ok" else "red"
         self._print(line, style)
 
@@ -188,9 +192,25 @@ def summary(records: list[Record], total: int) -> str:
 
 
 def shared(records: list[Record]) -> str | None:
-    """What features that were there already saved this run; None where there were none."""
-    saved = sum(record.cost.shared_seconds or 0.0 for record in records if record.cost)
-    return f"shared features saved {text.seconds(saved)}" if saved > 0.05 else None
+    """What features that were there already saved this run, and heads that were trained together; None for neither."""
+    costs = [record.cost for record in records if record.cost]
+    features = sum(cost.shared_seconds or 0.0 for cost in costs)
+    heads = sum(_alone_seconds(cost) - cost.paid_seconds for cost in costs if cost.basis == "attributed")
+    parts = [
+        f"{what} saved {text.seconds(saved)}"
+        for what, saved in (("shared features", features), ("heads trained together", heads))
+        if saved > 0.05
+    ]
+    return "; ".join(parts) or None
+
+
+def _alone_seconds(cost: Cost) -> float:
+    """What a trial that shared its training would have paid alone: its stages."""
+    stages = (
+        cost.load_seconds, cost.measure_seconds, cost.features_seconds, cost.train_seconds, cost.validate_seconds,
+        cost.evaluate_seconds, cost.save_seconds,
+    )  # fmt: skip
+    return sum(each or 0.0 for each in stages)
 
 
 def _title(trial: Trial, number: int, total: int) -> str:

@@ -28,7 +28,8 @@ class Row:
     that its seeds trained with.
 
     `train_seconds` has the features in it, as if the cell had computed them alone; `on_features` says that steps were
-    fed with features of a frozen prefix, so that what is measured of a step is of the rest of the model.
+    fed with features of a frozen prefix, so that what is measured of a step is of the rest of the model; `attributed`
+    that the costs are told from a head by itself, where many were trained in one product.
     """
 
     cell: Cell
@@ -42,6 +43,7 @@ class Row:
     reasons: tuple[str, ...]
     learning_rates: tuple[float, ...] = ()
     on_features: bool = False
+    attributed: bool = False
 
     @property
     def comparable(self) -> tuple[str, ...]:
@@ -112,6 +114,7 @@ def _row(group: list[Record]) -> Row:
         reasons=tuple(_reason(record) for record in group if record.status != "ok"),
         learning_rates=tuple(sorted({rate for record in done if (rate := record.learning_rate) is not None})),
         on_features=any(phase.features is not None and phase.features.used for cost in costs for phase in cost.phases),
+        attributed=any(cost.basis == "attributed" for cost in costs),
     )
 
 

@@ -29,7 +29,7 @@ def cells(row: Row) -> dict[str, str]:
         "strategy": short(row.cell.strategy),
         "weights": weights(row.cell),
         "accuracy": accuracy(row.accuracy),
-        "train_seconds": seconds(row.train_seconds),
+        "train_seconds": ("~" if row.attributed and row.train_seconds is not None else "") + seconds(row.train_seconds),
         "step_ms": milliseconds(row.step_ms),
         "images_per_second": NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}",
         "peak_memory_bytes": mebibytes(row.peak_memory_bytes),
@@ -139,6 +139,11 @@ def footer(table: list[Row]) -> list[str]:
         lines.append(
             f"Features of the frozen part were computed once ({', '.join(cached)}): Train has that in it; "
             "Step and Img/s are of the rest of the model."
+        )
+    if attributed := dict.fromkeys(short(row.cell.strategy) for row in table if row.attributed):
+        lines.append(
+            f"~: attributed. The heads of {', '.join(attributed)} were trained in one product; Train is what one trial "
+            "would have cost alone, told from steps of one head by itself."
         )
     lines += _weights_notes(table)
     for row in table:

@@ -1,0 +1,191 @@
+"""Heads trained in one product: each gets what the loop gives it alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from builders import PLAIN, make_images, make_protocol
+from torch import nn
+
+from tlbench.cache import StageCache
+from tlbench.contracts import Options, Phase, Rewrite, Train, strategy
+from tlbench.engine.features import Source, feed
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.model import TransferModel
+from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
+from tlbench.errors import Diverged
+from tlbench.events import EpochDone, Event, StepDone
+from tlbench.plan import Protocol
+from tlbench.plugins import load_plugins
+from tlbench.provenance import Provenance
+from tlbench.registry import Component, Entry, Registry
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry.of(load_plugins())
+
+
+def model_of(registry: Registry, name: str = "packaged/efficientnet_lite0", size: int = 8) -> TransferModel:
+    torch.manual_seed(0)
+    backbone = registry.backbones.resolve(name).load()
+    return TransferModel(backbone.build(3, image_size=size, pretrained=name.startswith("packaged")), backbone)
+
+
+def features_of(model: TransferModel, folder: Path, protocol: Protocol) -> tuple[Feed, Train]:
+    phase = Train(model.head)
+    prepare_phase(model, phase)
+    source = Source(make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU)
+    return feed(model, phase, source, StageCache(folder))[0], phase
+
+
+def heads_of(layer: nn.Linear, seeds: tuple[int, ...], rates: tuple[float, ...]) -> list[Head]:
+    heads = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        weight, bias = torch.randn_like(layer.weight) / 30, torch.randn_like(layer.bias)
+        order = torch.Generator().manual_seed(seed)
+        heads += [Head(seed, rate, order, weight.clone(), bias.clone()) for rate in rates]
+    return heads
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "bf16"}, {"gradient_clip": 0.3, "warmup_share": 0.2}, {"batch_size": 18}]
+)
+def test_each_head_gets_what_it_gets_alone(registry: Registry, tmp_path: Path, changes: dict[str, Any]) -> None:
+    protocol = make_protocol(epochs=3, **changes)
+    model = model_of(registry)
+    fed, phase = features_of(model, tmp_path, protocol)
+    layer = linear_suffix(fed)
+    assert layer is not None
+    rates = (1e-3, 3e-2)
+    together = heads_of(layer, (0, 7), rates)
+    train_heads(together, fed, phase, 0, protocol, lambda _event: None)
+    for head, start in zip(together, heads_of(layer, (0, 7), rates), strict=True):
+        with torch.no_grad():
+            layer.weight.copy_(start.weight)
+            layer.bias.copy_(start.bias)  # type: ignore[arg-type]
+        events: list[Event] = []
+        order = torch.Generator().manual_seed(start.seed)
+        train(model, phase, 0, Setting(protocol, start.learning_rate, order, CPU, events.append), fed)
+        losses = [event.train_loss for event in events if isinstance(event, EpochDone)]
+        exact = protocol.precision == "fp32"
+        assert head.losses == pytest.approx(losses, rel=1e-5 if exact else 1e-2)
+        torch.testing.assert_close(head.weight, layer.weight.detach(), rtol=1e-4 if exact else 0.1, atol=3e-4)
+        torch.testing.assert_close(head.bias, layer.bias.detach(), rtol=1e-4 if exact else 0.1, atol=3e-4)
+        assert head.diverged_at is None
+    assert not torch.equal(together[0].weight, together[1].weight)
+    assert not torch.equal(together[0].weight, together[2].weight)
+
+
+def test_a_head_that_diverges_is_found_at_its_step_and_harms_no_other(registry: Registry, tmp_path: Path) -> None:
+    protocol = make_protocol(epochs=2)
+    model = model_of(registry)
+    fed, phase = features_of(model, tmp_path, protocol)
+    layer = linear_suffix(fed)
+    assert layer is not None
+    bad, good = together = heads_of(layer, (0,), (1e38, 1e-3))
+    train_heads(together, fed, phase, 0, protocol, lambda _event: None)
+    (alone,) = heads_of(layer, (0,), (1e-3,))
+    train_heads([alone], fed, phase, 0, protocol, lambda _event: None)
+    torch.testing.assert_close(good.weight, alone.weight)
+    assert good.diverged_at is None
+    with torch.no_grad():
+        start = heads_of(layer, (0,), (1e38,))[0]
+        layer.weight.copy_(start.weight)
+        layer.bias.copy_(start.bias)  # type: ignore[arg-type]
+    with pytest.raises(Diverged) as raised:
+        train(model, phase, 0, Setting(protocol, 1e38, torch.Generator().manual_seed(0), CPU, lambda _event: None), fed)
+    assert bad.diverged_at == raised.value.step
+    assert not math.isfinite(bad.losses[-1])
+
+
+def test_progress_is_told_as_the_loop_tells_it(registry: Registry, tmp_path: Path) -> None:
+    protocol = make_protocol(epochs=2, batch_size=6)
+    fed, phase = features_of(model_of(registry), tmp_path, protocol)
+    layer = linear_suffix(fed)
+    assert layer is not None
+    events: list[Event] = []
+    train_heads(heads_of(layer, (3, 4), (1e-3,)), fed, phase, 0, protocol, events.append)
+    steps = [event for event in events if isinstance(event, StepDone)]
+    assert [(event.step, event.steps, event.epoch, event.images) for event in steps] == [
+        (step, 6, 1 + (step > 3), 12) for step in range(1, 7)
+    ]
+    assert [(event.epoch, event.seed) for event in events if isinstance(event, EpochDone)] == [
+        (1, 3), (1, 4), (2, 3), (2, 4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "is_linear"),
+    [("torchvision/resnet18", True), ("timm/vit_tiny_patch16_224", True), ("torchvision/squeezenet1_0", False)],
+)
+def test_a_head_is_linear_where_the_features_go_through_one_layer(
+    registry: Registry, tmp_path: Path, name: str, is_linear: bool
+) -> None:
+    size = 32
+    model = model_of(registry, name, size)
+    phase = Train(model.head)
+    prepare_phase(model, phase)
+    images = make_images(tmp_path, 12, size=size)
+    source = Source(images, "digest", "train", PLAIN, make_protocol(image_size=size), CPU)
+    fed = feed(model, phase, source, StageCache(tmp_path))[0]
+    assert (linear_suffix(fed) is not None) is is_linear
+    assert linear_suffix(Feed(images, model.module)) is None
+
+
+def component(phases: Any) -> Component[Any]:
+    made = strategy("made-up", learning_rates={})(phases)
+    entry = Entry(
+        "strategy", "made-up", lambda _options: made, Options, "", Provenance(plugin="p", distribution="p", version="1")
+    )
+    return Component(entry, Options())
+
+
+def head_only(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head, epochs=0.5, lr=2)
+
+
+def everything(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.everything)
+
+
+def two_phases(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head)
+    yield Train(model.everything)
+
+
+def rewrites(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head)
+    yield Rewrite(lambda _model: None)
+
+
+def penalised(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head, penalty=lambda _model: torch.zeros(()))
+
+
+def meddles(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head)
+    model.module.get_parameter("conv_stem.weight").data.zero_()
+
+
+def explodes(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    yield Train(model.head)
+    raise ArithmeticError
+
+
+def test_a_strategy_that_only_trains_the_head_is_told_from_all_others(registry: Registry) -> None:
+    model = model_of(registry)
+    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+    assert only_phase(model, component(head_only)) == Train(model.head, epochs=0.5, lr=2)
+    for other in (everything, two_phases, rewrites, penalised, meddles, explodes):
+        assert only_phase(model, component(other)) is None
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.module.state_dict().items())

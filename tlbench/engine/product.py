@@ -1,0 +1,182 @@
+"""Linear heads on the same features, trained as one batched product: each gets what it would have got alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlbench.contracts import Phase, Strategy, Train
+from tlbench.data.batches import epoch_order, steps_per_epoch
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import phase_steps, rate_factor
+from tlbench.engine.model import TransferModel
+from tlbench.engine.precision import autocast
+from tlbench.events import EpochDone, Report, StepDone
+from tlbench.plan import Protocol
+from tlbench.registry import Component
+
+
+@dataclass
+class Head:
+    """A linear head: where it starts, and in the end what became of it.
+
+    `order` draws the order of the images; heads of one seed share it. `losses` has each epoch's mean;
+    `diverged_at` is the first step (from 1) whose loss was not a finite number.
+    """
+
+    seed: int
+    learning_rate: float
+    order: torch.Generator
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    losses: list[float] = field(default_factory=list)
+    diverged_at: int | None = None
+
+
+def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | None:
+    """The one phase of a strategy that does nothing but train the head by the loss; None of any other strategy.
+
+    The strategy is asked on a copy of the model, which it must leave as it was: then nothing is lost where it is not
+    asked again.
+    """
+    looked_at = copy.deepcopy(model)
+    before = looked_at.module.state_dict()
+    before = {name: tensor.clone() for name, tensor in before.items()}
+    try:
+        phases: list[Phase] = list(strategy.load().phases(looked_at, strategy.options))
+    except Exception:  # a strategy that needs its phases carried out; it will be asked again when it trains
+        return None
+    after = looked_at.module.state_dict()
+    untouched = after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
+    if len(phases) != 1 or not untouched:
+        return None
+    (phase,) = phases
+    is_head = isinstance(phase, Train) and phase.part == model.head and phase.penalty is None
+    return phase if isinstance(phase, Train) and is_head else None
+
+
+def linear_suffix(feed: Feed) -> nn.Linear | None:
+    """The linear layer that a feed's features go through, where that is all; None otherwise."""
+    if feed.prefix is None or not isinstance(feed.forward, torch.fx.GraphModule):
+        return None
+    nodes = list(feed.forward.graph.nodes)
+    if [node.op for node in nodes] != ["placeholder", "call_module", "output"]:
+        return None
+    layer = feed.forward.get_submodule(str(nodes[1].target))
+    return layer if type(layer) is nn.Linear else None
+
+
+def train_heads(
+    heads: Sequence[Head], feed: Feed, phase: Train, number: int, protocol: Protocol, report: Report
+) -> None:
+    """Carry out a phase for all heads at once, as `loop.train` does for one: AdamW, its schedule, gradients clipped.
+
+    The heads are those of all pairs of a seed and a rate. A head whose loss is not finite is noted, and harms no other.
+    """
+    seeds = list(dict.fromkeys(head.seed for head in heads))
+    rates = list(dict.fromkeys(head.learning_rate for head in heads))
+    by_place = {(head.seed, head.learning_rate): head for head in heads}
+    table = [[by_place[seed, rate] for seed in seeds] for rate in rates]
+    weights = [nn.Parameter(torch.stack([head.weight for head in row])) for row in table]
+    biases = [
+        nn.Parameter(torch.stack([head.bias for head in row if head.bias is not None]))
+        for row in table
+        if row[0].bias is not None
+    ]
+    optimizer = _adamw(weights, biases, rates, protocol)
+    images = len(feed.source)
+    steps = phase_steps(phase, protocol, images)
+    batches = steps_per_epoch(images, protocol.batch_size)
+    done, epoch = 0, 0
+    while done < steps:
+        epoch += 1
+        orders = [epoch_order(images, protocol.batch_size, row.order)[: steps - done] for row in table[0]]
+        losses: list[torch.Tensor] = []
+        sizes: list[int] = []
+        for chosen in zip(*orders, strict=True):
+            loss = _losses(weights, biases, feed, chosen, protocol)
+            optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            if protocol.gradient_clip is not None:
+                _clip_each(weights, biases, protocol.gradient_clip)
+            factor = phase.lr * rate_factor(done, steps, protocol.warmup_share)
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * factor
+            optimizer.step()
+            done += 1
+            losses.append(loss.detach())
+            sizes.append(len(chosen[0]))
+            report(StepDone(number, done, steps, epoch, len(chosen[0]) * len(heads)))
+        _note_losses(table, losses, sizes, first_step=(epoch - 1) * batches + 1)
+        for head in heads:
+            report(EpochDone(number, epoch, head.losses[-1], None, head.seed))
+    for row, weight in zip(table, weights, strict=True):
+        for place, head in enumerate(row):
+            head.weight = weight.detach()[place].clone()
+    for row, bias in zip(table, biases, strict=False):
+        for place, head in enumerate(row):
+            head.bias = bias.detach()[place].clone()
+
+
+def _losses(
+    weights: list[nn.Parameter],
+    biases: list[nn.Parameter],
+    feed: Feed,
+    chosen: Sequence[torch.Tensor],
+    protocol: Protocol,
+) -> torch.Tensor:
+    """The mean cross-entropy of each head (rates × seeds): a product for each seed, with the heads of all its rates."""
+    rates, (seeds, classes, width) = len(weights), weights[0].shape
+    batch = feed.source.batch(torch.cat(list(chosen)))
+    features = batch.images.view(seeds, -1, width)
+    with autocast(batch.labels.device, protocol.precision):
+        stacked = torch.stack(list(weights), 1).view(seeds, rates * classes, width)
+        if biases:
+            offsets = torch.stack(list(biases), 1).view(seeds, 1, rates * classes)
+            logits = torch.baddbmm(offsets, features, stacked.transpose(1, 2))
+        else:
+            logits = torch.bmm(features, stacked.transpose(1, 2))
+        logits = logits.view(seeds, -1, rates, classes).permute(2, 0, 1, 3)
+        labels = batch.labels.view(1, seeds, -1).expand(rates, -1, -1)
+        each = F.cross_entropy(logits.reshape(-1, classes), labels.reshape(-1), reduction="none")
+    return each.view(rates, seeds, -1).mean(2)
+
+
+def _adamw(
+    weights: list[nn.Parameter], biases: list[nn.Parameter], rates: list[float], protocol: Protocol
+) -> torch.optim.AdamW:
+    """AdamW that decays weights, not biases, each rate a group."""
+    groups = [
+        {"params": [each], "rate": rate, "weight_decay": decay}
+        for parameters, decay in ((weights, protocol.weight_decay), (biases, 0.0))
+        for each, rate in zip(parameters, rates if parameters else [], strict=True)
+    ]
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _clip_each(weights: list[nn.Parameter], biases: list[nn.Parameter], norm: float) -> None:
+    """Scale each head's gradient down to a norm, as `clip_grad_norm_` does for one model."""
+    for place, weight in enumerate(weights):
+        gradients = [each.grad for each in (weight, *biases[place : place + 1]) if each.grad is not None]
+        squares = [gradient.flatten(1).square().sum(1) for gradient in gradients]
+        factors = (norm / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
+
+
+def _note_losses(table: list[list[Head]], losses: list[torch.Tensor], sizes: list[int], first_step: int) -> None:
+    values = torch.stack(losses).double().cpu()
+    shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    means = torch.einsum("b,brs->rs", shares, values)
+    for rate, row in enumerate(table):
+        for seed, head in enumerate(row):
+            head.losses.append(float(means[rate, seed]))
+            if head.diverged_at is None and not math.isfinite(head.losses[-1]):
+                bad = ~torch.isfinite(values[:, rate, seed])
+                head.diverged_at = first_step + int(bad.nonzero()[0])
