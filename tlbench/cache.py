@@ -40,6 +40,16 @@ def keep(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def compile_folder() -> Path:
+    """Where compiled code is kept, and what is known of it."""
+    return cache_folder() / "compile"
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 def cache_limit_bytes() -> int:
     """How large the stages may grow together: $TLBENCH_CACHE_LIMIT ("20GiB"); raises UserError on a bad value."""
     text = os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT

@@ -13,18 +13,20 @@ from tlbench.data.prepare import PreparedDataset
 from tlbench.machine import Machine
 from tlbench.plan import Cell, FeaturesPolicy, Trial
 from tlbench.provenance import Provenance
-from tlbench.records import DataRecord, ErrorRecord, Record, Status, TrialKey, WeightsRecord
+from tlbench.records import DataRecord, ErrorRecord, NumericsCandidate, Record, Status, TrialKey, WeightsRecord
 
 
 @dataclass(frozen=True)
 class TrialJob:
     """All that a process needs to know to run a trial; `threads` None leaves torch's own choice.
 
+    `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach;
+    `numerics` is what was measured to choose the cell's precision. `lease_to` is the process that cached features are
+    kept for.
+
     `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
-    where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is
-    the cell's in the plan.
-    `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach.
-    `lease_to` is the process that cached features are kept for.
+    where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is the
+    cell's in the plan.
     """
 
     trial: Trial
@@ -42,6 +44,7 @@ class TrialJob:
     others: tuple[Trial, ...] = ()
     may_be_product: bool = False
     place: int = 0
+    numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -59,7 +62,12 @@ class TrialJob:
 
 def threads_each(trials_at_once: int) -> int | None:
     """The threads of each of so many trials; None, torch's own choice, for one alone."""
-    return None if trials_at_once == 1 else max(1, (os.cpu_count() or 1) // trials_at_once)
+    return None if trials_at_once == 1 else max(1, usable_cores() // trials_at_once)
+
+
+def usable_cores() -> int:
+    """The logical cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def trial_key(trial: Trial) -> TrialKey:

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tlbench.errors import UserError
 from tlbench.provenance import Provenance
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+MemoryFormat = Literal["contiguous", "channels_last"]
+CompilePolicy = Literal["off", "on", "auto"]
 FeaturesPolicy = Literal["cache", "compute"]
 Chance = Literal["initialisation", "order", "augmentation"]
 """What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
@@ -42,7 +44,8 @@ class Request(Frozen):
     test_size: int | None = Field(None, ge=1)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
-    precision: Precision = "fp32"
+    precision: Precision | Literal["auto"] = "fp32"
+    compile: CompilePolicy = "off"
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"
@@ -52,7 +55,7 @@ class Request(Frozen):
     features: FeaturesPolicy = "cache"
     weights: str = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    jobs: int = Field(1, ge=1)
+    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     timeout_seconds: float | None = Field(None, gt=0)
     data_root: Path | None = None
     block: tuple[str, ...] = ()
@@ -68,6 +71,12 @@ class Request(Frozen):
     def _one_way_to_a_rate(self) -> Request:
         if self.tune and self.lr is not None:
             raise ValueError("give --lr or --tune, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_left_to_the_clock(self) -> Request:
+        if self.deterministic and self.compile == "auto":
+            raise ValueError("--compile auto decides by the clock; with --deterministic, give --compile on or off")
         return self
 
     @field_validator("backbones", "datasets", "strategies")
@@ -93,12 +102,20 @@ def make_request(**values: object) -> Request:
         raise UserError(f"--{option} {shown!r}: {reason}") from None
 
 
+class Numerics(Frozen):
+    """The number format of a model's products, and the order of its images in memory."""
+
+    precision: Precision
+    memory_format: MemoryFormat
+
+
 class Protocol(Frozen):
     """What is equal for all cells of a dataset.
 
     The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
     to a norm of `gradient_clip`. `vary` names what the seed decides; the rest is as with seed 0. `asked_batch_size` is
-    what was asked for where `--find-batch-size` found that less fits.
+    what was asked for where `--find-batch-size` found that less fits. With `auto_precision`, what is equal is that each
+    model has the fastest precision and memory format that were measured for it.
     """
 
     epochs: int
@@ -107,6 +124,8 @@ class Protocol(Frozen):
     train_size: int | None
     test_size: int | None
     precision: Precision
+    auto_precision: bool = False
+    compile: CompilePolicy = "off"
     optimizer: Literal["adamw"] = "adamw"
     weight_decay: float = 0.01
     schedule: Literal["cosine"] = "cosine"
@@ -118,7 +137,7 @@ class Protocol(Frozen):
     patience: int | None = None
     asked_batch_size: int | None = None
     augmentation: Literal["none"] = "none"
-    memory_format: Literal["channels_last"] = "channels_last"
+    memory_format: MemoryFormat = "channels_last"
 
 
 class WeightsPlan(Frozen):

@@ -10,6 +10,7 @@ import hashlib
 import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,41 +20,17 @@ from tlbench.data.prepare import Limits, PreparedDataset, prepare, prepare_cache
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.jobs import threads_each
 from tlbench.machine import Machine
-from tlbench.plan import CHANCES, Cell, Protocol, Request, WeightsPlan
+from tlbench.numerics import measured
+from tlbench.plan import CHANCES, Cell, Numerics, Precision, Protocol, Request, WeightsPlan
 from tlbench.provenance import Provenance
+from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
+from tlbench.sizes import check_size
 
 T = TypeVar("T")
 
 CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
 GPU_EPOCHS = 10
-
-SIZES = (
-    8,
-    16,
-    24,
-    32,
-    40,
-    48,
-    56,
-    64,
-    72,
-    80,
-    96,
-    112,
-    128,
-    160,
-    192,
-    224,
-    256,
-    288,
-    299,
-    320,
-    384,
-    448,
-    512,
-)
-"""Image sizes that are tried to name one that a backbone takes."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +54,29 @@ Tell = Callable[[Preparing | Note], object]
 
 @dataclass
 class Preflight:
-    """What was found: the machine, the cells, and for each the prepared dataset that its trials read."""
+    """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
+
+    `threads` are those that `peak_flops_per_second`, by precision, was measured with; `numerics` has what was measured
+    to choose a cell's precision.
+    """
 
     machine: Machine
-    peak_flops_per_second: float
+    threads: int
+    peak_flops_per_second: dict[Precision, float] = field(default_factory=dict)
+    numerics: dict[str, list[NumericsCandidate]] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
 
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
-        cells, data = [], {}
+        cells, data, numerics = [], {}, {}
         for cell in self.cells:
             changed = cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})
             cells.append(changed)
             data[changed.id] = self.data[cell.id]
-        return dataclasses.replace(self, cells=cells, data=data)
+            numerics[changed.id] = self.numerics[cell.id]
+        return dataclasses.replace(self, cells=cells, data=data, numerics=numerics)
 
 
 def resolve(
@@ -115,11 +99,18 @@ def resolve(
     return backbones, datasets, strategies
 
 
-def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) -> Preflight:
+def preflight(
+    request: Request, registry: Registry, folder: Path, tell: Tell, known: Mapping[tuple[str, str], Numerics]
+) -> Preflight:
     """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
 
-    Raises UserError where something can't be had or does not fit.
+    `known` has the numerics that a run which goes on has chosen, by backbone and dataset. Raises UserError where
+    something can't be had or does not fit.
     """
+    import torch
+
+    from tlbench.engine.numerics import choose
+
     backbone_components, dataset_components, strategy_components = resolve(request, registry)
     device = choose_device(request.device)
     strategies = {each.ref: each.load() for each in strategy_components}
@@ -128,7 +119,7 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
     protocols = {ref: protocol_for(request, dataset, device) for ref, dataset in datasets.items()}
     for ref, backbone in backbones.items():
         for dataset_ref, protocol in protocols.items():
-            _check_size(ref, backbone, dataset_ref, protocol.image_size)
+            check_size(ref, backbone, dataset_ref, protocol.image_size)
     wants_weights = any(strategy.pretrained for strategy in strategies.values())
     weights = {
         ref: _weights(ref, backbone, request, tell) if wants_weights else None for ref, backbone in backbones.items()
@@ -153,13 +144,26 @@ def preflight(request: Request, registry: Registry, folder: Path, tell: Tell) ->
                     folder / str(len(prepared)),
                     lambda done, total, ref=dataset_ref: tell(Preparing(ref, done, total)),  # type: ignore[misc]
                 )
+            own, tried = protocol, []
+            if protocol.auto_precision:
+                numerics = known.get((backbone_ref, dataset_ref))
+                if numerics is None:
+                    text = f"trying number formats and memory layouts for {backbone_ref} ({dataset_ref})"
+                    tried = measured(
+                        backbone_ref, backbone, protocol, weights[backbone_ref], prepared[key],
+                        torch.device(device), found.threads, partial(tell, Note(text)),
+                    )  # fmt: skip
+                    numerics = choose(tried)
+                own = protocol.model_copy(update=numerics.model_dump())
+            _note_peak(found, device, own.precision)
             for strategy_ref, strategy in strategies.items():
                 cell = _cell(
-                    request, backbone_ref, dataset_ref, strategy_ref, strategy, device, protocol,
+                    request, backbone_ref, dataset_ref, strategy_ref, strategy, device, own,
                     weights[backbone_ref], prepared[key],
                 )  # fmt: skip
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
+                found.numerics[cell.id] = tried
     return found
 
 
@@ -191,7 +195,9 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         image_size=request.image_size or default_image_size(dataset.native_size),
         train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
         test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
-        precision=request.precision,
+        precision="fp32" if request.precision == "auto" else request.precision,
+        auto_precision=request.precision == "auto",
+        compile=request.compile,
         deterministic=request.deterministic,
         vary=tuple(chance for chance in CHANCES if chance in request.vary),
         select="best" if request.patience else request.select,
@@ -205,17 +211,25 @@ def default_image_size(native_size: int) -> int:
 
 
 def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:
-    """What is to be said of the machine, measured while nothing else runs."""
+    """What is to be said of the machine."""
     import torch
 
-    from tlbench.engine.precision import computed_dtype
     from tlbench.measure.environment import machine
+
+    known_jobs = 1 if request.jobs == "auto" else request.jobs
+    return Preflight(machine(torch.device(device), distributions), threads_each(known_jobs) or torch.get_num_threads())
+
+
+def _note_peak(found: Preflight, device: str, precision: Precision) -> None:
+    """Measure, once for each precision, what the machine's matrix products reach while nothing else runs."""
+    import torch
+
+    from tlbench.engine.precision import DTYPES
     from tlbench.measure.peak import peak_flops
 
-    torch_device = torch.device(device)
-    threads = threads_each(request.jobs) or torch.get_num_threads()
-    peak = peak_flops(torch_device, computed_dtype(request.precision), threads)
-    return Preflight(machine(torch_device, distributions), peak)
+    if precision not in found.peak_flops_per_second:
+        peak = peak_flops(torch.device(device), DTYPES[precision], found.threads)
+        found.peak_flops_per_second[precision] = peak
 
 
 def _cell(
@@ -313,41 +327,3 @@ def _weights(ref: str, backbone: Backbone, request: Request, tell: Tell) -> Weig
             ) from error
         return WeightsPlan(kind="random", reason="unavailable", detail=str(error), **identity)
     return WeightsPlan(kind="pretrained", **identity)
-
-
-def _check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
-    """Raise UserError where a backbone can't take images of a size that it would take in another size.
-
-    A backbone that takes no size at all is broken, not misused: its trials will say so.
-    """
-    problem = _refusal(backbone, size)
-    if problem is None:
-        return
-    larger = [each for each in SIZES if each > size]
-    smaller = [each for each in reversed(SIZES) if each < size]
-    fitting = next((each for each in (*larger, *smaller) if _refusal(backbone, each) is None), None)
-    if fitting is not None:
-        raise UserError(
-            f"backbone {ref} does not take the {size}-pixel images of {dataset} ({problem}); "
-            f"it takes {fitting}: --image-size {fitting}"
-        )
-
-
-def _refusal(backbone: Backbone, size: int) -> str | None:
-    """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device)."""
-    import torch
-
-    for device in ("meta", "cpu"):
-        try:
-            with torch.device(device):
-                module = backbone.build(2, image_size=size, pretrained=False)
-                module.train()(torch.empty(2, 3, size, size))
-        except NotImplementedError:
-            continue  # an operation without a meta implementation: compute it
-        except Exception as error:
-            message = str(error).partition("\n")[0]
-            if "meta tensor" in message.lower():
-                continue
-            return message
-        return None
-    return None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tlbench.plan import Cell
+from tlbench.plan import Cell, MemoryFormat, Precision
 from tlbench.provenance import Provenance
 
 SCHEMA_VERSION = 1
@@ -147,6 +147,33 @@ class FeaturesRecord(Part):
     reused: bool | None = None
 
 
+class NumericsCandidate(Part):
+    """A number format and memory layout that was tried: the median milliseconds of a training step, the first one's
+    loss, and whether that is as near to fp32's as it must be. `loss` is null where it was not a finite number.
+    """
+
+    precision: Precision
+    memory_format: MemoryFormat
+    step_ms: float
+    loss: float | None
+    exact_enough: bool
+
+
+class CompileRecord(Part):
+    """Whether a phase's steps ran compiled by torch.compile, and if not, why not.
+
+    `seconds` is what compiling took here, `cold_seconds` what it took when nothing of it was kept; the two steps are
+    forward and backward pass, each timed on a full batch.
+    """
+
+    used: bool
+    reason: str | None = None
+    seconds: float | None = None
+    cold_seconds: float | None = None
+    eager_step_ms: float | None = None
+    compiled_step_ms: float | None = None
+
+
 class PhaseCost(Part):
     """One `Train` phase, with one of the rates where several were tried: its steps, and the FLOPs of one of them.
 
@@ -165,6 +192,7 @@ class PhaseCost(Part):
     forward_flops_per_image: float | None
     train_flops_per_image: float | None
     features: FeaturesRecord | None = None
+    compile: CompileRecord | None = None
 
 
 class Cost(Part):
@@ -191,6 +219,7 @@ class Cost(Part):
     features_seconds: float | None = None
     features_paid_seconds: float | None = None
     shared_seconds: float | None = None
+    compile_seconds: float | None = None
     train_seconds: float
     validate_seconds: float | None = None
     evaluate_seconds: float
@@ -237,6 +266,7 @@ class Record(Part):
     data: DataRecord | None = None
     learning_rate: float | None = None
     tuning: list[CandidateRecord] = []
+    numerics: list[NumericsCandidate] = []
     metrics: Metrics | None = None
     history: list[EpochRecord] = []
     cost: Cost | None = None

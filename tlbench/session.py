@@ -15,10 +15,11 @@ from tlbench.data.root import VARIABLE as DATA_ROOT_VARIABLE
 from tlbench.data.root import data_root
 from tlbench.errors import UserError
 from tlbench.events import EpochDone, Event, Grouped, Report
+from tlbench.execute.concurrency import try_at_once
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import call
-from tlbench.jobs import TrialJob, threads_each
-from tlbench.plan import Plan, Request, Trial
+from tlbench.jobs import TrialJob, threads_each, usable_cores
+from tlbench.plan import Numerics, Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
 from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
 from tlbench.records import UNFINISHED, Record, Status
@@ -89,6 +90,7 @@ def start(
             request,
             Path(temporary),
             request.data_root or data_root(),
+            _numerics(folder.plan()) if folder.exists else {},
             on_event=lambda event: _show(event, display),
         )
         if request.find_batch_size:
@@ -106,10 +108,22 @@ def start(
             return _carry_out(plan, found, folder, plugins, display, {*UNFINISHED, *retry})
 
 
-def preflight_in_process(request: Request, folder: Path, root: Path, report: Report) -> Preflight:
+def preflight_in_process(
+    request: Request, folder: Path, root: Path, known: dict[tuple[str, str], Numerics], report: Report
+) -> Preflight:
     """What the process of preflight does."""
     os.environ[DATA_ROOT_VARIABLE] = str(root)
-    return preflight(request, Registry.of(load_plugins(request.block)), folder, report)  # type: ignore[arg-type]
+    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known)  # type: ignore[arg-type]
+
+
+def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:
+    """What a run that goes on has chosen for each backbone on each dataset."""
+    return {
+        (cell.backbone, cell.dataset): Numerics(
+            precision=cell.protocol.precision, memory_format=cell.protocol.memory_format
+        )
+        for cell in plan.cells
+    }
 
 
 def _carry_out(
@@ -123,9 +137,20 @@ def _carry_out(
     keeper = Keeper(folder, plugins, display)
     keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
     jobs = _jobs(remaining, plan, found, folder)
+    at_once = _at_once(plan.request, jobs, display)
+    other_threads = plan.request.jobs == "auto" and at_once > 1  # than the peak was measured with
+    jobs = [
+        replace(
+            job,
+            concurrent_trials=at_once,
+            threads=threads_each(at_once),
+            peak_flops_per_second=None if other_threads else job.peak_flops_per_second,
+        )
+        for job in jobs
+    ]
     interrupted = False
     try:
-        run_trials(jobs, plan.request.jobs, plan.request.timeout_seconds, keeper)
+        run_trials(jobs, at_once, plan.request.timeout_seconds, keeper)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -133,6 +158,20 @@ def _carry_out(
     records = folder.records()
     keeper.notify("tlbench_run_finished", plan=plan, folder=folder.path, records=records)
     return Outcome(plan, folder, records, interrupted)
+
+
+def _at_once(request: Request, jobs: list[TrialJob], display: Display) -> int:
+    """How many trials run at once: as asked for, or as is measured to get most done on this CPU."""
+    if request.jobs != "auto":
+        return request.jobs
+    most = min(usable_cores(), sum(len(job.trials) for job in jobs))
+    if most < 2 or jobs[0].trial.cell.device != "cpu":
+        return 1
+    display.note(f"trying whether {most} trials at once get more done than one")
+    tried = try_at_once(jobs[0], most)
+    rates = f"{tried.together:.0f} images/s, one with all threads {tried.alone:.0f}"
+    display.note(f"{most} at once train {rates}: {'so they run at once' if tried.best > 1 else 'so one by one'}")
+    return tried.best
 
 
 def _plan(request: Request, found: Preflight, folder: RunFolder) -> Plan:
@@ -176,7 +215,12 @@ def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) 
     for trial in trials:
         cell = trial.cell
         protocol = cell.protocol
-        may_share = plan.request.features == "cache" and protocol.select == "last" and not protocol.deterministic
+        may_share = (
+            plan.request.features == "cache"
+            and protocol.select == "last"
+            and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
+            and not protocol.deterministic
+        )
         same_body = cell.weights.kind != "random" or "initialisation" not in protocol.vary
         key = (cell.id, None if may_share and same_body else trial.seed)
         if key in jobs:
@@ -188,7 +232,7 @@ def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) 
 
 
 def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> TrialJob:
-    cell, at_once = trial.cell, plan.request.jobs
+    cell = trial.cell
     return TrialJob(
         trial=trial,
         data=found.data[cell.id],
@@ -199,10 +243,11 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
             "strategy": plan.provenance[cell.strategy],
         },
         block=plan.request.block,
-        concurrent_trials=at_once,
-        threads=threads_each(at_once),
+        concurrent_trials=1,
+        threads=None,
         machine=found.machine,
-        peak_flops_per_second=found.peak_flops_per_second,
+        peak_flops_per_second=found.peak_flops_per_second[cell.protocol.precision],
+        numerics=found.numerics[cell.id],
         detail=plan.request.detail,
         features=plan.request.features,
         lease_to=os.getpid(),

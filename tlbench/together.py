@@ -290,6 +290,7 @@ def _record(
         ],
         cost=cost,
         environment=progress.environment,
+        numerics=job.numerics,
         provenance=job.provenance,
         predictions=job.predictions(trial).name,
     )

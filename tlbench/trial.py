@@ -23,7 +23,7 @@ def rehearse_trial(job: TrialJob, registry: Registry, steps: int) -> None:
     """Try some steps of each phase and one batch of predictions; raises what a trial would fail of."""
     stand = make_ready(job, registry, lambda _event: None, Progress(), steps)
     adapt(stand)
-    first = torch.arange(min(evaluation_batch(stand.setting.protocol), len(stand.data.train)))
+    first = torch.arange(min(evaluation_batch(stand.setting.protocol, stand.setting.device), len(stand.data.train)))
     with torch.inference_mode():
         stand.model.module.eval()(stand.data.train.batch(first).images)
 
@@ -57,6 +57,7 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
         history=progress.history,
         cost=meters.cost(model.module, progress.trained.__contains__, job.concurrent_trials, job.peak_flops_per_second),
         environment=progress.environment,
+        numerics=job.numerics,
         provenance=job.provenance,
         predictions=job.predictions(job.trial).name,
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Annotated
 
 import typer
 
 from tlbench.cli.app import Debug, app
 
-cache = typer.Typer(help="Decoded datasets and features that are kept between runs.", no_args_is_help=True)
+cache = typer.Typer(
+    help="Decoded datasets, features and compiled code that are kept between runs.", no_args_is_help=True
+)
 app.add_typer(cache, name="cache")
 
 
@@ -19,7 +22,7 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show where it lies, what is in it, and how large it may grow."""
-    from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
+    from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes, compile_folder, folder_bytes
 
     stages = StageCache()
     kinds: dict[str, dict[str, int]] = {}
@@ -28,21 +31,26 @@ def info(
         kind["entries"] += 1
         kind["bytes"] += entry.size_bytes
         kind["in_use"] += entry.leased
-    limit = cache_limit_bytes()
+    limit, compiled = cache_limit_bytes(), folder_bytes(compile_folder())
     if as_json:
-        print(json.dumps({"folder": str(stages.folder), "limit_bytes": limit, "kinds": kinds}, indent=1))
+        document = {"folder": str(stages.folder), "limit_bytes": limit, "kinds": kinds, "compiled_bytes": compiled}
+        print(json.dumps(document, indent=1))
         return
     print(f"{stages.folder}, at most {limit / 2**30:.1f} GiB (${LIMIT_VARIABLE})")
     for name, kind in kinds.items():
         print(f"{name}: {kind['entries']} entries, {kind['bytes'] / 2**20:.1f} MiB, {kind['in_use']} in use")
-    if not kinds:
+    if compiled:
+        print(f"compiled code: {compiled / 2**20:.1f} MiB in {compile_folder()}")
+    if not kinds and not compiled:
         print("empty")
 
 
 @cache.command()
 def clear(debug: Debug = False) -> None:
-    """Remove all that no run is using."""
-    from tlbench.cache import StageCache
+    """Remove all that no run is using, and compiled code."""
+    from tlbench.cache import StageCache, compile_folder, folder_bytes
 
     entries, size = StageCache().clear()
+    size += folder_bytes(compile_folder())
+    shutil.rmtree(compile_folder(), ignore_errors=True)
     print(f"{entries} entries removed, {size / 2**20:.1f} MiB")

@@ -66,7 +66,15 @@ def run(
             metavar="lr=A,B,…", help="Learning rates for every strategy to choose from, on val.", show_default="none"
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16 (autocast).")] = "fp32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="fp32, bf16 or fp16 (autocast), or auto: the fastest for each model, by a short measurement."
+        ),
+    ] = "fp32",
+    compile_: Annotated[
+        str, typer.Option("--compile", help="torch.compile: off, on, or auto: where the steps ahead repay it.")
+    ] = "off",
     select: Annotated[str, typer.Option(help="Which epoch's model is tested: the last, or the best on val.")] = "last",
     patience: Annotated[
         int | None,
@@ -95,7 +103,14 @@ def run(
         ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    jobs: Annotated[int, typer.Option(help="Trials at once; more than one disturbs the timings.")] = 1,
+    jobs: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Trials at once; more than one disturbs the timings, which are marked. auto: a one-thread trial on "
+            "every core, where that is measured to get more done.",
+        ),
+    ] = "1",
     timeout: Annotated[float | None, typer.Option(help="Seconds that a trial may take.", show_default="none")] = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
@@ -129,6 +144,7 @@ def run(
         lr=lr,
         tune=None if tune is None else _rates(tune),
         precision=precision,
+        compile=compile_,
         select=select,
         patience=patience,
         find_batch_size=find_batch_size,

@@ -18,7 +18,7 @@ from tlbench.errors import TestSplitShut
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised images N×3×S×S in channels_last order, and their labels N."""
+    """Normalised images N×3×S×S in the model's memory format (or features), and their labels N."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -30,7 +30,14 @@ class Batch:
 class Images:
     """A split as uint8, whole on a GPU where it fits, else memory-mapped, made into batches on the device."""
 
-    def __init__(self, folder: Path, split: str, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
         # mode "c" (copy on write): torch wants a writable array and the file must not change
         self._pixels = resident(torch.from_numpy(np.load(folder / f"{split}-images.npy", mmap_mode="c")), device)
         self._labels = torch.from_numpy(np.load(folder / f"{split}-labels.npy"))
@@ -38,6 +45,7 @@ class Images:
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255)
         self._device = device
+        self._format = memory_format
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -51,7 +59,7 @@ class Images:
         """The examples at `chosen` places, normalised."""
         pixels = take(self._pixels, chosen, self._device).permute(0, 3, 1, 2)
         images = (pixels.float() - self._mean) * self._scale
-        return Batch(images, self._labels[chosen].to(self._device))
+        return Batch(images.contiguous(memory_format=self._format), self._labels[chosen].to(self._device))
 
 
 def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> list[torch.Tensor]:
@@ -74,8 +82,16 @@ def steps_per_epoch(number: int, batch_size: int) -> int:
 class TrialData:
     """The splits of one trial. Test stays shut until the last choice is made, and opens once."""
 
-    def __init__(self, prepared: PreparedDataset, preprocessing: Preprocessing, device: torch.device) -> None:
-        self._open = partial(Images, prepared.folder, preprocessing=preprocessing, device=device)
+    def __init__(
+        self,
+        prepared: PreparedDataset,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
+        self._open = partial(
+            Images, prepared.folder, preprocessing=preprocessing, device=device, memory_format=memory_format
+        )
         self.train = self._open("train")
         self.val = self._open("val")
         self._test: Literal["shut", "may be opened", "was opened"] = "shut"

@@ -10,8 +10,9 @@ from functools import partial
 import torch
 
 from tlbench.contracts import Rewrite, Train
+from tlbench.engine.compilation import compiled
 from tlbench.engine.features import feed
-from tlbench.engine.loop import prepare_phase, train
+from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.probe import probe_step
 from tlbench.engine.selection import Selection
 from tlbench.engine.stand import Stand
@@ -87,6 +88,11 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
         probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol.precision)
         del batch
     meters.share(features)
+    compilation = None
+    if setting.protocol.compile != "off" and setting.most_steps is None:
+        steps = phase_steps(phase, setting.protocol, len(fed.source))
+        with meters.stages.within("compile"):
+            fed, compilation = compiled(model, phase, fed, setting.protocol, setting.device, steps)
     val = partial(stand.evaluation_feed, "val", data.val)
     selection = Selection(model, number, val, setting.protocol, meters.stages)
 
@@ -111,5 +117,6 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
             forward_flops_per_image=probe.forward_flops_per_image,
             train_flops_per_image=probe.train_flops_per_image,
             features=features,
+            compile=compilation,
         )
     )

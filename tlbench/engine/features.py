@@ -21,7 +21,7 @@ from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.model import TransferModel
-from tlbench.engine.precision import autocast, computed_dtype
+from tlbench.engine.precision import DTYPES, FORMATS, autocast
 from tlbench.engine.undone import modes_restored
 from tlbench.engine.weights import digest
 from tlbench.errors import UserError
@@ -51,19 +51,29 @@ class Source:
 class Features:
     """The activations of a split, whole on a GPU where they fit, else memory-mapped, as batches on the device."""
 
-    def __init__(self, file: Path, labels: torch.Tensor, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        file: Path,
+        labels: torch.Tensor,
+        dtype: torch.dtype,
+        memory_format: torch.memory_format,
+        device: torch.device,
+    ) -> None:
         # mode "c" (copy on write): torch wants a writable array and the file must not change
         self._values = resident(torch.from_numpy(np.load(file, mmap_mode="c")).view(dtype), device)
         self.labels = labels
+        self._format = memory_format
         self._device = device
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, chosen: torch.Tensor) -> Batch:
-        """The examples at `chosen` places: features as the prefix gave them, maps in channels_last order."""
+        """The examples at `chosen` places: features as the prefix gave them, maps in the model's memory format."""
         values = take(self._values, chosen, self._device)
-        return Batch(values.permute(0, 3, 1, 2) if values.ndim == 4 else values, self.labels[chosen].to(self._device))
+        if values.ndim == 4:
+            values = values.permute(0, 3, 1, 2).contiguous(memory_format=self._format)
+        return Batch(values, self.labels[chosen].to(self._device))
 
 
 def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
@@ -110,7 +120,11 @@ def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tup
         reused=kept.reused,
     )
     features = Features(
-        kept.path / FILE, source.images.labels, computed_dtype(source.protocol.precision), source.device
+        kept.path / FILE,
+        source.images.labels,
+        DTYPES[source.protocol.precision],
+        FORMATS[source.protocol.memory_format],
+        source.device,
     )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
 
@@ -120,7 +134,7 @@ def compute(prefix: nn.Module, source: Source, file: Path) -> None:
     values: np.memmap | None = None
     done = 0
     with torch.inference_mode(), autocast(source.device, source.protocol.precision):
-        for batch in in_order(source.images, evaluation_batch(source.protocol)):
+        for batch in in_order(source.images, evaluation_batch(source.protocol, source.device)):
             out = _as_stored(prefix(batch.images), source).cpu().numpy()
             if values is None:
                 shape = (len(source.images), *out.shape[1:])
@@ -133,9 +147,7 @@ def compute(prefix: nn.Module, source: Source, file: Path) -> None:
 
 def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
     """NumPy knows no bf16: its bits are kept as 16-bit integers."""
-    ordered = (
-        (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(computed_dtype(source.protocol.precision)).contiguous()
-    )
+    ordered = (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(DTYPES[source.protocol.precision]).contiguous()
     return ordered.view(torch.int16) if ordered.dtype == torch.bfloat16 else ordered
 
 
@@ -148,7 +160,7 @@ def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str
         out = pieces.prefix(batch)
         wait_for(source.device)
     seconds_an_image = (time.perf_counter() - begun) / len(batch)
-    bytes_an_image = out[0].numel() * computed_dtype(source.protocol.precision).itemsize
+    bytes_an_image = out[0].numel() * DTYPES[source.protocol.precision].itemsize
     size = bytes_an_image * len(source.images)
     if size > cache_limit_bytes():
         return f"they would take {size / 2**30:.1f} GiB, more than the cache may hold (${LIMIT_VARIABLE})", size
@@ -167,6 +179,7 @@ def _key(pieces: Cut, source: Source) -> dict[str, object]:
         "code": hashlib.sha256(pieces.prefix.code.encode()).hexdigest(),
         "preprocessing": dataclasses.asdict(source.preprocessing),
         "precision": source.protocol.precision,
+        "memory_format": source.protocol.memory_format,
         "device": source.device.type,
         "torch": torch.__version__,
     }

@@ -14,6 +14,7 @@ from tlbench.contracts import Train
 from tlbench.data.batches import epoch_order, steps_per_epoch
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
+from tlbench.engine.precision import gradient_scaler
 from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Report, StepDone
@@ -79,6 +80,7 @@ def train(
     parameters = model.trainable()
     optimizer = _adamw(parameters, peak_rate, protocol.weight_decay)
     steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
+    scaler = gradient_scaler(device, protocol.precision)
     clock, log = step_clock(device, setting.detail), PhaseSteps()
     done, epoch, mean_loss, stop = 0, 0, math.nan, False
     while done < steps and not stop:
@@ -92,12 +94,14 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             loss = batch_loss(model, phase, feed.forward, batch, device, protocol.precision)
             clock.lap("forward")
-            loss.backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             clock.lap("backward")
             if protocol.gradient_clip is not None:
+                scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(parameters, protocol.gradient_clip)
             _set_rate(optimizer, peak_rate * rate_factor(done, steps, protocol.warmup_share))
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             clock.stop("optimizer")
             done += 1
             losses.append(loss.detach())

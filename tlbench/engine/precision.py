@@ -1,4 +1,4 @@
-"""The number format that a model computes in."""
+"""The number format that a model computes in, and the order of its images in memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import contextlib
 
 import torch
 
-from tlbench.plan import Precision
+from tlbench.plan import MemoryFormat, Precision
 
-
-def computed_dtype(precision: Precision) -> torch.dtype:
-    """What the products are computed in."""
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FORMATS: dict[MemoryFormat, torch.memory_format] = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
 
 
 def autocast(device: torch.device, wanted: Precision) -> contextlib.AbstractContextManager[object]:
-    """Autocast to bf16 where the protocol asks for it."""
-    return torch.autocast(device.type, torch.bfloat16) if wanted == "bf16" else contextlib.nullcontext()
+    """Autocast where the protocol asks for less than fp32."""
+    return contextlib.nullcontext() if wanted == "fp32" else torch.autocast(device.type, DTYPES[wanted])
+
+
+def gradient_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
+    """Keeps fp16's gradients from vanishing by scaling the loss (Micikevicius et al. 2018); idle in other formats."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")

@@ -14,11 +14,13 @@ import torch
 from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Strategy
 from tlbench.data.batches import Images, TrialData
+from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
+from tlbench.engine.precision import FORMATS
 from tlbench.engine.seeds import Seeds
 from tlbench.engine.weights import digest, load_body, read_checkpoint
 from tlbench.events import Event, Report, StepDone
@@ -104,7 +106,7 @@ def make_ready(
 
     model = build()
     progress.weights_digest = digest(model.module, backbone.head_paths)
-    data = TrialData(job.data, backbone.preprocessing, device)
+    data = TrialData(job.data, backbone.preprocessing, device, FORMATS[cell.protocol.memory_format])
     setting = Setting(
         protocol=cell.protocol,
         learning_rate=cell.learning_rate or cell.tuned_rates[0],
@@ -124,7 +126,8 @@ def make_ready(
 
 
 def set_up_torch(job: TrialJob) -> None:
-    """Threads and determinism, for the whole process of the trial."""
+    """Threads, determinism, and where compilations are kept, for the whole process of the trial."""
+    keep_compilations()
     if job.threads:
         torch.set_num_threads(job.threads)
     deterministic = job.trial.cell.protocol.deterministic
@@ -149,5 +152,5 @@ def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, d
     draw_head(model, seeds)
     if cell.weights.kind == "file" and cell.weights.url is not None:
         load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
-    module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
     return model

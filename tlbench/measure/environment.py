@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from tlbench.jobs import usable_cores
 from tlbench.machine import AtStart, Machine
 from tlbench.measure import nvml
 
@@ -52,11 +53,6 @@ def at_start(device: torch.device) -> AtStart:
         swap_used_bytes=psutil.swap_memory().used,
         other_gpu_processes=other_gpu_processes(device) if device.type == "cuda" else None,
     )
-
-
-def usable_cores() -> int:
-    """The logical cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_model() -> str:

@@ -14,7 +14,7 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.records import Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost
+from tlbench.records import CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class PhaseMeasured:
     forward_flops_per_image: float
     train_flops_per_image: float
     features: FeaturesRecord
+    compile: CompileRecord | None = None
 
 
 class Meters:
@@ -79,6 +80,7 @@ class Meters:
             features_seconds=stages["features"] + shared if "features" in stages else None,
             features_paid_seconds=stages.get("features"),
             shared_seconds=self._shared_seconds,
+            compile_seconds=stages.get("compile"),
             train_seconds=stages.get("train", 0.0),
             validate_seconds=stages.get("validate"),
             evaluate_seconds=stages["evaluate"],
@@ -144,4 +146,5 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
         forward_flops_per_image=measured.forward_flops_per_image,
         train_flops_per_image=measured.train_flops_per_image,
         features=measured.features,
+        compile=measured.compile,
     )

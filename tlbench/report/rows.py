@@ -29,7 +29,9 @@ class Row:
 
     `train_seconds` has the features in it, as if the cell had computed them alone; `on_features` says that steps were
     fed with features of a frozen prefix, so that what is measured of a step is of the rest of the model; `attributed`
-    that the costs are told from a head by itself, where many were trained in one product.
+    that the costs are told from a head by itself, where many were trained in one product; `concurrent_trials` how many
+    trials ran at once at most, and disturbed its timings. `compile_seconds` is what
+    was spent on compilation, `compiled` whether any steps ran compiled.
     """
 
     cell: Cell
@@ -44,6 +46,9 @@ class Row:
     learning_rates: tuple[float, ...] = ()
     on_features: bool = False
     attributed: bool = False
+    concurrent_trials: int = 1
+    compile_seconds: float | None = None
+    compiled: bool = False
 
     @property
     def comparable(self) -> tuple[str, ...]:
@@ -54,7 +59,9 @@ class Row:
         """
         fallback = self.cell.weights.kind == "random" and self.cell.weights.reason != "strategy"
         start = "random" if fallback else "as-intended"
-        return (self.cell.dataset, self.cell.device, self.cell.protocol.model_dump_json(), start)
+        protocol = self.cell.protocol
+        own = {"precision", "memory_format"} if protocol.auto_precision else set()
+        return (self.cell.dataset, self.cell.device, protocol.model_dump_json(exclude=own), start)
 
     def value(self, column: str) -> float | None:
         """A measured column as a number."""
@@ -115,6 +122,9 @@ def _row(group: list[Record]) -> Row:
         learning_rates=tuple(sorted({rate for record in done if (rate := record.learning_rate) is not None})),
         on_features=any(phase.features is not None and phase.features.used for cost in costs for phase in cost.phases),
         attributed=any(cost.basis == "attributed" for cost in costs),
+        concurrent_trials=max((cost.concurrent_trials for cost in costs), default=1),
+        compile_seconds=median(lambda cost: cost.compile_seconds),
+        compiled=any(phase.compile is not None and phase.compile.used for cost in costs for phase in cost.phases),
     )
 
 

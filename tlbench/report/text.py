@@ -29,13 +29,20 @@ def cells(row: Row) -> dict[str, str]:
         "strategy": short(row.cell.strategy),
         "weights": weights(row.cell),
         "accuracy": accuracy(row.accuracy),
-        "train_seconds": ("~" if row.attributed and row.train_seconds is not None else "") + seconds(row.train_seconds),
+        "train_seconds": _train(row),
         "step_ms": milliseconds(row.step_ms),
         "images_per_second": NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}",
         "peak_memory_bytes": mebibytes(row.peak_memory_bytes),
         "trainable_parameters": count(row.trainable_parameters),
         "status": row.status,
     }
+
+
+def _train(row: Row) -> str:
+    """Seconds, ~ before them where they are attributed, † behind where other trials ran at the same time."""
+    if row.train_seconds is None:
+        return NOTHING
+    return f"{'~' if row.attributed else ''}{seconds(row.train_seconds)}{'†' if row.concurrent_trials > 1 else ''}"
 
 
 def short(ref: str) -> str:
@@ -105,9 +112,17 @@ def protocol(value: Protocol, device: str) -> str:
     return (
         f"{epochs}, batch {value.batch_size}{asked}, {value.image_size} px, {train} training and {test} test images, "
         f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule after "
-        f"{100 * value.warmup_share:g} % warm-up, {clip}{value.precision}, "
-        f"{value.memory_format}, no augmentation, {_choices(value)}on {device}"
+        f"{100 * value.warmup_share:g} % warm-up, {clip}{_numerics(value)}, "
+        f"no augmentation, {_choices(value)}on {device}"
     )
+
+
+def _numerics(value: Protocol) -> str:
+    """The precision, or how it was chosen; compilation, unless it is off."""
+    compiled = "" if value.compile == "off" else f", compile {value.compile}"
+    if value.auto_precision:
+        return f"each model's fastest precision and memory format{compiled}"
+    return f"{value.precision}, {value.memory_format}{compiled}"
 
 
 def _choices(value: Protocol) -> str:
@@ -129,6 +144,8 @@ def footer(table: list[Row]) -> list[str]:
     for text in dict.fromkeys(protocol(row.cell.protocol, row.cell.device) for row in table):
         lines.append(f"Protocol: {text}.")
     lines.append("Learning rates: " + ", ".join(dict.fromkeys(_rate(row, table) for row in table)) + ".")
+    if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
+        lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     if tuned := next((row.cell.tuned_rates for row in table if row.cell.tuned_rates), ()):
         lines.append(
             f"Tuned: each seed chose on val among {', '.join(f'{rate:g}' for rate in tuned)}; all are paid for."
@@ -140,16 +157,30 @@ def footer(table: list[Row]) -> list[str]:
             f"Features of the frozen part were computed once ({', '.join(cached)}): Train has that in it; "
             "Step and Img/s are of the rest of the model."
         )
+    if compiled := dict.fromkeys(_compiled(row) for row in table if row.compile_seconds is not None):
+        lines.append("Compilation, apart from Train: " + ", ".join(compiled) + ".")
     if attributed := dict.fromkeys(short(row.cell.strategy) for row in table if row.attributed):
         lines.append(
             f"~: attributed. The heads of {', '.join(attributed)} were trained in one product; Train is what one trial "
             "would have cost alone, told from steps of one head by itself."
         )
+    if (at_once := max(row.concurrent_trials for row in table)) > 1:
+        lines.append(f"†: up to {at_once} trials ran at once and disturbed each other's times.")
     lines += _weights_notes(table)
     for row in table:
         for reason in row.reasons:
             lines.append(f"{short(row.cell.backbone)} × {short(row.cell.strategy)}, {reason}")
     return lines
+
+
+def _chosen_numerics(row: Row) -> str:
+    value = row.cell.protocol
+    return f"{short(row.cell.backbone)} {value.precision} {value.memory_format}"
+
+
+def _compiled(row: Row) -> str:
+    name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
+    return f"{name} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
 
 
 def _rate(row: Row, table: list[Row]) -> str:

@@ -1,0 +1,79 @@
+"""What `--precision auto` chooses for a backbone: measured once for a machine, then kept in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from tlbench.cache import cache_folder, keep
+from tlbench.plan import Protocol, WeightsPlan
+from tlbench.records import NumericsCandidate
+
+if TYPE_CHECKING:
+    import torch
+
+    from tlbench.contracts import Backbone
+    from tlbench.data.prepare import PreparedDataset
+
+CANDIDATES = TypeAdapter(list[NumericsCandidate])
+
+
+def measured(
+    ref: str,
+    backbone: Backbone,
+    protocol: Protocol,
+    weights: WeightsPlan | None,
+    data: PreparedDataset,
+    device: torch.device,
+    threads: int,
+    announce: Callable[[], object],
+) -> list[NumericsCandidate]:
+    """A few training steps in each number format and memory layout, on the first images of train.
+
+    Kept by backbone, weights, image and batch size, device, threads and torch's release; `announce` is called where
+    they are not yet.
+    """
+    import torch
+
+    from tlbench.data.batches import Images
+    from tlbench.engine.model import TransferModel
+    from tlbench.engine.numerics import measure
+
+    pretrained = weights is not None and weights.kind == "pretrained"
+    file = _file(ref, protocol, pretrained, device, threads)
+    try:
+        return CANDIDATES.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        announce()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
+        TransferModel(module, backbone).reset_head()
+        images = Images(data.folder, "train", backbone.preprocessing, device)
+        batch = images.batch(torch.arange(min(protocol.batch_size, len(images))))
+        found = measure(module, batch)
+    finally:
+        torch.set_num_threads(before)
+    with contextlib.suppress(OSError):  # it will be measured again
+        keep(file, CANDIDATES.dump_json(found, indent=1).decode())
+    return found
+
+
+def _file(ref: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
+    import torch
+
+    from tlbench.measure.environment import cpu_model
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+    tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, name, threads, tf32]
+    key = json.dumps([*what, torch.__version__])
+    return cache_folder() / "numerics" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

@@ -1,0 +1,49 @@
+"""Whether a backbone takes images of a size, found without computing a number."""
+
+from __future__ import annotations
+
+from tlbench.contracts import Backbone
+from tlbench.errors import UserError
+
+SIZES = (
+    8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 288, 299, 320, 384, 448, 512,
+)  # fmt: skip
+"""Image sizes that are tried to name one that a backbone takes."""
+
+
+def check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
+    """Raise UserError where a backbone can't take images of a size that it would take in another size.
+
+    A backbone that takes no size at all is broken, not misused: its trials will say so.
+    """
+    problem = _refusal(backbone, size)
+    if problem is None:
+        return
+    larger = [each for each in SIZES if each > size]
+    smaller = [each for each in reversed(SIZES) if each < size]
+    fitting = next((each for each in (*larger, *smaller) if _refusal(backbone, each) is None), None)
+    if fitting is not None:
+        raise UserError(
+            f"backbone {ref} does not take the {size}-pixel images of {dataset} ({problem}); "
+            f"it takes {fitting}: --image-size {fitting}"
+        )
+
+
+def _refusal(backbone: Backbone, size: int) -> str | None:
+    """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device)."""
+    import torch
+
+    for device in ("meta", "cpu"):
+        try:
+            with torch.device(device):
+                module = backbone.build(2, image_size=size, pretrained=False)
+                module.train()(torch.empty(2, 3, size, size))
+        except NotImplementedError:
+            continue  # an operation without a meta implementation: compute it
+        except Exception as error:
+            message = str(error).partition("\n")[0]
+            if "meta tensor" in message.lower():
+                continue
+            return message
+        return None
+    return None
