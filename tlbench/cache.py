@@ -101,8 +101,7 @@ class StageCache:
         A result whose files are damaged is computed again. Raises UserError where the cache can't be written.
         """
         begun = time.perf_counter()
-        text = json.dumps({"kind": kind, **key}, sort_keys=True, default=str)
-        path = self.folder / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
+        path, text = self._place(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
@@ -121,6 +120,10 @@ class StageCache:
         by_others = reused and path not in self._had
         self._had.add(path)
         return Kept(path, seconds, reused, seconds - (time.perf_counter() - begun) if by_others else 0.0)
+
+    def holds(self, kind: str, key: Mapping[str, Any]) -> bool:
+        """Whether a result is there already; it may turn out to be damaged."""
+        return (self._place(kind, key)[0] / MANIFEST).exists()
 
     def entries(self) -> list[Entry]:
         """All stages, the least recently used first."""
@@ -145,6 +148,10 @@ class StageCache:
         for entry in removed:
             shutil.rmtree(entry.path, ignore_errors=True)
         return len(removed), sum(entry.size_bytes for entry in removed)
+
+    def _place(self, kind: str, key: Mapping[str, Any]) -> tuple[Path, str]:
+        text = json.dumps({"kind": kind, **key}, sort_keys=True, default=str)
+        return self.folder / kind / hashlib.sha256(text.encode()).hexdigest()[:24], text
 
     def _compute(self, path: Path, key: str, compute: Callable[[Path], None]) -> float:
         shutil.rmtree(path, ignore_errors=True)

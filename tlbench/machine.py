@@ -35,9 +35,13 @@ class Machine(Facts):
 
 
 class AtStart(Facts):
-    """How a trial's process found the machine and was set up. `load_average` is the system's, over a minute."""
+    """How a trial's process found the machine and was set up. `load_average` is the system's, over a minute.
+
+    `keeps_freed_memory` says that the C library's allocator was set so (`allocator.py`).
+    """
 
     threads: int
+    keeps_freed_memory: bool
     deterministic: bool
     cudnn_benchmark: bool
     tf32_matmul: bool

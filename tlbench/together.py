@@ -153,7 +153,8 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
     stand.progress.trained |= {name for name, _ in stand.model.parameters(product.phase.part)}
 
     stages.enter("validate")
-    val, val_seconds = _timed(lambda: stand.evaluation_feed("val", data.val))
+    pieces, cut_seconds = _timed(stand.evaluation_cut)
+    val, val_seconds = _timed(lambda: stand.evaluation_feed("val", data.val, pieces))
     tried: dict[int, list[Tried]] = {trial.seed: [] for trial in job.trials}
     for head in product.heads:
         tried[head.seed].append(_try(stand, product, head, val))
@@ -161,7 +162,7 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
     stages.enter("evaluate")
     data.last_choice_made()
     images = data.open_test()
-    test, test_seconds = _timed(lambda: stand.evaluation_feed("test", images))
+    test, test_seconds = _timed(lambda: stand.evaluation_feed("test", images, pieces))
     tested: dict[int, Tested | None] = {}
     for trial in job.trials:
         whole = [each for each in tried[trial.seed] if each.val is not None]
@@ -169,7 +170,7 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
         tested[trial.seed] = None if best is None else _test(stand, product, best, images, test, job.predictions(trial))
     stages.enter("save")
     shared = _shared_cost(stand, job, product, alone)
-    feeds_seconds = val_seconds + test_seconds
+    feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
         _record(stand, job, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, started)
         for trial in job.trials

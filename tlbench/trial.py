@@ -39,9 +39,10 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
     model, data, meters, setting = stand.model, stand.data, stand.meters, stand.setting
 
     meters.stages.enter("evaluate")
-    val = stand.predict("val", data.val)
+    pieces = stand.evaluation_cut()
+    val = stand.predict("val", data.val, pieces)
     data.last_choice_made()
-    test = stand.predict("test", data.open_test())
+    test = stand.predict("test", data.open_test(), pieces)
     scored = metrics(test, val.accuracy, progress.train_loss)
     meters.stages.enter("save")
     save_predictions(test, job.predictions(job.trial))

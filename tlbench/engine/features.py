@@ -20,6 +20,7 @@ from tlbench.data.resident import resident, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, in_order
+from tlbench.engine.fuse import fused
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import DTYPES, FORMATS, autocast
 from tlbench.engine.undone import modes_restored
@@ -68,6 +69,11 @@ class Features:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def bytes(self) -> int:
+        """What all of them take."""
+        return self._values.nbytes
+
     def batch(self, chosen: torch.Tensor) -> Batch:
         """The examples at `chosen` places: features as the prefix gave them, maps in the model's memory format."""
         values = take(self._values, chosen, self._device)
@@ -83,42 +89,53 @@ def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache |
         return whole, FeaturesRecord(used=False, reason="the phase's penalty may look at the frozen part")
     if phase.epochs * source.protocol.epochs < 1:
         return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
-    return _feed(model, source, cache)
+    return _feed(model, _cut(model, source, cache), source, cache)
 
 
-def evaluation_feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
-    """What predictions compute: the rest of the model in eval mode on features of what is frozen now, or all of it."""
+def evaluation_cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
+    """The model cut for predictions, as it is now in eval mode; or why it isn't. `source` gives a batch to check by."""
     with modes_restored(model.module):
         model.module.eval()
-        return _feed(model, source, cache)
+        return _cut(model, source, cache)
 
 
-def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
-    whole = Feed(source.images, model.module)
+def evaluation_feed(
+    model: TransferModel, pieces: Cut | str, source: Source, cache: StageCache | None
+) -> tuple[Feed, FeaturesRecord]:
+    """What predictions of a split compute: the rest of the model on features of what is frozen, or all of it."""
+    return _feed(model, pieces, source, cache)
+
+
+def _cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
     if cache is None:
-        return whole, FeaturesRecord(used=False, reason="--features compute")
+        return "--features compute"
     if all(parameter.requires_grad for parameter in model.module.parameters()):
-        return whole, FeaturesRecord(used=False, reason="nothing is frozen")
+        return "nothing is frozen"
     try:
-        batch = source.images.batch(torch.arange(min(source.protocol.batch_size, len(source.images)))).images
-        pieces = cut(model.module, batch)
+        return cut(model.module, _first_batch(source))
     except NotCuttable as error:
-        return whole, FeaturesRecord(used=False, reason=str(error))
-    reason, size = _not_worth_it(pieces, batch, source)
-    if reason is not None:
-        return whole, FeaturesRecord(used=False, reason=reason, cut_at=pieces.at, bytes=size)
+        return str(error)
+
+
+def _feed(
+    model: TransferModel, pieces: Cut | str, source: Source, cache: StageCache | None
+) -> tuple[Feed, FeaturesRecord]:
+    whole = Feed(source.images, model.module)
+    if isinstance(pieces, str) or cache is None:
+        return whole, FeaturesRecord(used=False, reason=str(pieces))
+    key = _key(pieces, source)
+    prefix = pieces.prefix
+    if not cache.holds("features", key):
+        batch = _first_batch(source)
+        if source.protocol.precision == "fp32":
+            prefix = fused(prefix, batch)
+        reason, size = _not_worth_it(prefix, batch, source)
+        if reason is not None:
+            return whole, FeaturesRecord(used=False, reason=reason, cut_at=pieces.at, bytes=size)
     try:
-        kept = cache.get("features", _key(pieces, source), lambda folder: compute(pieces.prefix, source, folder / FILE))
+        kept = cache.get("features", key, lambda folder: compute(prefix, source, folder / FILE))
     except UserError as error:  # the cache can't be written: a pity, and no reason to fail
-        return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at, bytes=size)
-    record = FeaturesRecord(
-        used=True,
-        cut_at=pieces.at,
-        bytes=size,
-        computed_seconds=kept.seconds,
-        shared_seconds=kept.shared_seconds,
-        reused=kept.reused,
-    )
+        return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
     features = Features(
         kept.path / FILE,
         source.images.labels,
@@ -126,7 +143,19 @@ def _feed(model: TransferModel, source: Source, cache: StageCache | None) -> tup
         FORMATS[source.protocol.memory_format],
         source.device,
     )
+    record = FeaturesRecord(
+        used=True,
+        cut_at=pieces.at,
+        bytes=features.bytes,
+        computed_seconds=kept.seconds,
+        shared_seconds=kept.shared_seconds,
+        reused=kept.reused,
+    )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
+
+
+def _first_batch(source: Source) -> torch.Tensor:
+    return source.images.batch(torch.arange(min(source.protocol.batch_size, len(source.images)))).images
 
 
 def compute(prefix: nn.Module, source: Source, file: Path) -> None:
@@ -151,13 +180,13 @@ def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
     return ordered.view(torch.int16) if ordered.dtype == torch.bfloat16 else ordered
 
 
-def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str | None, int]:
+def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tuple[str | None, int]:
     """Why features had better be computed in each step, if so; and how many bytes they would take."""
     with torch.inference_mode(), autocast(source.device, source.protocol.precision):
-        pieces.prefix(batch)
+        prefix(batch)
         wait_for(source.device)
         begun = time.perf_counter()
-        out = pieces.prefix(batch)
+        out = prefix(batch)
         wait_for(source.device)
     seconds_an_image = (time.perf_counter() - begun) / len(batch)
     bytes_an_image = out[0].numel() * DTYPES[source.protocol.precision].itemsize
@@ -172,7 +201,7 @@ def _not_worth_it(pieces: Cut, batch: torch.Tensor, source: Source) -> tuple[str
 
 def _key(pieces: Cut, source: Source) -> dict[str, object]:
     return {
-        "version": 1,
+        "version": 2,
         "dataset": source.dataset_digest,
         "split": source.split,
         "tensors": digest(pieces.prefix, ()),

@@ -15,8 +15,9 @@ from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Strategy
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.compilation import keep_compilations
+from tlbench.engine.cut import Cut
 from tlbench.engine.evaluate import Predictions, predict
-from tlbench.engine.features import Source, evaluation_feed
+from tlbench.engine.features import Source, evaluation_cut, evaluation_feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
@@ -78,14 +79,19 @@ class Stand:
         """Draw the model's head as a trial of those seeds would."""
         draw_head(self.model, seeds)
 
-    def predict(self, split: Literal["val", "test"], images: Images) -> Predictions:
+    def predict(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Predictions:
         """What the model, as it is now, says of a split, in the stage that is on."""
-        fed = self.evaluation_feed(split, images)
+        fed = self.evaluation_feed(split, images, pieces)
         return predict(self.model.module, fed, images.indices, self.setting.protocol)
 
-    def evaluation_feed(self, split: Literal["val", "test"], images: Images) -> Feed:
+    def evaluation_cut(self) -> Cut | str:
+        """The model cut, as it is now, for predictions of several splits; or why it isn't."""
+        return evaluation_cut(self.model, self.source(images=self.data.val, split="val"), self.cache)
+
+    def evaluation_feed(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Feed:
         """What predictions of a split are made with: features of what is frozen now, where there are any."""
-        fed, features = evaluation_feed(self.model, self.source(images=images, split=split), self.cache)
+        source = self.source(images=images, split=split)
+        fed, features = evaluation_feed(self.model, pieces or self.evaluation_cut(), source, self.cache)
         self.meters.share(features)
         return fed
 

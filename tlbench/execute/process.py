@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tlbench.allocator import keep_freed_memory
 from tlbench.errors import UserError
 
 PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
@@ -120,6 +121,7 @@ def _main(connection: multiprocessing.connection.Connection, function: Callable[
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
+    keep_freed_memory()
     sys.stdout.flush()
     os.dup2(2, 1)  # stdout carries the parent's result alone
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from tlbench.allocator import keep_freed_memory
 from tlbench.jobs import usable_cores
 from tlbench.machine import AtStart, Machine
 from tlbench.measure import nvml
@@ -45,6 +46,7 @@ def at_start(device: torch.device) -> AtStart:
     """The state of this process and of the machine now."""
     return AtStart(
         threads=torch.get_num_threads(),
+        keeps_freed_memory=keep_freed_memory(),
         deterministic=torch.are_deterministic_algorithms_enabled(),
         cudnn_benchmark=torch.backends.cudnn.benchmark,
         tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
