@@ -16,6 +16,7 @@ from torchvision.models import resnet50
 
 from tlbench.contracts import Backbone, Preprocessing, Train
 from tlbench.data.batches import Images
+from tlbench.data.pixels import ArrayPixels
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
@@ -53,10 +54,10 @@ def test_harness_against_bare_loop(paired: Paired, tmp_path: Path, name: str) ->
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     labels = random.integers(0, CLASSES, IMAGES)
-    for part, values in (("images", pixels), ("labels", labels), ("indices", np.arange(IMAGES))):
-        np.save(tmp_path / f"train-{part}.npy", values)
-    half = (0.5, 0.5, 0.5)
-    images = Images(tmp_path, "train", Preprocessing(half, half), CPU)
+    np.save(tmp_path / "images.npy", pixels)
+    half = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    source = ArrayPixels(tmp_path / "images.npy", CPU)
+    images = Images(source, torch.from_numpy(labels), torch.arange(IMAGES), half, CPU)
     ours, theirs = (make().to(memory_format=torch.channels_last) for _ in range(2))  # type: ignore[call-overload]
     model = TransferModel(ours, Backbone(build=lambda *_, **__: ours, head=head))
     protocol = Protocol(epochs=1, batch_size=BATCH, image_size=SIZE, train_size=None, test_size=None, precision="fp32")

@@ -12,6 +12,7 @@ from torch import nn
 
 from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
 from tlbench.data.batches import Images
+from tlbench.data.pixels import ArrayPixels
 from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
 from tlbench.records import Cost, DataRecord, ErrorRecord, Metrics, Record, Status, StepMs, TrialKey, WeightsRecord
 
@@ -123,7 +124,14 @@ def save_split(folder: Path, split: str, pixels: np.ndarray, labels: np.ndarray)
 def make_images(folder: Path, number: int, classes: int = 3, size: int = 8) -> Images:
     """A train split of `number` images of noise."""
     save_split(folder, "train", noise(number, size), np.arange(number) % classes)
-    return Images(folder, "train", PLAIN, torch.device("cpu"))
+    return load_split(folder, "train")
+
+
+def load_split(folder: Path, split: str, preprocessing: Preprocessing = PLAIN) -> Images:
+    """A written split as a trial opens it."""
+    labels, indices = (torch.from_numpy(np.load(folder / f"{split}-{part}.npy")) for part in ("labels", "indices"))
+    pixels = ArrayPixels(folder / f"{split}-images.npy", torch.device("cpu"))
+    return Images(pixels, labels, indices, preprocessing, torch.device("cpu"))
 
 
 def make_backbone(head: str | tuple[str, ...]) -> Backbone:

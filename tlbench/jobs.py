@@ -89,6 +89,7 @@ def data_record(data: PreparedDataset) -> DataRecord:
         test_images=data.images["test"],
         duplicates_train_test=data.duplicates_train_test,
         prepare_seconds=data.prepare_seconds,
+        streamed=data.streamed,
     )
 
 

@@ -18,7 +18,7 @@ from tlbench.records import NumericsCandidate
 if TYPE_CHECKING:
     import torch
 
-    from tlbench.contracts import Backbone
+    from tlbench.contracts import Backbone, Dataset
     from tlbench.data.prepare import PreparedDataset
 
 CANDIDATES = TypeAdapter(list[NumericsCandidate])
@@ -30,6 +30,7 @@ def measured(
     protocol: Protocol,
     weights: WeightsPlan | None,
     data: PreparedDataset,
+    source: Callable[[], Dataset],
     device: torch.device,
     threads: int,
     announce: Callable[[], object],
@@ -41,7 +42,7 @@ def measured(
     """
     import torch
 
-    from tlbench.data.batches import Images
+    from tlbench.data.batches import open_split
     from tlbench.engine.model import TransferModel
     from tlbench.engine.numerics import measure
 
@@ -57,7 +58,7 @@ def measured(
         torch.manual_seed(0)
         module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
         TransferModel(module, backbone).reset_head()
-        images = Images(data.folder, "train", backbone.preprocessing, device)
+        images = open_split(data, "train", preprocessing=backbone.preprocessing, device=device, source=source)
         batch = images.batch(torch.arange(min(protocol.batch_size, len(images))))
         found = measure(module, batch)
     finally:

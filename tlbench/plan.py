@@ -19,6 +19,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompilePolicy = Literal["off", "on", "auto"]
 FeaturesPolicy = Literal["cache", "compute"]
+Augmentation = Literal["trivial", "crop", "pad", "flip", "colour", "erase"]
+AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "crop", "pad", "flip", "colour", "erase")
+"""In the order in which they are applied."""
 Chance = Literal["initialisation", "order", "augmentation"]
 """What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
 CHANCES: tuple[Chance, ...] = ("initialisation", "order", "augmentation")
@@ -46,6 +49,7 @@ class Request(Frozen):
     tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     precision: Precision | Literal["auto"] = "fp32"
     compile: CompilePolicy = "off"
+    augment: tuple[Augmentation, ...] = ()
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"
@@ -136,7 +140,7 @@ class Protocol(Frozen):
     select: Literal["last", "best"] = "last"
     patience: int | None = None
     asked_batch_size: int | None = None
-    augmentation: Literal["none"] = "none"
+    augmentation: tuple[Augmentation, ...] = ()
     memory_format: MemoryFormat = "channels_last"
 
 

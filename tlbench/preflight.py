@@ -11,6 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.jobs import threads_each
 from tlbench.machine import Machine
 from tlbench.numerics import measured
-from tlbench.plan import CHANCES, Cell, Numerics, Precision, Protocol, Request, WeightsPlan
+from tlbench.plan import AUGMENTATIONS, CHANCES, Cell, Numerics, Precision, Protocol, Request, WeightsPlan
 from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
@@ -92,6 +93,8 @@ def resolve(
     components: list[Component[Any]] = [*backbones, *datasets, *strategies]
     for component in components:
         component.check()
+    if request.augment and find_spec("kornia") is None:
+        raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
     if request.weights not in ("auto", "pretrained", "random") and not Path(request.weights).is_file():
         raise UserError(
             f"weights {request.weights!r} is none of auto, pretrained and random, and there is no such file"
@@ -151,7 +154,7 @@ def preflight(
                     text = f"trying number formats and memory layouts for {backbone_ref} ({dataset_ref})"
                     tried = measured(
                         backbone_ref, backbone, protocol, weights[backbone_ref], prepared[key],
-                        torch.device(device), found.threads, partial(tell, Note(text)),
+                        dataset_component.load, torch.device(device), found.threads, partial(tell, Note(text)),
                     )  # fmt: skip
                     numerics = choose(tried)
                 own = protocol.model_copy(update=numerics.model_dump())
@@ -198,6 +201,7 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         precision="fp32" if request.precision == "auto" else request.precision,
         auto_precision=request.precision == "auto",
         compile=request.compile,
+        augmentation=tuple(each for each in AUGMENTATIONS if each in request.augment),
         deterministic=request.deterministic,
         vary=tuple(chance for chance in CHANCES if chance in request.vary),
         select="best" if request.patience else request.select,

@@ -73,7 +73,10 @@ class EpochRecord(Part):
 
 
 class DataRecord(Part):
-    """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them)."""
+    """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them).
+
+    With `streamed` they are too many to keep, and were decoded again whenever they were needed.
+    """
 
     classes: int
     train_images: int
@@ -81,6 +84,7 @@ class DataRecord(Part):
     test_images: int
     duplicates_train_test: int
     prepare_seconds: float | None = None
+    streamed: bool = False
 
 
 class StepMs(Part):

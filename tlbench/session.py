@@ -218,6 +218,7 @@ def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) 
         may_share = (
             plan.request.features == "cache"
             and protocol.select == "last"
+            and not protocol.augmentation
             and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
             and not protocol.deterministic
         )

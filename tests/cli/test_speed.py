@@ -72,6 +72,7 @@ def test_compile_time_is_told_apart_from_the_steps(cli: Cli) -> None:
         (("--jobs", "many"), "--jobs 'many'"),
         (("--jobs", "0"), "--jobs '0'"),
         (("--compile", "maybe"), "--compile 'maybe'"),
+        (("--augment", "mirror"), "--augment"),
         (("--compile", "auto", "--deterministic"), "--compile auto decides by the clock"),
     ],
 )
@@ -96,3 +97,28 @@ def test_trials_at_once_are_marked(cli: Cli) -> None:
     table = cli("show", "two").stdout
     assert "s†" in table
     assert "†: up to 2 trials ran at once and disturbed each other's times." in table
+
+
+def test_a_dataset_that_the_cache_can_not_hold_is_streamed_with_the_same_result(cli: Cli, tmp_path: Path) -> None:
+    command = ("run", *QUICK, "--strategies", "full", "--json")
+    (kept,) = cli(*command).records
+    environment = {"TLBENCH_CACHE": str(tmp_path / "small"), "TLBENCH_CACHE_LIMIT": "100k"}
+    (streamed,) = cli(*command, environment=environment).records
+    assert streamed["status"] == "ok", streamed["error"]
+    assert (kept["data"]["streamed"], streamed["data"]["streamed"]) == (False, True)
+    assert streamed["trial"]["id"] == kept["trial"]["id"]
+    assert streamed["metrics"] == kept["metrics"]
+    assert not list((tmp_path / "small").rglob("*-images.npy"))
+
+
+def test_augmented_images_are_not_cached_and_the_record_says_why(cli: Cli) -> None:
+    command = ("run", *QUICK, "--strategies", "freeze", "--epochs", "2", "--augment", "flip,crop", "--name", "changed")
+    (record,) = cli(*command, "--json").records
+    assert record["status"] == "ok", record["error"]
+    assert record["trial"]["cell"]["protocol"]["augmentation"] == ["crop", "flip"]
+    assert record["cost"]["phases"][0]["features"]["reason"] == "the images are augmented at random"
+    assert "crop and flip augmentation" in cli("show", "changed").stdout
+    (again,) = cli(*command[:-1], "again", "--json").records
+    assert again["metrics"] == record["metrics"]
+    (plain,) = cli(*command[:-4], "--features", "compute", "--json").records
+    assert plain["metrics"]["train_loss"] != record["metrics"]["train_loss"]

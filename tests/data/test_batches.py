@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import make_dataset, make_images, make_split, noise, save_split
+from builders import load_split, make_dataset, make_images, make_split, noise, save_split
 from torchvision.transforms import v2
 
 from tlbench.contracts import Preprocessing, SplitOptions
-from tlbench.data.batches import Images, TrialData, epoch_order, steps_per_epoch
+from tlbench.data.batches import TrialData, epoch_order, steps_per_epoch
 from tlbench.data.prepare import Limits, prepare
 from tlbench.engine.feed import in_order
 from tlbench.errors import TestSplitShut
@@ -26,7 +26,7 @@ def test_normalisation_is_torchvisions(tmp_path: Path) -> None:
     oracle = v2.Compose(
         [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)]
     )
-    batch = Images(tmp_path, "train", preprocessing, CPU).batch(torch.tensor([4, 1, 0]))
+    batch = load_split(tmp_path, "train", preprocessing).batch(torch.tensor([4, 1, 0]))
     expected = torch.stack([oracle(pixels[place]) for place in (4, 1, 0)])
     torch.testing.assert_close(batch.images, expected, rtol=1e-5, atol=1e-5)
     assert batch.labels.tolist() == [4, 1, 0]

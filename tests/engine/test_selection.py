@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import PLAIN, make_backbone, make_protocol, noise, save_split
+from builders import load_split, make_backbone, make_protocol, noise, save_split
 from torch import nn
 
-from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.selection import Selection
@@ -40,7 +39,7 @@ class Says(nn.Module):
 
 def epochs(folder: Path, answers: list[int], **protocol: object) -> tuple[Says, Selection, list[bool], Stages]:
     save_split(folder, "val", noise(len(LABELS)), LABELS)
-    val = Images(folder, "val", PLAIN, CPU)
+    val = load_split(folder, "val")
     module, stages = Says().train(), Stages()
     selection = Selection(
         TransferModel(module, make_backbone("fc")), 2, lambda: Feed(val, module), make_protocol(**protocol), stages

@@ -75,6 +75,14 @@ def run(
     compile_: Annotated[
         str, typer.Option("--compile", help="torch.compile: off, on, or auto: where the steps ahead repay it.")
     ] = "off",
+    augment: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Random changes of training images: trivial, crop, pad, flip, colour, erase (extra: augment).",
+            show_default="none",
+        ),
+    ] = "",
     select: Annotated[str, typer.Option(help="Which epoch's model is tested: the last, or the best on val.")] = "last",
     patience: Annotated[
         int | None,
@@ -145,6 +153,7 @@ def run(
         tune=None if tune is None else _rates(tune),
         precision=precision,
         compile=compile_,
+        augment=tuple(each.strip() for each in augment.split(",") if each.strip()),
         select=select,
         patience=patience,
         find_batch_size=find_batch_size,

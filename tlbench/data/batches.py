@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 
-from tlbench.contracts import Preprocessing
+from tlbench.contracts import Dataset, Preprocessing, Split
+from tlbench.data.augment import Augment
+from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
 from tlbench.data.prepare import PreparedDataset
-from tlbench.data.resident import resident, take
 from tlbench.errors import TestSplitShut
 
 
@@ -28,38 +30,51 @@ class Batch:
 
 
 class Images:
-    """A split as uint8, whole on a GPU where it fits, else memory-mapped, made into batches on the device."""
+    """A split's images made into batches on the device: normalised, and with `augment` changed at random before."""
 
     def __init__(
         self,
-        folder: Path,
-        split: str,
+        pixels: Pixels,
+        labels: torch.Tensor,
+        indices: torch.Tensor,
         preprocessing: Preprocessing,
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
+        augment: Augment | None = None,
     ) -> None:
-        # mode "c" (copy on write): torch wants a writable array and the file must not change
-        self._pixels = resident(torch.from_numpy(np.load(folder / f"{split}-images.npy", mmap_mode="c")), device)
-        self._labels = torch.from_numpy(np.load(folder / f"{split}-labels.npy"))
-        self.indices = torch.from_numpy(np.load(folder / f"{split}-indices.npy"))
+        self._pixels = pixels
+        self.labels = labels
+        self.indices = indices
+        self.augment = augment
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255)
         self._device = device
         self._format = memory_format
 
     def __len__(self) -> int:
-        return len(self._labels)
-
-    @property
-    def labels(self) -> torch.Tensor:
-        """All labels, on the CPU."""
-        return self._labels
+        return len(self.labels)
 
     def batch(self, chosen: torch.Tensor) -> Batch:
-        """The examples at `chosen` places, normalised."""
-        pixels = take(self._pixels, chosen, self._device).permute(0, 3, 1, 2)
-        images = (pixels.float() - self._mean) * self._scale
-        return Batch(images.contiguous(memory_format=self._format), self._labels[chosen].to(self._device))
+        """The examples at `chosen` places."""
+        return self._made(self._pixels.fetch(chosen), chosen)
+
+    def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
+        """A batch for each of an order's sets of places; where images stream, they are fetched ahead."""
+        for pixels, chosen in zip(fetched_ahead(self._pixels, order), order, strict=True):
+            yield self._made(pixels, chosen)
+
+    def augmented(self, augment: Augment) -> Images:
+        """The same images, changed at random."""
+        changed = copy.copy(self)
+        changed.augment = augment
+        return changed
+
+    def _made(self, pixels: torch.Tensor, chosen: torch.Tensor) -> Batch:
+        values = pixels.to(self._device).permute(0, 3, 1, 2).float()
+        if self.augment is not None:
+            values = 255 * self.augment(values / 255)
+        images = (values - self._mean) * self._scale
+        return Batch(images.contiguous(memory_format=self._format), self.labels[chosen].to(self._device))
 
 
 def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> list[torch.Tensor]:
@@ -80,7 +95,10 @@ def steps_per_epoch(number: int, batch_size: int) -> int:
 
 
 class TrialData:
-    """The splits of one trial. Test stays shut until the last choice is made, and opens once."""
+    """The splits of one trial. Test stays shut until the last choice is made, and opens once.
+
+    `source` gives the dataset itself, for images that are decoded when they are needed.
+    """
 
     def __init__(
         self,
@@ -88,9 +106,10 @@ class TrialData:
         preprocessing: Preprocessing,
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
+        source: Callable[[], Dataset] | None = None,
     ) -> None:
         self._open = partial(
-            Images, prepared.folder, preprocessing=preprocessing, device=device, memory_format=memory_format
+            open_split, prepared, preprocessing=preprocessing, device=device, memory_format=memory_format, source=source
         )
         self.train = self._open("train")
         self.val = self._open("val")
@@ -110,3 +129,23 @@ class TrialData:
             )
         self._test = "was opened"
         return self._open("test")
+
+
+def open_split(
+    prepared: PreparedDataset,
+    split: str,
+    *,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    memory_format: torch.memory_format = torch.channels_last,
+    source: Callable[[], Dataset] | None = None,
+) -> Images:
+    """A prepared split: its array, or where there is none, its images in the dataset itself."""
+    labels, indices = (np.load(prepared.folder / f"{split}-{part}.npy") for part in ("labels", "indices"))
+    file = prepared.folder / f"{split}-images.npy"
+    if file.exists() or source is None:
+        pixels: Pixels = ArrayPixels(file, device)
+    else:
+        images: Split = getattr(source(), prepared.origins[split])
+        pixels = FilePixels(images, indices, prepared.image_size, preprocessing.interpolation)
+    return Images(pixels, torch.from_numpy(labels), torch.from_numpy(indices), preprocessing, device, memory_format)

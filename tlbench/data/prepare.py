@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from tlbench.cache import StageCache
+from tlbench.cache import StageCache, cache_limit_bytes
 from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
 from tlbench.data.images import content_hash, fit, to_rgb
 from tlbench.data.split import cut, draw
@@ -22,7 +22,7 @@ from tlbench.errors import UserError
 
 CHUNK = 512
 """Images that are in memory at once while a dataset is prepared."""
-VERSION = 1
+VERSION = 2
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
 VAL_SHARE = 0.1
@@ -36,7 +36,9 @@ class PreparedDataset(BaseModel):
     """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
 
     `digest` covers the labels and pixels of every example used, in order. `duplicates_train_test` counts the test
-    images that also stand, pixel for pixel, in train.
+    images that also stand, pixel for pixel, in train. `origins` has the dataset's own split that each was taken from.
+    With `streamed` there are no arrays of pixels, because they would be larger than the cache may be: the images are
+    decoded again whenever they are needed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +52,8 @@ class PreparedDataset(BaseModel):
     licence: str
     duplicates_train_test: int
     digest: str
+    origins: dict[str, str]
+    streamed: bool = False
     prepare_seconds: float | None = None
 
 
@@ -65,24 +69,23 @@ class Limits:
 class Pool:
     """Decoded examples: where they were in the source, labels, content hashes, and their rows in an array on disk.
 
-    Parts of a pool share the array; no step holds all images in memory.
+    `digests` are of the resized images. Parts of a pool share the array, which is None where pixels are not kept; no
+    step holds all images in memory.
     """
 
+    origin: str
     indices: np.ndarray
     labels: np.ndarray
     hashes: list[bytes]
-    pixels: np.ndarray
+    digests: list[bytes]
+    pixels: np.ndarray | None
     rows: np.ndarray
 
     def part(self, chosen: np.ndarray) -> Pool:
         """The examples at `chosen` places."""
-        hashes = [self.hashes[place] for place in chosen]
-        return Pool(self.indices[chosen], self.labels[chosen], hashes, self.pixels, self.rows[chosen])
-
-    def chunks(self) -> Iterator[np.ndarray]:
-        """The pixels in order, some at a time."""
-        for begin in range(0, len(self.rows), CHUNK):
-            yield self.pixels[self.rows[begin : begin + CHUNK]]
+        hashes, digests = ([each[place] for place in chosen] for each in (self.hashes, self.digests))
+        rows = self.rows[chosen]
+        return Pool(self.origin, self.indices[chosen], self.labels[chosen], hashes, digests, self.pixels, rows)
 
 
 def prepare_cached(
@@ -104,6 +107,7 @@ def prepare_cached(
         "image_size": image_size,
         "interpolation": interpolation,
         "pillow": version("pillow"),
+        "streamed": _too_large(sum(_sizes(name, dataset, options, limits).values()), image_size),
     }
 
     def compute(folder: Path) -> None:
@@ -144,9 +148,17 @@ def prepare(
         progress(done, total)
 
     folder.mkdir(parents=True, exist_ok=True)
+    streamed = total * image_size**2 * 3 > cache_limit_bytes()
     pools = {
         split: _decode(
-            name, getattr(dataset, split), indices, image_size, interpolation, folder / f"{split}.pool", step
+            name,
+            dataset,
+            split,
+            indices,
+            image_size,
+            interpolation,
+            None if streamed else folder / f"{split}.pool",
+            step,
         )
         for split, indices in drawn.items()
     }
@@ -172,7 +184,14 @@ def prepare(
         licence=dataset.licence,
         duplicates_train_test=sum(digest in in_train for digest in pools["test"].hashes),
         digest=_digest(pools),
+        origins={split: pool.origin for split, pool in pools.items()},
+        streamed=streamed,
     )
+
+
+def _too_large(images: int, image_size: int) -> bool:
+    """Whether arrays of so many images would be more than the cache may hold."""
+    return images * image_size**2 * 3 > cache_limit_bytes()
 
 
 def _cut_from_train(dataset: Dataset) -> list[str]:
@@ -212,44 +231,50 @@ def _asked(name: str, split: str, value: float | None, whole: int) -> int | None
 
 def _decode(
     name: str,
-    split: Split,
+    dataset: Dataset,
+    origin: str,
     indices: np.ndarray,
     size: int,
     interpolation: Interpolation,
-    file: Path,
+    file: Path | None,
     step: Callable[[], None],
 ) -> Pool:
-    """Decode and resize in threads (the decoders leave Python's lock), into an array on disk."""
+    """Decode and resize in threads (the decoders leave Python's lock), into an array on disk where there is a file."""
+    split: Split = getattr(dataset, origin)
 
-    def one(index: int) -> tuple[np.ndarray, bytes]:
+    def one(index: int) -> tuple[np.ndarray, bytes, bytes]:
         try:
             image = to_rgb(split.image(index))
         except Exception as error:  # a decoder may raise anything on a broken file
             raise UserError(
                 f"dataset {name}: {split.describe(index)} can't be decoded as an image: {error}; repair or remove it"
             ) from error
-        return fit(image, size, interpolation), content_hash(image)
+        fitted = fit(image, size, interpolation)
+        return fitted, content_hash(image), hashlib.blake2b(fitted.tobytes(), digest_size=16).digest()
 
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(indices), size, size, 3))
+    shape = (len(indices), size, size, 3)
+    pixels = None if file is None else np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     hashes: list[bytes] = []
+    digests: list[bytes] = []
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         for begin in range(0, len(indices), CHUNK):
-            for decoded, digest in workers.map(one, (int(index) for index in indices[begin : begin + CHUNK])):
-                pixels[len(hashes)] = decoded
-                hashes.append(digest)
+            for decoded, content, digest in workers.map(one, (int(index) for index in indices[begin : begin + CHUNK])):
+                if pixels is not None:
+                    pixels[len(hashes)] = decoded
+                hashes.append(content)
+                digests.append(digest)
                 step()
     labels = np.asarray(split.labels, dtype=np.int64)[indices]
-    return Pool(indices, labels, hashes, pixels, np.arange(len(indices)))
+    return Pool(origin, indices, labels, hashes, digests, pixels, np.arange(len(indices)))
 
 
 def _save(pool: Pool, split: str, folder: Path) -> None:
-    shape = (len(pool.rows), *pool.pixels.shape[1:])
-    images = np.lib.format.open_memmap(folder / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    done = 0
-    for chunk in pool.chunks():
-        images[done : done + len(chunk)] = chunk
-        done += len(chunk)
-    images.flush()
+    if pool.pixels is not None:
+        shape = (len(pool.rows), *pool.pixels.shape[1:])
+        images = np.lib.format.open_memmap(folder / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        for begin in range(0, len(pool.rows), CHUNK):
+            images[begin : begin + CHUNK] = pool.pixels[pool.rows[begin : begin + CHUNK]]
+        images.flush()
     np.save(folder / f"{split}-labels.npy", pool.labels)
     np.save(folder / f"{split}-indices.npy", pool.indices)
 
@@ -268,6 +293,6 @@ def _digest(pools: dict[str, Pool]) -> str:
     for split in ("train", "val", "test"):
         digest.update(split.encode())
         digest.update(pools[split].labels.tobytes())
-        for chunk in pools[split].chunks():
-            digest.update(chunk.tobytes())
+        for each in pools[split].digests:
+            digest.update(each)
     return digest.hexdigest()

@@ -27,6 +27,8 @@ def adapt(stand: Stand) -> None:
     stand.meters.stages.enter("train")
     stand.meters.energy.start()
     torch.manual_seed(stand.seeds.of("augmentation"))
+    if stand.data.train.augment is not None:
+        stand.data.train.augment.restart()
     for number, phase in enumerate(strategy.load().phases(stand.model, strategy.options)):
         progress.phase, progress.step = number, None
         if isinstance(phase, Train):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,10 +82,16 @@ class Features:
             values = values.permute(0, 3, 1, 2).contiguous(memory_format=self._format)
         return Batch(values, self.labels[chosen].to(self._device))
 
+    def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
+        """A batch for each of an order's sets of places."""
+        return map(self.batch, order)
+
 
 def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
     """What the steps of a phase (whose parts are frozen by now) compute: the suffix on features, or all on images."""
     whole = Feed(source.images, model.module)
+    if source.images.augment is not None:
+        return whole, FeaturesRecord(used=False, reason="the images are augmented at random")
     if phase.penalty is not None:
         return whole, FeaturesRecord(used=False, reason="the phase's penalty may look at the frozen part")
     if phase.epochs * source.protocol.epochs < 1:

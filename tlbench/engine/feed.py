@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,11 +24,13 @@ class Source(Protocol):
     def batch(self, chosen: torch.Tensor) -> Batch:
         """The examples at `chosen` places."""
 
+    def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
+        """A batch for each of an order's sets of places."""
+
 
 def in_order(source: Source, batch_size: int) -> Iterator[Batch]:
     """All examples in order."""
-    for chosen in torch.arange(len(source)).split(batch_size):  # type: ignore[no-untyped-call]
-        yield source.batch(chosen)
+    return source.batches(torch.arange(len(source)).split(batch_size))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)

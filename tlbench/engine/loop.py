@@ -87,9 +87,11 @@ def train(
         epoch += 1
         losses: list[torch.Tensor] = []
         sizes: list[int] = []
-        for chosen in epoch_order(len(examples), protocol.batch_size, setting.order)[: steps - done]:
+        order = epoch_order(len(examples), protocol.batch_size, setting.order)[: steps - done]
+        batches = examples.batches(order)
+        for _ in order:
             clock.start()
-            batch = examples.batch(chosen)
+            batch = next(batches)
             clock.lap("data")
             optimizer.zero_grad(set_to_none=True)
             loss = batch_loss(model, phase, feed.forward, batch, device, protocol.precision)

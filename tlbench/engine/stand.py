@@ -13,6 +13,7 @@ import torch
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Strategy
+from tlbench.data.augment import Augment
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
@@ -112,7 +113,17 @@ def make_ready(
 
     model = build()
     progress.weights_digest = digest(model.module, backbone.head_paths)
-    data = TrialData(job.data, backbone.preprocessing, device, FORMATS[cell.protocol.memory_format])
+    protocol = cell.protocol
+    data = TrialData(
+        job.data,
+        backbone.preprocessing,
+        device,
+        FORMATS[protocol.memory_format],
+        registry.datasets.resolve(cell.dataset).load,
+    )
+    if protocol.augmentation:
+        seed = seeds.of("augmentation", " of the images")
+        data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
     setting = Setting(
         protocol=cell.protocol,
         learning_rate=cell.learning_rate or cell.tuned_rates[0],

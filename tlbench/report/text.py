@@ -113,7 +113,7 @@ def protocol(value: Protocol, device: str) -> str:
         f"{epochs}, batch {value.batch_size}{asked}, {value.image_size} px, {train} training and {test} test images, "
         f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule after "
         f"{100 * value.warmup_share:g} % warm-up, {clip}{_numerics(value)}, "
-        f"no augmentation, {_choices(value)}on {device}"
+        f"{' and '.join(value.augmentation) or 'no'} augmentation, {_choices(value)}on {device}"
     )
 
 

@@ -1,0 +1,74 @@
+"""Training images changed at random, each by its own draw, on the batch and on its device: by kornia and torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from tlbench.errors import UserError
+from tlbench.plan import AUGMENTATIONS, Augmentation
+
+PADDING_SHARE = 8
+"""`pad` adds an eighth of the side all around."""
+
+
+class Augment:
+    """Augmentations by name, in a fixed order, with a stream of chance of its own.
+
+    So what is drawn for the images depends on nothing else that draws (dropout, say), and is the same for all
+    strategies. Raises UserError where kornia is not installed.
+    """
+
+    def __init__(self, names: Sequence[Augmentation], image_size: int, seed: int) -> None:
+        self._changes = [MAKERS[name](_kornia(), image_size) for name in AUGMENTATIONS if name in names]
+        self._seed = seed
+        self.restart()
+
+    def restart(self) -> None:
+        """Draw from the beginning again."""
+        self._state = torch.Generator().manual_seed(self._seed).get_state()
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Images N×3×S×S with values from 0 to 1, changed; the state of chance of the process is left as it was."""
+        outer = torch.get_rng_state()
+        torch.set_rng_state(self._state)
+        try:
+            for change in self._changes:
+                images = change(images)
+            self._state = torch.get_rng_state()
+        finally:
+            torch.set_rng_state(outer)
+        return images.clamp(0, 1)
+
+
+def _kornia() -> Any:
+    try:
+        import kornia.augmentation
+    except ImportError as error:
+        raise UserError("--augment needs kornia: pip install 'tlbench[augment]'") from error
+    return kornia.augmentation
+
+
+def _trivial(images: torch.Tensor) -> torch.Tensor:
+    """torchvision's, image by image: kornia's draws one operation for the whole batch."""
+    from torchvision.transforms import v2
+
+    change = v2.TrivialAugmentWide()
+    changed = [change(each) for each in (255 * images).round().to(torch.uint8)]
+    return torch.stack(changed).float() / 255
+
+
+MAKERS: dict[Augmentation, Callable[[Any, int], Callable[[torch.Tensor], torch.Tensor]]] = {
+    "trivial": lambda kornia, size: _trivial,
+    "crop": lambda kornia, size: kornia.RandomResizedCrop((size, size), scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)),
+    "pad": lambda kornia, size: kornia.RandomCrop(
+        (size, size), padding=max(1, size // PADDING_SHARE), padding_mode="reflect"
+    ),
+    "flip": lambda kornia, size: kornia.RandomHorizontalFlip(p=0.5),
+    "colour": lambda kornia, size: kornia.ColorJiggle(0.2, 0.2, 0.2, 0.02, p=0.8),
+    "erase": lambda kornia, size: kornia.RandomErasing(p=0.25),
+}
+"""TrivialAugment (Müller & Hutter 2021); a random part of 35 to 100 % of the area, resized; a shift by up to an eighth;
+left-right; brightness, contrast, saturation and hue; a rectangle blanked (Zhong et al. 2020)."""

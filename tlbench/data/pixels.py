@@ -1,0 +1,84 @@
+"""Where a split's pixels come from: an array, on the device or memory-mapped, or files that are decoded when needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import psutil
+import torch
+
+from tlbench.contracts import Interpolation, Split
+from tlbench.data.images import fit, to_rgb
+from tlbench.data.resident import resident, take
+
+MEMORY_SHARE = 0.3
+"""Of the memory that is available: a memory-mapped array up to this is expected to stay in it."""
+AHEAD = 4
+"""Batches that are fetched before they are asked for."""
+
+
+class Pixels(Protocol):
+    """A split's images as uint8, N×S×S×3; with `streams`, they had better be fetched ahead of time by threads."""
+
+    streams: bool
+
+    def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
+        """The images at `chosen` places; may be called from several threads."""
+
+
+class ArrayPixels:
+    """Decoded images in one array: on a CUDA device where they fit, else memory-mapped."""
+
+    def __init__(self, file: Path, device: torch.device) -> None:
+        # mode "c" (copy on write): torch wants a writable array and the file must not change
+        self._values = resident(torch.from_numpy(np.load(file, mmap_mode="c")), device)
+        in_memory = self._values.nbytes <= MEMORY_SHARE * psutil.virtual_memory().available
+        self.streams = self._values.device.type == "cpu" and not in_memory
+
+    def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
+        """From where they lie."""
+        return take(self._values, chosen, self._values.device)
+
+
+class FilePixels:
+    """Images decoded and resized each time: where an array of all of them would be too large to keep."""
+
+    streams = True
+
+    def __init__(self, split: Split, indices: np.ndarray, image_size: int, interpolation: Interpolation) -> None:
+        self._split = split
+        self._indices = indices
+        self._size = image_size
+        self._interpolation = interpolation
+
+    def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Decoded in the calling thread."""
+        decoded = [
+            fit(to_rgb(self._split.image(int(self._indices[place]))), self._size, self._interpolation)
+            for place in chosen.tolist()
+        ]
+        return torch.from_numpy(np.stack(decoded))
+
+
+def fetched_ahead(pixels: Pixels, order: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The images of each batch of an order; where they stream, by threads that are some batches ahead."""
+    if not pixels.streams:
+        yield from map(pixels.fetch, order)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        remaining = iter(order)
+        waiting: list[Future[torch.Tensor]] = [workers.submit(pixels.fetch, each) for each in islice(remaining, AHEAD)]
+        try:
+            while waiting:
+                images = waiting.pop(0).result()
+                waiting += [workers.submit(pixels.fetch, each) for each in islice(remaining, 1)]
+                yield images
+        finally:
+            for each in waiting:
+                each.cancel()
