@@ -242,6 +242,9 @@ def _shared_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone) ->
             "features_paid_seconds": (cost.features_paid_seconds or 0.0) / trials,
             "measure_seconds": alone.probe_seconds * len(rates),
             "train_seconds": alone.step_seconds * steps * len(rates),
+            "step_ms": cost.phases[0].step_ms,  # all rates have the same steps
+            "warmup_steps": cost.phases[0].warmup_steps,
+            "warmup_seconds": cost.phases[0].warmup_seconds,
             "phases": [each.model_copy(update={"steps": steps}) for each in cost.phases],
             "energy_joules": None,
             "energy_source": None,

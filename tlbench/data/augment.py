@@ -1,4 +1,4 @@
-"""Training images changed at random, each by its own draw, on the batch and on its device: by kornia and torchvision."""
+"""Training images changed at random, each by its own draw: by kornia on the batch and its device, or by torchvision."""
 
 from __future__ import annotations
 
