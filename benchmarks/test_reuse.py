@@ -1,0 +1,102 @@
+"""What is not computed again, and what a measurement chooses: last block trainable, precision, compilation."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders import load_split, make_protocol, save_split
+from conftest import Paired
+from torch import nn
+from torchvision.models import resnet50
+
+from tlbench.cache import StageCache
+from tlbench.contracts import Preprocessing, Train
+from tlbench.data.batches import Batch, Images
+from tlbench.engine.compilation import FullBatches, keep_compilations
+from tlbench.engine.features import Source, feed
+from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.model import TransferModel
+from tlbench.engine.numerics import choose, measure
+from tlbench_packaged.efficientnet_lite import efficientnet_lite
+
+CPU = torch.device("cpu")
+HALF = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SIZE, CLASSES = 96, 10
+
+
+def images(folder: Path, number: int, size: int = SIZE) -> Images:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (number, size, size, 3), dtype=np.uint8)
+    save_split(folder, "train", pixels, random.integers(0, CLASSES, number))
+    return load_split(folder, "train", HALF)
+
+
+def lite0() -> TransferModel:
+    backbone = efficientnet_lite(0)
+    module = backbone.build(CLASSES, image_size=SIZE, pretrained=True)
+    return TransferModel(module.to(memory_format=torch.channels_last), backbone)  # type: ignore[call-overload]
+
+
+def test_last_block_trainable_for_ten_epochs(paired: Paired, tmp_path: Path) -> None:
+    """With its features, computing them included, against the same without: at least 3 times as fast."""
+    model, protocol = lite0(), make_protocol(epochs=10, batch_size=32, image_size=SIZE)
+    phase = Train(model.head | model.blocks[-1])
+    source = Source(images(tmp_path, 320), "digest", "train", HALF, protocol, CPU)
+    numbers = iter(range(10**6))
+
+    def run(cache: StageCache | None) -> None:
+        prepare_phase(model, phase)
+        fed, record = feed(model, phase, source, cache)
+        assert record.used is (cache is not None)
+        train(model, phase, 0, Setting(protocol, 1e-4, torch.Generator(), CPU, lambda _event: None), fed)
+
+    ratio = paired(lambda: run(StageCache(tmp_path / str(next(numbers)))), lambda: run(None), 3)
+    assert 1 / ratio >= 3
+
+
+def test_precision_auto_on_resnet50(benchmark: Any, tmp_path: Path) -> None:
+    """The chosen format against fp32 in contiguous memory, 224 pixels: what `--precision auto` itself measures."""
+    batch = images(tmp_path, 16, 224).batch(torch.arange(16))
+    torch.manual_seed(0)
+    module = resnet50(num_classes=CLASSES)
+    ratios: list[float] = []
+
+    def look() -> None:
+        found = measure(module, batch)
+        chosen = choose(found)
+        best = next(
+            each for each in found
+            if (each.precision, each.memory_format) == (chosen.precision, chosen.memory_format)
+        )  # fmt: skip
+        ratios.append(found[0].step_ms / best.step_ms)
+        benchmark.extra_info["chosen"] = f"{chosen.precision} {chosen.memory_format}"
+
+    benchmark.pedantic(look, rounds=3)
+    benchmark.extra_info.update(ratio=statistics.median(ratios), ratios=ratios)
+    print(f"\nfp32 contiguous / {benchmark.extra_info['chosen']}: {statistics.median(ratios):.2f}")
+    assert statistics.median(ratios) >= 1
+
+
+def test_compiled_step(paired: Paired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of lite0 compiled by inductor against the same step without; `--compile auto` takes the faster one."""
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path))
+    keep_compilations()
+    batch = images(tmp_path, 32).batch(torch.arange(32))
+    eager = lite0().module.train()
+    compiled = FullBatches(copy.deepcopy(eager), len(batch))
+    ratio = paired(partial(step, compiled, batch), partial(step, eager, batch), 12)
+    assert ratio > 0
+
+
+def step(forward: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> None:
+    assert isinstance(forward, nn.Module)
+    forward.zero_grad()
+    nn.functional.cross_entropy(forward(batch.images), batch.labels).backward()  # type: ignore[no-untyped-call]
