@@ -94,10 +94,8 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 
 def _display(progress: bool) -> Any:
-    from tlbench.report.progress import ConsoleDisplay, Silent
-
-    if not progress:
-        return Silent()
     from rich.console import Console
 
-    return ConsoleDisplay(Console(stderr=True))
+    from tlbench.report.progress import ConsoleDisplay
+
+    return ConsoleDisplay(Console(stderr=True, quiet=not progress))

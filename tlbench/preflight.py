@@ -6,7 +6,6 @@ Runs in a process of its own, which has torch; the process of the command line n
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from typing import Any, TypeVar
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Dataset, Interpolation, SplitOptions, Strategy
-from tlbench.data.prepare import Limits, PreparedDataset, prepare, prepare_cached
-from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
+from tlbench.errors import UserError
 from tlbench.jobs import threads_each
 from tlbench.machine import Machine
 from tlbench.numerics import measured
@@ -27,6 +26,7 @@ from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size
+from tlbench.sources import choose_weights
 
 T = TypeVar("T")
 
@@ -125,7 +125,8 @@ def preflight(
             check_size(ref, backbone, dataset_ref, protocol.image_size)
     wants_weights = any(strategy.pretrained for strategy in strategies.values())
     weights = {
-        ref: _weights(ref, backbone, request, tell) if wants_weights else None for ref, backbone in backbones.items()
+        ref: choose_weights(ref, backbone, request, lambda text: tell(Note(text))) if wants_weights else None
+        for ref, backbone in backbones.items()
     }
     components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
@@ -181,12 +182,12 @@ def _prepared(
     """The dataset decoded: from the cache where it states what it is, else under the run's own folder."""
     options = component.options if isinstance(component.options, SplitOptions) else SplitOptions()
     limits = Limits(protocol.train_size, protocol.test_size)
-    size = protocol.image_size
+    wanted = Wanted(component.ref, options, limits, protocol.image_size, interpolation)
     if dataset.fingerprint is None:
-        return prepare(component.ref, dataset, options, limits, size, interpolation, folder, progress)
+        return prepare(wanted, dataset, folder, progress)
     parent = multiprocessing.parent_process()
     cache = StageCache(lease_to=parent.pid if parent else None)
-    return prepare_cached(component.ref, dataset, options, limits, size, interpolation, cache, progress)
+    return prepare_cached(wanted, dataset, cache, progress)
 
 
 def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
@@ -302,32 +303,3 @@ def choose_device(wanted: str) -> str:
     if not available[kind]:
         raise UserError(f"device {wanted!r} is not there; --device auto takes what is, --device cpu always works")
     return wanted
-
-
-def _weights(ref: str, backbone: Backbone, request: Request, tell: Tell) -> WeightsPlan:
-    """What a strategy that wants pretrained weights gets, by the weights policy."""
-    if request.weights == "random":
-        return WeightsPlan(kind="random", reason="requested")
-    if request.weights not in ("auto", "pretrained"):
-        file = Path(request.weights)
-        sha = hashlib.sha256(file.read_bytes()).hexdigest()
-        return WeightsPlan(kind="file", name=f"{file.name}@{sha[:16]}", url=str(file.absolute()))
-    published = backbone.weights
-    if published is None:
-        if request.weights == "pretrained":
-            raise UserError(
-                f"backbone {ref} has no published weights; leave it out, or use --weights auto or --weights FILE"
-            )
-        return WeightsPlan(kind="random", reason="none-published")
-    identity = {"name": published.name, "url": published.url, "licence": published.licence}
-    try:
-        tell(Note(f"weights of {ref}: {published.name}"))
-        published.fetch()
-    except WeightsUnavailable as error:
-        if request.weights == "pretrained":
-            raise UserError(
-                f"the pretrained weights of {ref} can't be had: {error}. Remedies: run once with network, put the "
-                f"file where its library keeps downloads, give one with --weights FILE, or allow --weights auto"
-            ) from error
-        return WeightsPlan(kind="random", reason="unavailable", detail=str(error), **identity)
-    return WeightsPlan(kind="pretrained", **identity)

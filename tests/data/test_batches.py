@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from tlbench.contracts import Preprocessing, SplitOptions
 from tlbench.data.batches import TrialData, epoch_order, steps_per_epoch
-from tlbench.data.prepare import Limits, prepare
+from tlbench.data.prepare import Limits, Wanted, prepare
 from tlbench.engine.feed import in_order
 from tlbench.errors import TestSplitShut
 
@@ -84,7 +84,7 @@ def test_steps_per_epoch_agrees_with_epoch_order(batch_size: int) -> None:
 
 def test_test_opens_once_and_only_after_the_last_choice(tmp_path: Path) -> None:
     prepared = prepare(
-        "demo", make_dataset(make_split(noise(40))), SplitOptions(), Limits(), 8, "nearest", tmp_path / "demo"
+        Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), make_dataset(make_split(noise(40))), tmp_path / "demo"
     )
     data = TrialData(prepared, Preprocessing(), CPU)
     with pytest.raises(TestSplitShut, match="until training has ended"):

@@ -14,7 +14,7 @@ from tlbench.contracts import Split, SplitOptions
 from tlbench.data import pixels as pixels_module
 from tlbench.data.batches import TrialData, open_split
 from tlbench.data.pixels import AHEAD, ArrayPixels, FilePixels, fetched_ahead
-from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.engine.feed import in_order
 
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ DATASET = make_dataset(make_split(IMAGES), test=make_split(noise(20, size=12, se
 
 
 def prepared(folder: Path) -> PreparedDataset:
-    return prepare("demo", DATASET, SplitOptions(), Limits(), 8, "bilinear", folder)
+    return prepare(Wanted("demo", SplitOptions(), Limits(), 8, "bilinear"), DATASET, folder)
 
 
 def test_what_is_streamed_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +50,9 @@ def test_a_trial_streams_with_the_interpolation_of_its_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TLBENCH_CACHE_LIMIT", "1k")
-    made = prepare("demo", DATASET, SplitOptions(), Limits(), 8, "nearest", tmp_path / "streamed")
+    made = prepare(Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), DATASET, tmp_path / "streamed")
     monkeypatch.delenv("TLBENCH_CACHE_LIMIT")
-    kept = prepare("demo", DATASET, SplitOptions(), Limits(), 8, "nearest", tmp_path / "kept")
+    kept = prepare(Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), DATASET, tmp_path / "kept")
     streams = TrialData(made, PLAIN, CPU, source=lambda: DATASET)  # PLAIN is nearest
     arrays = TrialData(kept, PLAIN, CPU)
     chosen = torch.tensor([5, 0, 3])

@@ -12,7 +12,7 @@ import pytest
 from builders import make_dataset, make_split, noise
 
 from tlbench.contracts import Dataset, Split, SplitOptions
-from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.errors import UserError
 
 UNLIMITED = Limits()
@@ -21,7 +21,7 @@ UNLIMITED = Limits()
 def prepared(
     folder: Path, dataset: Dataset, limits: Limits = UNLIMITED, image_size: int = 8, **options: Any
 ) -> PreparedDataset:
-    return prepare("demo", dataset, SplitOptions(**options), limits, image_size, "nearest", folder)
+    return prepare(Wanted("demo", SplitOptions(**options), limits, image_size, "nearest"), dataset, folder)
 
 
 def load(folder: Path, what: str) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ def test_duplicates_between_train_and_test_are_counted(tmp_path: Path) -> None:
 
 def test_progress_counts_every_image_decoded(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    prepare("demo", THREE, SplitOptions(), UNLIMITED, 8, "nearest", tmp_path, lambda *each: told.append(each))
+    prepare(Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest"), THREE, tmp_path, lambda *each: told.append(each))
     assert told == [(done, 120) for done in range(1, 121)]
 
 

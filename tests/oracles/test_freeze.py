@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 import tlbench
 from tlbench.data.batches import Images, TrialData
-from tlbench.data.prepare import Limits, PreparedDataset, prepare
+from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
@@ -30,7 +30,9 @@ def clothes(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """2,000 training and 1,000 test images at 96 pixels, as `tlbench run` prepares them."""
     options = TorchvisionOptions(train=2000, test=1000)
     dataset = load("fashion-mnist", options)
-    return prepare("fashion-mnist", dataset, options, Limits(), SIZE, "bicubic", tmp_path_factory.mktemp("clothes"))
+    return prepare(
+        Wanted("fashion-mnist", options, Limits(), SIZE, "bicubic"), dataset, tmp_path_factory.mktemp("clothes")
+    )
 
 
 def scikit_learns_accuracy(clothes: PreparedDataset) -> float:

@@ -66,6 +66,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is to be made of a dataset, whose name is for messages: which images, how large, and how resized."""
+
+    name: str
+    options: SplitOptions
+    limits: Limits
+    image_size: int
+    interpolation: Interpolation
+
+
+@dataclass(frozen=True)
 class Pool:
     """Decoded examples: where they were in the source, labels, content hashes, and their rows in an array on disk.
 
@@ -89,29 +100,22 @@ class Pool:
 
 
 def prepare_cached(
-    name: str,
-    dataset: Dataset,
-    options: SplitOptions,
-    limits: Limits,
-    image_size: int,
-    interpolation: Interpolation,
-    cache: StageCache,
-    progress: Progress = lambda _done, _total: None,
+    wanted: Wanted, dataset: Dataset, cache: StageCache, progress: Progress = lambda _done, _total: None
 ) -> PreparedDataset:
     """`prepare`, kept in the cache under the dataset's fingerprint and all that decides the pixels."""
     key = {
         "version": VERSION,
         "fingerprint": dataset.fingerprint,
-        "options": options.model_dump(mode="json", include=set(SplitOptions.model_fields)),
-        "limits": dataclasses.asdict(limits),
-        "image_size": image_size,
-        "interpolation": interpolation,
+        "options": wanted.options.model_dump(mode="json", include=set(SplitOptions.model_fields)),
+        "limits": dataclasses.asdict(wanted.limits),
+        "image_size": wanted.image_size,
+        "interpolation": wanted.interpolation,
         "pillow": version("pillow"),
-        "streamed": _too_large(sum(_sizes(name, dataset, options, limits).values()), image_size),
+        "streamed": _too_large(sum(_sizes(wanted, dataset).values()), wanted.image_size),
     }
 
     def compute(folder: Path) -> None:
-        made = prepare(name, dataset, options, limits, image_size, interpolation, folder, progress)
+        made = prepare(wanted, dataset, folder, progress)
         (folder / DESCRIPTION).write_text(made.model_dump_json(), "utf-8")
 
     kept = cache.get("dataset", key, compute)
@@ -120,25 +124,18 @@ def prepare_cached(
 
 
 def prepare(
-    name: str,
-    dataset: Dataset,
-    options: SplitOptions,
-    limits: Limits,
-    image_size: int,
-    interpolation: Interpolation,
-    folder: Path,
-    progress: Progress = lambda _done, _total: None,
+    wanted: Wanted, dataset: Dataset, folder: Path, progress: Progress = lambda _done, _total: None
 ) -> PreparedDataset:
     """Decode what the options and limits ask for into `folder`.
 
     Raises UserError where an option asks for more images than there are, or an image can't be decoded.
     """
-    wanted = _sizes(name, dataset, options, limits)
-    drawn = {"train": draw(np.asarray(dataset.train.labels), sum(wanted[each] for each in _cut_from_train(dataset)))}
+    sizes = _sizes(wanted, dataset)
+    drawn = {"train": draw(np.asarray(dataset.train.labels), sum(sizes[each] for each in _cut_from_train(dataset)))}
     for split in ("val", "test"):
         source = getattr(dataset, split)
         if source is not None:
-            drawn[split] = draw(np.asarray(source.labels), wanted[split])
+            drawn[split] = draw(np.asarray(source.labels), sizes[split])
     total = sum(len(indices) for indices in drawn.values())
     done = 0
 
@@ -148,27 +145,18 @@ def prepare(
         progress(done, total)
 
     folder.mkdir(parents=True, exist_ok=True)
-    streamed = total * image_size**2 * 3 > cache_limit_bytes()
+    streamed = _too_large(total, wanted.image_size)
     pools = {
-        split: _decode(
-            name,
-            dataset,
-            split,
-            indices,
-            image_size,
-            interpolation,
-            None if streamed else folder / f"{split}.pool",
-            step,
-        )
+        split: _decode(wanted, dataset, split, indices, None if streamed else folder / f"{split}.pool", step)
         for split, indices in drawn.items()
     }
     rest = pools["train"]
     for split in ("test", "val"):
         if split not in pools:
-            kept, taken = cut(rest.labels, rest.hashes, wanted[split])
+            kept, taken = cut(rest.labels, rest.hashes, sizes[split])
             pools[split], rest = rest.part(taken), rest.part(kept)
-    pools["train"] = rest.part(draw(rest.labels, wanted["train"]))
-    _check_splits(name, pools)
+    pools["train"] = rest.part(draw(rest.labels, sizes["train"]))
+    _check_splits(wanted.name, pools)
     for split, pool in pools.items():
         _save(pool, split, folder)
     for file in folder.glob("*.pool"):
@@ -178,7 +166,7 @@ def prepare(
         folder=folder,
         classes=tuple(dataset.classes),
         images={split: len(pools[split].labels) for split in ("train", "val", "test")},
-        image_size=image_size,
+        image_size=wanted.image_size,
         native_size=dataset.native_size,
         domain=dataset.domain,
         licence=dataset.licence,
@@ -198,8 +186,9 @@ def _cut_from_train(dataset: Dataset) -> list[str]:
     return ["train", *(split for split in ("val", "test") if getattr(dataset, split) is None)]
 
 
-def _sizes(name: str, dataset: Dataset, options: SplitOptions, limits: Limits) -> dict[str, int]:
+def _sizes(wanted: Wanted, dataset: Dataset) -> dict[str, int]:
     """How many images each split shall have: what the options ask for, else what there is under the limits."""
+    name, options, limits = wanted.name, wanted.options, wanted.limits
     have = len(dataset.train)
     asked = {
         split: _asked(name, split, getattr(options, split), have if source is None else len(source))
@@ -230,26 +219,24 @@ def _asked(name: str, split: str, value: float | None, whole: int) -> int | None
 
 
 def _decode(
-    name: str,
+    wanted: Wanted,
     dataset: Dataset,
     origin: str,
     indices: np.ndarray,
-    size: int,
-    interpolation: Interpolation,
     file: Path | None,
     step: Callable[[], None],
 ) -> Pool:
     """Decode and resize in threads (the decoders leave Python's lock), into an array on disk where there is a file."""
+    size = wanted.image_size
     split: Split = getattr(dataset, origin)
 
     def one(index: int) -> tuple[np.ndarray, bytes, bytes]:
         try:
             image = to_rgb(split.image(index))
         except Exception as error:  # a decoder may raise anything on a broken file
-            raise UserError(
-                f"dataset {name}: {split.describe(index)} can't be decoded as an image: {error}; repair or remove it"
-            ) from error
-        fitted = fit(image, size, interpolation)
+            what = f"dataset {wanted.name}: {split.describe(index)}"
+            raise UserError(f"{what} can't be decoded as an image: {error}; repair or remove it") from error
+        fitted = fit(image, size, wanted.interpolation)
         return fitted, content_hash(image), hashlib.blake2b(fitted.tobytes(), digest_size=16).digest()
 
     shape = (len(indices), size, size, 3)

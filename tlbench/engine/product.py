@@ -19,6 +19,7 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.events import EpochDone, Report, StepDone
 from tlbench.plan import Protocol
+from tlbench.records import FeaturesRecord
 from tlbench.registry import Component
 
 
@@ -37,6 +38,24 @@ class Head:
     bias: torch.Tensor | None
     losses: list[float] = field(default_factory=list)
     diverged_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the heads of a job share: the phase, the features, and the layer that each in turn is put into."""
+
+    phase: Train
+    feed: Feed
+    features: FeaturesRecord
+    layer: nn.Linear
+    heads: list[Head]
+
+    def put(self, head: Head) -> None:
+        """Make it the model's head."""
+        with torch.no_grad():
+            self.layer.weight.copy_(head.weight)
+            if head.bias is not None:
+                self.layer.bias.copy_(head.bias)
 
 
 def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | None:

@@ -28,31 +28,6 @@ BAR_FROM_WIDTH = 100
 """A console narrower than this needs the bar's place for the trial's name; the steps say the same."""
 
 
-class Silent:
-    """Shows nothing."""
-
-    def note(self, text: str) -> None:
-        """A sentence."""
-
-    def preparing(self, event: Preparing) -> None:
-        """A dataset is being decoded."""
-
-    def planned(self, plan: Plan, remaining: int) -> None:
-        """The plan is made."""
-
-    def started(self, trial: Trial, leader: Trial | None = None) -> None:
-        """A trial has begun."""
-
-    def event(self, trial: Trial, event: Event) -> None:
-        """A trial tells of its progress."""
-
-    def finished(self, trial: Trial, record: Record) -> None:
-        """A trial has ended."""
-
-    def close(self) -> None:
-        """No more trials will run."""
-
-
 @dataclass
 class Speed:
     """Images per second of a running trial, from the steps it has told of."""

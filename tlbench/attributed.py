@@ -1,0 +1,95 @@
+"""What a trial would have cost alone whose head was trained in one product with others: told from a head by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+
+from tlbench.engine.loop import phase_steps, train
+from tlbench.engine.probe import StepProbe, probe_step
+from tlbench.engine.product import Product
+from tlbench.engine.stand import Stand
+from tlbench.jobs import TrialJob
+from tlbench.measure.meters import PhaseMeasured
+from tlbench.measure.steps import PhaseSteps
+from tlbench.records import Cost
+
+T = TypeVar("T")
+
+ALONE_STEPS = 200
+"""Steps of one head by itself that are timed beside the product: they say what each would have cost alone."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What one head was measured to cost by itself: its steps, the seconds of each with all around it, the probe."""
+
+    steps: PhaseSteps
+    step_seconds: float
+    optimizer_bytes: int
+    probe: StepProbe
+    probe_seconds: float
+
+
+def measure_alone(stand: Stand, product: Product) -> Alone:
+    """Train one head by itself for some steps, and time them; the layer's tensors are put anew afterwards."""
+    protocol, model, phase = stand.setting.protocol, stand.model, product.phase
+    product.put(product.heads[0])
+    batch = stand.data.train.batch(torch.arange(min(protocol.batch_size, len(stand.data.train))))
+    probe, probe_seconds = timed(
+        lambda: probe_step(model, phase, product.feed, batch, stand.setting.device, protocol.precision)
+    )
+    quiet = replace(stand.setting, order=torch.Generator(), report=lambda _event: None, most_steps=ALONE_STEPS)
+    trained, seconds = timed(lambda: train(model, phase, 0, quiet, product.feed))
+    return Alone(trained.steps, seconds / len(trained.steps.steps), trained.optimizer_bytes, probe, probe_seconds)
+
+
+def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone) -> Cost:
+    """The cost of the whole job, with the steps of a head by itself for each rate."""
+    trials, meters = len(job.trials), stand.meters
+    rates = [head.learning_rate for head in product.heads[: len(product.heads) // trials]]
+    for rate in rates:
+        meters.add(
+            PhaseMeasured(
+                phase=0,
+                learning_rate=rate,
+                steps=alone.steps,
+                trainable_parameters=sum(each.numel() for each in product.layer.parameters()),
+                optimizer_bytes=alone.optimizer_bytes,
+                gradient_bytes=alone.probe.gradient_bytes,
+                activation_bytes=alone.probe.activation_bytes,
+                forward_flops_per_image=alone.probe.forward_flops_per_image,
+                train_flops_per_image=alone.probe.train_flops_per_image,
+                features=product.features,
+            )
+        )
+    module, trained = stand.model.module, stand.progress.trained.__contains__
+    cost = meters.cost(module, trained, job.concurrent_trials, job.peak_flops_per_second)
+    steps = phase_steps(product.phase, stand.setting.protocol, len(stand.data.train))
+    return cost.model_copy(
+        update={
+            "basis": "attributed",
+            "product_heads": len(product.heads),
+            "paid_seconds": cost.paid_seconds / trials,
+            "features_paid_seconds": (cost.features_paid_seconds or 0.0) / trials,
+            "measure_seconds": alone.probe_seconds * len(rates),
+            "train_seconds": alone.step_seconds * steps * len(rates),
+            "step_ms": cost.phases[0].step_ms,  # all rates have the same steps
+            "warmup_steps": cost.phases[0].warmup_steps,
+            "warmup_seconds": cost.phases[0].warmup_seconds,
+            "phases": [each.model_copy(update={"steps": steps}) for each in cost.phases],
+            "energy_joules": None,
+            "energy_source": None,
+            "energy_reason": cost.energy_reason or f"{len(product.heads)} heads were trained in one product",
+        }
+    )
+
+
+def timed(function: Callable[[], T]) -> tuple[T, float]:
+    """What a function gives, and the seconds that it took."""
+    begun = time.perf_counter()
+    return function(), time.perf_counter() - begun
