@@ -193,7 +193,12 @@ class Trial(Frozen):
     @property
     def id(self) -> str:
         """The cell's id and the seed."""
-        return f"{self.cell.id}-{self.seed}"
+        return trial_id(self.cell.id, self.seed)
+
+
+def trial_id(cell_id: str, seed: int) -> str:
+    """The id of a cell's trial with a seed."""
+    return f"{cell_id}-{seed}"
 
 
 class Plan(Frozen):
@@ -211,9 +216,14 @@ class Plan(Frozen):
         for seed, cell in product(range(self.request.seeds), self.cells):
             yield Trial(cell=cell, seed=seed)
 
+    def trial_ids(self) -> list[str]:
+        """The ids of all trials, in their order; each cell's digest is made once."""
+        cells = [cell.id for cell in self.cells]
+        return [trial_id(cell, seed) for seed in range(self.request.seeds) for cell in cells]
+
     def difference(self, other: Plan) -> str | None:
         """Say in what this plan differs from another one as to results; None where it doesn't."""
-        if [trial.id for trial in self.trials()] == [trial.id for trial in other.trials()]:
+        if self.trial_ids() == other.trial_ids():
             return None
         for ours, theirs in zip(self.cells, other.cells, strict=False):
             mine, yours = _flat(ours.model_dump(mode="json")), _flat(theirs.model_dump(mode="json"))

@@ -67,7 +67,7 @@ class RunFolder:
     def records(self) -> list[Record]:
         """All records, in the plan's order where they are of the plan."""
         records = [_read(file, Record) for file in sorted(self.trials.glob("*.json"))]
-        place = {trial.id: number for number, trial in enumerate(self.plan().trials())}
+        place = {name: number for number, name in enumerate(self.plan().trial_ids())}
         return sorted(records, key=lambda record: place.get(record.trial.id, len(place)))
 
 
@@ -109,13 +109,16 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _read(path: Path, document: type[T]) -> T:
     try:
-        text = path.read_text("utf-8")
-        version = json.loads(text).get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise UserError(
-                f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
-            )
-        return document.model_validate_json(text)
+        text = path.read_bytes()
+        try:
+            return document.model_validate_json(text)
+        except ValidationError:
+            version = json.loads(text).get("schema_version")
+            if version == SCHEMA_VERSION:
+                raise
+        raise UserError(
+            f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
+        )
     except (ValidationError, ValueError, AttributeError) as error:
         first_line = str(error).partition("\n")[0]
         raise UserError(f"{path} is not a tlbench document: {first_line}") from error

@@ -27,6 +27,7 @@ from tlbench.records import CandidateRecord, Cost, EpochRecord, ErrorRecord, Met
 from tlbench.registry import Registry
 from tlbench.trial import carry_out, failed, save_predictions
 
+
 @dataclass(frozen=True)
 class Tried:
     """A trained head on val: what it predicts (None where it diverged), and the seconds that took."""
