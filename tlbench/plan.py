@@ -47,7 +47,7 @@ class Request(Frozen):
     test_size: int | None = Field(None, ge=1)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
-    precision: Precision | Literal["auto"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     compile: CompilePolicy = "off"
     augment: tuple[Augmentation, ...] = ()
     deterministic: bool = False

@@ -42,7 +42,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--seeds", "0"), "--seeds 0: Input should be greater than or equal to 1"),
         (("--epochs", "0"), "--epochs 0: Input should be greater than or equal to 1"),
         (("--batch-size", "-1"), "--batch-size -1"),
-        (("--precision", "fp8"), "--precision 'fp8': Input should be 'fp32' or 'bf16'"),
+        (("--precision", "fp8"), "--precision 'fp8': Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         (("--device", "tpu"), "--device 'tpu'"),
         (("--device", "cuda:99"), "device 'cuda:99' is not there; --device auto"),
         (("--datasets", ""), "name at least one"),

@@ -14,7 +14,7 @@ from tlbench.errors import Diverged
 from tlbench.plan import Protocol
 
 LARGEST_BATCH = {"cpu": 32}
-"""On a CPU, activations of more images leave its caches: EfficientNet-Lite0 predicts half as many a second with 128."""
+"""On a CPU, activations of more images leave its caches, and fewer are predicted in a second."""
 LARGEST_ELSEWHERE = 256
 
 
