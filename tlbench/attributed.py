@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 
+from tlbench.engine.feed import first_batch
 from tlbench.engine.loop import phase_steps, train
 from tlbench.engine.probe import StepProbe, probe_step
 from tlbench.engine.product import Product
@@ -39,7 +40,7 @@ def measure_alone(stand: Stand, product: Product) -> Alone:
     """Train one head by itself for some steps, and time them; the layer's tensors are put anew afterwards."""
     protocol, model, phase = stand.setting.protocol, stand.model, product.phase
     product.put(product.heads[0])
-    batch = stand.data.train.batch(torch.arange(min(protocol.batch_size, len(stand.data.train))))
+    batch = first_batch(stand.data.train, protocol.batch_size)
     probe, probe_seconds = timed(
         lambda: probe_step(model, phase, product.feed, batch, stand.setting.device, protocol.precision)
     )

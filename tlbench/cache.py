@@ -40,6 +40,11 @@ def keep(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def small_file(kind: str, key: str) -> Path:
+    """The file of the cache that holds what is known of one thing of a kind."""
+    return cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
 def compile_folder() -> Path:
     """Where compiled code is kept, and what is known of it."""
     return cache_folder() / "compile"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tlbench.cache import cache_folder, keep
+from tlbench.cache import keep, small_file
 from tlbench.errors import UserError
 from tlbench.plan import make_request
 from tlbench.records import Cost, Record
@@ -126,4 +125,4 @@ def _spread(values: list[float]) -> Spread:
 
 
 def _file(key: str) -> Path:
-    return cache_folder() / "noise" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    return small_file("noise", key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from tlbench.cache import cache_folder, keep
+from tlbench.cache import keep, small_file
 from tlbench.plan import Protocol, WeightsPlan
 from tlbench.records import NumericsCandidate
 
@@ -43,6 +42,7 @@ def measured(
     import torch
 
     from tlbench.data.batches import open_split
+    from tlbench.engine.feed import first_batch
     from tlbench.engine.model import TransferModel
     from tlbench.engine.numerics import measure
 
@@ -59,8 +59,7 @@ def measured(
         module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
         TransferModel(module, backbone).reset_head()
         images = open_split(data, "train", preprocessing=backbone.preprocessing, device=device, source=source)
-        batch = images.batch(torch.arange(min(protocol.batch_size, len(images))))
-        found = measure(module, batch)
+        found = measure(module, first_batch(images, protocol.batch_size))
     finally:
         torch.set_num_threads(before)
     with contextlib.suppress(OSError):  # it will be measured again
@@ -71,10 +70,8 @@ def measured(
 def _file(ref: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
     import torch
 
-    from tlbench.measure.environment import cpu_model
+    from tlbench.measure.environment import device_name
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
     tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, name, threads, tf32]
-    key = json.dumps([*what, torch.__version__])
-    return cache_folder() / "numerics" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, device_name(device), threads, tf32]
+    return small_file("numerics", json.dumps([*what, torch.__version__]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from torch import nn
@@ -18,7 +19,7 @@ from tlbench.engine.loop import prepare_phase
 from tlbench.engine.metrics import metrics
 from tlbench.engine.product import Head, Product, linear_suffix, only_phase, train_heads
 from tlbench.engine.seeds import Seeds
-from tlbench.engine.stand import Progress, Stand, make_ready
+from tlbench.engine.stand import Progress, Stand, draw_head, make_ready
 from tlbench.errors import Diverged
 from tlbench.events import Grouped, Report
 from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_record
@@ -35,12 +36,6 @@ class Tried:
     head: Head
     val: Predictions | None
     seconds: float
-
-    @property
-    def merit(self) -> tuple[float, float]:
-        """What is chosen by: val accuracy, of equals the lower loss."""
-        assert self.val is not None
-        return self.val.accuracy, -float(self.val.nll.double().mean())
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ def _heads(stand: Stand, job: TrialJob, layer: nn.Linear, rates: tuple[float, ..
     heads = []
     for trial in job.trials:
         seeds = Seeds(trial.seed, trial.cell.protocol.vary)
-        stand.new_head(seeds)
+        draw_head(stand.model, seeds)
         weight, bias = (None if each is None else each.detach().clone() for each in (layer.weight, layer.bias))
         assert weight is not None
         order = seeds.generator("order")
@@ -125,8 +120,8 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
     test, test_seconds = timed(lambda: stand.evaluation_feed("test", images, pieces))
     tested: dict[int, Tested | None] = {}
     for trial in job.trials:
-        whole = [each for each in tried[trial.seed] if each.val is not None]
-        best = max(whole, key=lambda each: each.merit, default=None)
+        whole = [(each.val.merit, each) for each in tried[trial.seed] if each.val is not None]
+        best = max(whole, key=itemgetter(0), default=(None, None))[1]
         tested[trial.seed] = None if best is None else _test(stand, product, best, images, test, job.predictions(trial))
     stages.enter("save")
     shared = attributed_cost(stand, job, product, alone)
@@ -153,7 +148,8 @@ def _test(stand: Stand, product: Product, best: Tried, images: Images, test: Fee
     product.put(best.head)
     begun = time.perf_counter()
     seen = predict(stand.model.module, test, images.indices, stand.setting.protocol)
-    scored = metrics(seen, best.merit[0], best.head.losses[-1])
+    assert best.val is not None
+    scored = metrics(seen, best.val.accuracy, best.head.losses[-1])
     evaluated = time.perf_counter()
     save_predictions(seen, file)
     return Tested(best, scored, evaluated - begun, time.perf_counter() - evaluated)
@@ -210,7 +206,7 @@ def _candidate(tried: Tried, train_seconds: float, chosen: bool) -> CandidateRec
     return CandidateRecord(
         learning_rate=tried.head.learning_rate,
         val_accuracy=tried.val.accuracy if tried.val else None,
-        val_nll=-tried.merit[1] if tried.val else None,
+        val_nll=tried.val.mean_nll if tried.val else None,
         seconds=train_seconds + tried.seconds,
         chosen=chosen,
     )

@@ -11,7 +11,7 @@ import torch
 from builders import PLAIN, make_dataset, make_split, noise
 
 from tlbench.contracts import Split, SplitOptions
-from tlbench.data import pixels as pixels_module
+from tlbench.data import resident as resident_module
 from tlbench.data.batches import TrialData, open_split
 from tlbench.data.pixels import AHEAD, ArrayPixels, FilePixels, fetched_ahead
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
@@ -98,7 +98,7 @@ def test_an_array_streams_where_it_is_larger_than_the_memory_it_may_take(
 ) -> None:
     np.save(tmp_path / "images.npy", IMAGES)
     assert not ArrayPixels(tmp_path / "images.npy", CPU).streams
-    monkeypatch.setattr(pixels_module, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(resident_module, "MEMORY_SHARE", 0.0)
     large = ArrayPixels(tmp_path / "images.npy", CPU)
     assert large.streams
     order = list(torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7))

@@ -40,12 +40,11 @@ class Images:
         preprocessing: Preprocessing,
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
-        augment: Augment | None = None,
     ) -> None:
         self._pixels = pixels
         self.labels = labels
         self.indices = indices
-        self.augment = augment
+        self.augment: Augment | None = None
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255)
         self._device = device
@@ -143,7 +142,7 @@ def open_split(
     """A prepared split: its array, or where there is none, its images in the dataset itself."""
     labels, indices = (np.load(prepared.folder / f"{split}-{part}.npy") for part in ("labels", "indices"))
     file = prepared.folder / f"{split}-images.npy"
-    if file.exists() or source is None:
+    if not prepared.streamed or source is None:
         pixels: Pixels = ArrayPixels(file, device)
     else:
         images: Split = getattr(source(), prepared.origins[split])

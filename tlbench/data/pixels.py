@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 
 from tlbench.contracts import Interpolation, Split
 from tlbench.data.images import fit, to_rgb
-from tlbench.data.resident import resident, take
+from tlbench.data.resident import open_array, resident, stays_in_memory, take
 
-MEMORY_SHARE = 0.3
-"""Of the memory that is available: a memory-mapped array up to this is expected to stay in it."""
 AHEAD = 4
 """Batches that are fetched before they are asked for."""
 
@@ -36,10 +33,8 @@ class ArrayPixels:
     """Decoded images in one array: on a CUDA device where they fit, else memory-mapped."""
 
     def __init__(self, file: Path, device: torch.device) -> None:
-        # mode "c" (copy on write): torch wants a writable array and the file must not change
-        self._values = resident(torch.from_numpy(np.load(file, mmap_mode="c")), device)
-        in_memory = self._values.nbytes <= MEMORY_SHARE * psutil.virtual_memory().available
-        self.streams = self._values.device.type == "cpu" and not in_memory
+        self._values = resident(open_array(file), device)
+        self.streams = self._values.device.type == "cpu" and not stays_in_memory(self._values.nbytes)
 
     def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
         """From where they lie."""

@@ -11,7 +11,9 @@ import torch
 
 from tlbench.contracts import Rewrite, Train
 from tlbench.engine.compilation import compiled
+from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
+from tlbench.engine.feed import first_batch
 from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.probe import probe_step
 from tlbench.engine.selection import Selection
@@ -47,7 +49,7 @@ def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRe
     but is not chosen; raises Diverged where all do. The best model so far waits on the CPU.
     """
     tried: list[CandidateRecord] = []
-    best: tuple[tuple[float, float], Stand, list[EpochRecord], float | None] | None = None
+    best: tuple[Predictions, Stand, list[EpochRecord], float | None] | None = None
     progress, stages, device = stand.progress, stand.meters.stages, stand.setting.device
     for number, rate in enumerate(rates):
         begun = time.perf_counter()
@@ -64,11 +66,12 @@ def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRe
                 raise
             tried.append(CandidateRecord(learning_rate=rate, val_accuracy=None, val_nll=None, seconds=_since(begun)))
             continue
-        nll = float(val.nll.double().mean())
-        tried.append(CandidateRecord(learning_rate=rate, val_accuracy=val.accuracy, val_nll=nll, seconds=_since(begun)))
-        if best is None or (val.accuracy, -nll) > best[0]:
+        tried.append(
+            CandidateRecord(learning_rate=rate, val_accuracy=val.accuracy, val_nll=val.mean_nll, seconds=_since(begun))
+        )
+        if best is None or val.merit > best[0].merit:
             candidate.model.module.to("cpu")
-            best = (val.accuracy, -nll), candidate, progress.history, progress.train_loss
+            best = val, candidate, progress.history, progress.train_loss
     assert best is not None
     _, chosen, progress.history, progress.train_loss = best
     chosen.model.module.to(device)
@@ -86,7 +89,7 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
     with meters.stages.within("features"):
         fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
     with meters.stages.within("measure"):
-        batch = data.train.batch(torch.arange(min(setting.protocol.batch_size, len(data.train))))
+        batch = first_batch(data.train, setting.protocol.batch_size)
         probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol.precision)
         del batch
     meters.share(features)

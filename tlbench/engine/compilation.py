@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import statistics
@@ -15,14 +14,14 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import nn
 
-from tlbench.cache import compile_folder, keep
+from tlbench.cache import compile_folder, keep, small_file
 from tlbench.contracts import Train
 from tlbench.data.batches import Batch
-from tlbench.engine.feed import Feed
+from tlbench.engine.feed import Feed, first_batch
 from tlbench.engine.model import TransferModel
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
-from tlbench.measure.environment import cpu_model
+from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
 from tlbench.plan import Protocol
 from tlbench.records import CompileRecord
@@ -69,7 +68,7 @@ def compiled(
     as it was, and the record says why.
     """
     size = min(protocol.batch_size, len(feed.source))
-    batch = feed.source.batch(torch.arange(size))
+    batch = first_batch(feed.source, size)
     file = _file(feed.forward, batch, protocol, device)
     known = _read(file)
 
@@ -164,13 +163,12 @@ def _read(file: Path) -> Known | None:
 
 def _file(forward: nn.Module, batch: Batch, protocol: Protocol, device: torch.device) -> Path:
     """By the tensors' names, shapes and what is trained of them, the inputs, the numerics and the machine."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
     tensors = [(key, *each.shape, each.requires_grad) for key, each in forward.named_parameters()]
     modes = [module.training for module in forward.modules()]
     key = json.dumps(
         [
             type(forward).__name__, tensors, modes, list(batch.images.shape), protocol.precision,
-            protocol.memory_format, device.type, name, torch.get_num_threads(), torch.__version__,
+            protocol.memory_format, device.type, device_name(device), torch.get_num_threads(), torch.__version__,
         ]
     )  # fmt: skip
-    return compile_folder() / "known" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    return small_file("compile/known", key)

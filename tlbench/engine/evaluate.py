@@ -51,6 +51,16 @@ class Predictions:
         """The share of examples predicted correctly."""
         return float((self.predicted == self.labels).double().mean())
 
+    @property
+    def mean_nll(self) -> float:
+        """The mean negative log-likelihood, in nats."""
+        return float(self.nll.double().mean())
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What is chosen by on val: the accuracy, and of equals the lower loss."""
+        return self.accuracy, -self.mean_nll
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """The tensors by name, as they are kept beside the record."""
         kept = {

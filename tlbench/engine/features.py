@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch import nn
 
 from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
 from tlbench.contracts import Preprocessing, Train
 from tlbench.data.batches import Batch, Images
-from tlbench.data.resident import resident, take
+from tlbench.data.resident import open_array, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
-from tlbench.engine.feed import Feed, in_order
+from tlbench.engine.feed import Feed, first_batch, in_order
 from tlbench.engine.fuse import fused
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import DTYPES, FORMATS, autocast
@@ -32,8 +31,6 @@ from tlbench.plan import Protocol
 from tlbench.records import FeaturesRecord
 
 FILE = "features.npy"
-MEMORY_SHARE = 0.3
-"""Of the memory that is available: features up to this are expected to stay in it."""
 DISK_BYTES_PER_SECOND = 500e6
 """What reading features that don't stay in memory is taken to reach: a plain SSD. Not measured."""
 
@@ -61,8 +58,7 @@ class Features:
         memory_format: torch.memory_format,
         device: torch.device,
     ) -> None:
-        # mode "c" (copy on write): torch wants a writable array and the file must not change
-        self._values = resident(torch.from_numpy(np.load(file, mmap_mode="c")).view(dtype), device)
+        self._values = resident(open_array(file).view(dtype), device)
         self.labels = labels
         self._format = memory_format
         self._device = device
@@ -96,7 +92,7 @@ def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache |
         return whole, FeaturesRecord(used=False, reason="the phase's penalty may look at the frozen part")
     if phase.epochs * source.protocol.epochs < 1:
         return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
-    return _feed(model, _cut(model, source, cache), source, cache)
+    return feed_of(model, _cut(model, source, cache), source, cache)
 
 
 def evaluation_cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
@@ -106,34 +102,28 @@ def evaluation_cut(model: TransferModel, source: Source, cache: StageCache | Non
         return _cut(model, source, cache)
 
 
-def evaluation_feed(
-    model: TransferModel, pieces: Cut | str, source: Source, cache: StageCache | None
-) -> tuple[Feed, FeaturesRecord]:
-    """What predictions of a split compute: the rest of the model on features of what is frozen, or all of it."""
-    return _feed(model, pieces, source, cache)
-
-
 def _cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
     if cache is None:
         return "--features compute"
     if all(parameter.requires_grad for parameter in model.module.parameters()):
         return "nothing is frozen"
     try:
-        return cut(model.module, _first_batch(source))
+        return cut(model.module, first_batch(source.images, source.protocol.batch_size).images)
     except NotCuttable as error:
         return str(error)
 
 
-def _feed(
+def feed_of(
     model: TransferModel, pieces: Cut | str, source: Source, cache: StageCache | None
 ) -> tuple[Feed, FeaturesRecord]:
+    """What is computed of a split: the rest of a model that was cut (or why it wasn't) on features, or all of it."""
     whole = Feed(source.images, model.module)
     if isinstance(pieces, str) or cache is None:
         return whole, FeaturesRecord(used=False, reason=str(pieces))
     key = _key(pieces, source)
     prefix = pieces.prefix
     if not cache.holds("features", key):
-        batch = _first_batch(source)
+        batch = first_batch(source.images, source.protocol.batch_size).images
         if source.protocol.precision == "fp32":
             prefix = fused(prefix, batch)
         reason, size = _not_worth_it(prefix, batch, source)
@@ -159,10 +149,6 @@ def _feed(
         reused=kept.reused,
     )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
-
-
-def _first_batch(source: Source) -> torch.Tensor:
-    return source.images.batch(torch.arange(min(source.protocol.batch_size, len(source.images)))).images
 
 
 def compute(prefix: nn.Module, source: Source, file: Path) -> None:
@@ -200,8 +186,7 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
     size = bytes_an_image * len(source.images)
     if size > cache_limit_bytes():
         return f"they would take {size / 2**30:.1f} GiB, more than the cache may hold (${LIMIT_VARIABLE})", size
-    stays_in_memory = size <= MEMORY_SHARE * psutil.virtual_memory().available
-    if not stays_in_memory and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
+    if not stays_in_memory(size) and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
         return "reading them would take longer than computing them", size
     return None, size
 

@@ -33,6 +33,11 @@ def in_order(source: Source, batch_size: int) -> Iterator[Batch]:
     return source.batches(torch.arange(len(source)).split(batch_size))  # type: ignore[no-untyped-call]
 
 
+def first_batch(source: Source, batch_size: int) -> Batch:
+    """The first examples: a full batch, if there are so many."""
+    return source.batch(torch.arange(min(batch_size, len(source))))
+
+
 @dataclass(frozen=True)
 class Feed:
     """`forward` makes logits of what `source` gives: a model of images, or the rest of it of features.

@@ -33,7 +33,7 @@ def metrics(test: Predictions, val_accuracy: float, train_loss: float | None) ->
         top5_accuracy=_top5(test, classes) if classes >= TOP5_FROM_CLASSES else None,
         balanced_accuracy=float(per_class[occurs].mean()),
         macro_f1=float(multiclass_f1_score(test.predicted, test.labels, classes, average="macro")),
-        nll=float(test.nll.double().mean()),
+        nll=test.mean_nll,
         ece=float(multiclass_calibration_error(test.probabilities, test.labels, classes, n_bins=ECE_BINS, norm="l1")),
         per_class_accuracy=[
             float(value) if present else None for value, present in zip(per_class, occurs, strict=True)

@@ -46,7 +46,7 @@ def measure(module: nn.Module, batch: Batch) -> list[NumericsCandidate]:
         fastest = min((each.step_ms for each in found), default=math.inf)
         try:
             step_ms, loss = _try(module, batch, numerics, fastest)
-        except (torch.OutOfMemoryError, RuntimeError):  # the CPU's allocator raises the latter
+        except RuntimeError:  # what both allocators raise
             continue
         reference = found[0].loss if found else loss
         found.append(

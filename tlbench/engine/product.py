@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts import Phase, Strategy, Train
-from tlbench.data.batches import epoch_order, steps_per_epoch
+from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps, rate_factor
 from tlbench.engine.model import TransferModel
@@ -64,9 +64,7 @@ def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | N
     The strategy is asked on a copy of the model, which it must leave as it was: then nothing is lost where it is not
     asked again.
     """
-    looked_at = copy.deepcopy(model)
-    before = looked_at.module.state_dict()
-    before = {name: tensor.clone() for name, tensor in before.items()}
+    looked_at, before = copy.deepcopy(model), model.module.state_dict()
     try:
         phases: list[Phase] = list(strategy.load().phases(looked_at, strategy.options))
     except Exception:  # a strategy that needs its phases carried out; it will be asked again when it trains
@@ -111,7 +109,6 @@ def train_heads(
     optimizer = _adamw(weights, biases, rates, protocol)
     images = len(feed.source)
     steps = phase_steps(phase, protocol, images)
-    batches = steps_per_epoch(images, protocol.batch_size)
     done, epoch = 0, 0
     while done < steps:
         epoch += 1
@@ -132,7 +129,7 @@ def train_heads(
             losses.append(loss.detach())
             sizes.append(len(chosen[0]))
             report(StepDone(number, done, steps, epoch, len(chosen[0]) * len(heads)))
-        _note_losses(table, losses, sizes, first_step=(epoch - 1) * batches + 1)
+        _note_losses(table, losses, sizes, first_step=done - len(losses) + 1)
         for head in heads:
             report(EpochDone(number, epoch, head.losses[-1], None, head.seed))
     for row, weight in zip(table, weights, strict=True):

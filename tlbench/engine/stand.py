@@ -18,7 +18,7 @@ from tlbench.data.batches import Images, TrialData
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
 from tlbench.engine.evaluate import Predictions, predict
-from tlbench.engine.features import Source, evaluation_cut, evaluation_feed
+from tlbench.engine.features import Source, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
@@ -76,10 +76,6 @@ class Stand:
     meters: Meters
     progress: Progress
 
-    def new_head(self, seeds: Seeds) -> None:
-        """Draw the model's head as a trial of those seeds would."""
-        draw_head(self.model, seeds)
-
     def predict(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Predictions:
         """What the model, as it is now, says of a split, in the stage that is on."""
         fed = self.evaluation_feed(split, images, pieces)
@@ -92,7 +88,7 @@ class Stand:
     def evaluation_feed(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Feed:
         """What predictions of a split are made with: features of what is frozen now, where there are any."""
         source = self.source(images=images, split=split)
-        fed, features = evaluation_feed(self.model, pieces or self.evaluation_cut(), source, self.cache)
+        fed, features = feed_of(self.model, pieces or self.evaluation_cut(), source, self.cache)
         self.meters.share(features)
         return fed
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing.connection
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tlbench.errors import UserError
 from tlbench.events import Event, Report
-from tlbench.execute.process import Child, Returned, Said
+from tlbench.execute.process import Child, ProcessDied
 from tlbench.jobs import TrialJob, threads_each
 
 SECONDS = 2.5
@@ -55,25 +55,20 @@ def common_rate(runs: Sequence[Steps]) -> float:
 
 def _rate(jobs: list[TrialJob]) -> float:
     children = [Child(steps_in_process, job) for job in jobs]
-    runs: list[Steps] = []
     try:
-        for child in children:
-            runs.append(_result(child))
+        runs = [_steps(child) for child in children]
     finally:
         for child in children:
             child.kill()
     return common_rate(runs)
 
 
-def _result(child: Child) -> Steps:
-    while True:
-        multiprocessing.connection.wait([child.connection])
-        for message in child.messages():
-            if isinstance(message, Returned):
-                steps: Steps = message.value
-                return steps
-            if not isinstance(message, Said):
-                return []
+def _steps(child: Child) -> Steps:
+    try:
+        steps: Steps = child.result(lambda _event: None)
+    except (UserError, RuntimeError, ProcessDied):
+        return []
+    return steps
 
 
 class _Enough(Exception):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tlbench.events import Event, Grouped, Report, StepDone
 from tlbench.execute.oom import OomWatch
-from tlbench.execute.process import Child, Raised, Returned, Said
+from tlbench.execute.process import LONGEST_WAIT_SECONDS, Child, Raised, Returned, Said
 from tlbench.jobs import TrialJob, failure
 from tlbench.plan import Trial
 from tlbench.records import ErrorRecord, Record, Status
@@ -112,9 +112,9 @@ def _start(job: TrialJob, timeout_seconds: float | None, watcher: Watcher) -> Ru
     return Running(job, child, memory, deadline=deadline)
 
 
-def _patience(running: list[Running]) -> float | None:
-    deadlines = [each.deadline for each in running if each.deadline is not None]
-    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+def _patience(running: list[Running]) -> float:
+    deadlines = [each.deadline - time.monotonic() for each in running if each.deadline is not None]
+    return max(0.0, min([LONGEST_WAIT_SECONDS, *deadlines]))
 
 
 def _ended(each: Running, timeout_seconds: float | None, watcher: Watcher, waiting: Queue) -> bool:

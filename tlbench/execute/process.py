@@ -24,6 +24,9 @@ from tlbench.errors import UserError
 
 PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
 
+LONGEST_WAIT_SECONDS = 1.0
+"""A signal that comes just before a wait begins does not end it: Python sees it when the wait is over."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -64,6 +67,7 @@ class Child:
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         context = _context()
+        self._function = getattr(function, "__name__", repr(function))
         ours, theirs = context.Pipe(duplex=False)
         self.connection: multiprocessing.connection.Connection = ours
         self._process = context.Process(target=_main, args=(theirs, function, arguments), daemon=True)
@@ -79,6 +83,26 @@ class Child:
         except (EOFError, OSError):
             yield None
 
+    def result(self, on_event: Callable[[Any], object]) -> Any:
+        """Wait for the function's result; raises UserError where it does.
+
+        Raises RuntimeError where it raises anything else, ProcessDied where its process does not come so far.
+        """
+        while True:
+            multiprocessing.connection.wait([self.connection], LONGEST_WAIT_SECONDS)
+            for message in self.messages():
+                if isinstance(message, Said):
+                    on_event(message.event)
+                elif isinstance(message, Returned):
+                    self.end()
+                    return message.value
+                elif isinstance(message, Raised):
+                    if message.user:
+                        raise UserError(message.message)
+                    raise RuntimeError(f"{message.message}\n{message.trace}")
+                else:
+                    raise ProcessDied(self._function, self.end())
+
     def end(self) -> str:
         """Wait for the process to end, and say how it did."""
         self._process.join()
@@ -92,26 +116,10 @@ class Child:
 
 
 def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any], object]) -> Any:
-    """Run a function in a fresh process and give its result; raises UserError where it does.
-
-    Raises RuntimeError where it raises anything else, ProcessDied where its process does not come so far.
-    """
+    """Run a function in a fresh process and give its result; raises as `Child.result` does."""
     child = Child(function, *arguments)
     try:
-        while True:
-            multiprocessing.connection.wait([child.connection])
-            for message in child.messages():
-                if isinstance(message, Said):
-                    on_event(message.event)
-                elif isinstance(message, Returned):
-                    child.end()
-                    return message.value
-                elif isinstance(message, Raised):
-                    if message.user:
-                        raise UserError(message.message)
-                    raise RuntimeError(f"{message.message}\n{message.trace}")
-                else:
-                    raise ProcessDied(function.__name__, child.end())
+        return child.result(on_event)
     except BaseException:
         child.kill()
         raise

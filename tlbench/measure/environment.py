@@ -67,6 +67,11 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def device_name(device: torch.device) -> str:
+    """The name of the GPU, or of the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+
+
 def git_commit(folder: Path) -> str | None:
     """The commit that a folder is at; None where it is in no repository or there is no git."""
 

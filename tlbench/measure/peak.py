@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
 
 import torch
 
-from tlbench.cache import cache_folder, keep
-from tlbench.measure.environment import cpu_model
+from tlbench.cache import keep, small_file
+from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
 
 SECONDS = 0.4
@@ -24,7 +23,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
     Measured once for a machine, device, dtype, number of threads and release of torch, then kept on disk.
     """
     key = _key(device, dtype, threads)
-    path = cache_folder() / "peaks" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    path = small_file("peaks", key)
     try:
         return float(json.loads(path.read_text("utf-8"))["flops_per_second"])
     except (OSError, ValueError, KeyError):
@@ -59,7 +58,7 @@ def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
 
 
 def _key(device: torch.device, dtype: torch.dtype, threads: int) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
     cores = os.cpu_count()
     tf32 = torch.backends.cuda.matmul.allow_tf32
+    name = device_name(device)
     return f"{name}, {cores} cores, {device.type}, {dtype}, tf32 {tf32}, {threads} threads, torch {torch.__version__}"
