@@ -23,6 +23,7 @@ test:
 
 benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s
+	python benchmarks/profile_step.py
 
 reference:  ## the committed run that the README's table is made from
 	rm -rf results/reference

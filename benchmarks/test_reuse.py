@@ -21,7 +21,9 @@ from tlbench.cache import StageCache
 from tlbench.contracts import Preprocessing, Train
 from tlbench.data.batches import Batch, Images
 from tlbench.engine.compilation import FullBatches, keep_compilations
+from tlbench.engine.cut import cut
 from tlbench.engine.features import Source, feed
+from tlbench.engine.fuse import fused
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.numerics import choose, measure
@@ -100,3 +102,24 @@ def step(forward: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> None:
     assert isinstance(forward, nn.Module)
     forward.zero_grad()
     nn.functional.cross_entropy(forward(batch.images), batch.labels).backward()  # type: ignore[no-untyped-call]
+
+
+def test_predictions_in_small_batches(paired: Paired) -> None:
+    """128 images 32 at a time, as on a CPU, against all at once."""
+    module = lite0().module.eval()
+    pictures = torch.randn(128, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        ratio = paired(lambda: [module(each) for each in pictures.split(32)], lambda: module(pictures), 15)
+    assert ratio <= 1.02
+
+
+def test_folded_batchnorms(paired: Paired) -> None:
+    """Features of lite0's frozen body with BatchNorms folded into the convolutions, against without."""
+    model = lite0()
+    model.train_only(model.head)
+    pictures = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    prefix = cut(model.module, pictures).prefix
+    folded = fused(prefix, pictures)
+    with torch.inference_mode():
+        ratio = paired(lambda: folded(pictures), lambda: prefix(pictures), 30)
+    assert ratio <= 1.02

@@ -23,7 +23,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "peers.json"
 PAGE = HERE.parents[1] / "docs" / "speed.md"
-BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 SCRIPTS = {
     "tutorial": "tutorial.py",
     "Lightning": "lightning_trainer.py",
@@ -138,11 +137,12 @@ def versions() -> list[str]:
     return found
 
 
-def write_page(text: str) -> None:
-    """Put the table where the page has its place for it."""
+def write_page(place: str, text: str) -> None:
+    """Put a table where the page has its place for it."""
+    begin, end = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
     page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
+    before, _, rest = page.partition(begin)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
 
 
 def main() -> None:
@@ -162,7 +162,7 @@ def main() -> None:
     }
     RESULTS.write_text(json.dumps({"packages": versions(), "jobs": document}, indent=1) + "\n", "utf-8")
     print(table(chosen, rounds))
-    write_page(table(chosen, rounds))
+    write_page("peers", table(chosen, rounds))
 
 
 if __name__ == "__main__":

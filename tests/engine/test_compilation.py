@@ -106,8 +106,8 @@ def test_auto_compiles_where_what_is_known_repays_it(
 
 
 def test_auto_risks_a_first_compilation_only_for_many_steps(tmp_path: Path) -> None:
-    assert compilation._not_worth_it(None, 200.0, 1301) is None  # 260 s, of which a gain of 1.3 saves 60
-    assert "hardly repay" in str(compilation._not_worth_it(None, 200.0, 1299))
+    assert compilation._not_worth_it(None, 200.0, 2251) is None  # 450 s, of which a gain of 1.25 saves 90: 1.5 × 60
+    assert "hardly repay" in str(compilation._not_worth_it(None, 200.0, 2249))
     feed, record = compile_feed(small(), tmp_path, "auto")
     assert not record.used
     assert not isinstance(feed.forward, FullBatches)

@@ -28,9 +28,11 @@ from tlbench.records import CompileRecord
 
 INDUCTOR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 TORCHS_OWN_FOLDER = "torchinductor_"
-TYPICAL_GAIN = 1.3
+TYPICAL_GAIN = 1.25
 TYPICAL_SECONDS = 60.0
 """What a model that was never compiled here is expected to gain, and the compilation to take."""
+WORTH_A_TRY = 1.5
+"""As the gain may be none, so many times the seconds of a first compilation must be in sight."""
 TIMED_STEPS = 3
 
 
@@ -122,7 +124,7 @@ def _not_worth_it(known: Known | None, eager_ms: float, steps: int) -> str | Non
     """Why so many steps had better run as they are, if so."""
     if known is None:
         saved = steps * eager_ms / 1e3 * (1 - 1 / TYPICAL_GAIN)
-        if saved > TYPICAL_SECONDS:
+        if saved > WORTH_A_TRY * TYPICAL_SECONDS:
             return None
         return (
             f"{steps} steps of {eager_ms:.3g} ms would hardly repay a first compilation (about {TYPICAL_SECONDS:.0f} s)"
