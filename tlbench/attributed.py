@@ -11,11 +11,11 @@ import torch
 
 from tlbench.engine.feed import first_batch
 from tlbench.engine.loop import phase_steps, train
-from tlbench.engine.probe import StepProbe, probe_step
+from tlbench.engine.probe import probe_step
 from tlbench.engine.product import Product
 from tlbench.engine.stand import Stand
 from tlbench.jobs import TrialJob
-from tlbench.measure.meters import PhaseMeasured
+from tlbench.measure.meters import PhaseMeasured, StepProbe
 from tlbench.measure.steps import PhaseSteps
 from tlbench.records import Cost
 
@@ -61,10 +61,7 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
                 steps=alone.steps,
                 trainable_parameters=sum(each.numel() for each in product.layer.parameters()),
                 optimizer_bytes=alone.optimizer_bytes,
-                gradient_bytes=alone.probe.gradient_bytes,
-                activation_bytes=alone.probe.activation_bytes,
-                forward_flops_per_image=alone.probe.forward_flops_per_image,
-                train_flops_per_image=alone.probe.train_flops_per_image,
+                probe=alone.probe,
                 features=product.features,
             )
         )

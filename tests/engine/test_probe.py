@@ -14,8 +14,9 @@ from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
 from tlbench.engine.model import TransferModel
-from tlbench.engine.probe import StepProbe, probe_step
+from tlbench.engine.probe import probe_step
 from tlbench.errors import PhaseError
+from tlbench.measure.meters import StepProbe
 
 CPU = torch.device("cpu")
 BODY, HEAD = 2 * (8 * 8) * 3 * 4 * 9, 2 * 4 * 3

@@ -117,10 +117,7 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
             steps=trained.steps,
             trainable_parameters=sum(parameter.numel() for parameter in parameters.values()),
             optimizer_bytes=trained.optimizer_bytes,
-            gradient_bytes=probe.gradient_bytes,
-            activation_bytes=probe.activation_bytes,
-            forward_flops_per_image=probe.forward_flops_per_image,
-            train_flops_per_image=probe.train_flops_per_image,
+            probe=probe,
             features=features,
             compile=compilation,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from tlbench.contracts import Train
@@ -15,20 +13,8 @@ from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
+from tlbench.measure.meters import StepProbe
 from tlbench.plan import Precision
-
-
-@dataclass(frozen=True)
-class StepProbe:
-    """What one step of a phase takes: FLOPs per image, and bytes for the whole batch.
-
-    The forward FLOPs are the whole model's, those of training what a step really computes.
-    """
-
-    forward_flops_per_image: float
-    train_flops_per_image: float
-    gradient_bytes: int
-    activation_bytes: int
 
 
 def probe_step(

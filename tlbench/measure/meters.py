@@ -18,18 +18,28 @@ from tlbench.records import CompileRecord, Cost, FeaturesRecord, MemoryParts, Pa
 
 
 @dataclass(frozen=True)
+class StepProbe:
+    """What one step of a phase takes: FLOPs per image, and bytes for the whole batch.
+
+    The forward FLOPs are the whole model's, those of training what a step really computes.
+    """
+
+    forward_flops_per_image: float
+    train_flops_per_image: float
+    gradient_bytes: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
 class PhaseMeasured:
-    """What is known of a phase: its place, the trial's rate in it, its steps, and from its probe FLOPs and bytes."""
+    """What is known of a phase: its place, the trial's rate in it, its steps, and what a step takes."""
 
     phase: int
     learning_rate: float
     steps: PhaseSteps
     trainable_parameters: int
     optimizer_bytes: int
-    gradient_bytes: int
-    activation_bytes: int
-    forward_flops_per_image: float
-    train_flops_per_image: float
+    probe: StepProbe
     features: FeaturesRecord
     compile: CompileRecord | None = None
 
@@ -97,7 +107,7 @@ class Meters:
             energy_joules=self.energy.joules,
             energy_source=self.energy.source,
             energy_reason=self.energy.reason,
-            flops_per_image=self._phases[-1].forward_flops_per_image if self._phases else None,
+            flops_per_image=self._phases[-1].probe.forward_flops_per_image if self._phases else None,
             train_flops_per_image=flops,
             achieved_flops_per_second=achieved,
             peak_flops_per_second=peak_flops_per_second,
@@ -111,11 +121,11 @@ class Meters:
         if not self._phases:
             return None
         weights = [len(phase.steps.steps) for phase in self._phases]
-        return statistics.fmean([phase.train_flops_per_image for phase in self._phases], weights=weights)
+        return statistics.fmean([phase.probe.train_flops_per_image for phase in self._phases], weights=weights)
 
     def _memory_parts(self, module: nn.Module, peak_bytes: int) -> MemoryParts:
         parameters, buffers = tensor_bytes(module.parameters()), tensor_bytes(module.buffers())
-        gradients = max((phase.gradient_bytes for phase in self._phases), default=0)
+        gradients = max((phase.probe.gradient_bytes for phase in self._phases), default=0)
         optimizer = max((phase.optimizer_bytes for phase in self._phases), default=0)
         on_cuda = self._device.type == "cuda"
         return MemoryParts(
@@ -123,7 +133,7 @@ class Meters:
             buffers=buffers,
             gradients=gradients,
             optimizer=optimizer,
-            activations=max((phase.activation_bytes for phase in self._phases), default=None),
+            activations=max((phase.probe.activation_bytes for phase in self._phases), default=None),
             activations_and_temporaries=(
                 peak_bytes - parameters - buffers - gradients - optimizer if on_cuda else None
             ),
@@ -143,8 +153,8 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
         parts_ms=PartsMs.model_validate(parts) if parts else None,
         images_per_second=steps.images_per_second([log]),
         trainable_parameters=measured.trainable_parameters,
-        forward_flops_per_image=measured.forward_flops_per_image,
-        train_flops_per_image=measured.train_flops_per_image,
+        forward_flops_per_image=measured.probe.forward_flops_per_image,
+        train_flops_per_image=measured.probe.train_flops_per_image,
         features=measured.features,
         compile=measured.compile,
     )
