@@ -14,45 +14,47 @@ if TYPE_CHECKING:
         Backbone,
         Dataset,
         Options,
-        Phase,
         Preprocessing,
-        Rewrite,
         Split,
         SplitOptions,
         Strategy,
-        Train,
         Weights,
         strategy,
     )
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.hookspecs import hookimpl
+    from tlbench.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "tlbench.api": ("Results", "load", "run"),
     "tlbench.contracts": (
-        "Backbone", "Dataset", "Options", "Phase", "Preprocessing", "Rewrite", "Split", "SplitOptions", "Strategy",
-        "Train", "Weights", "strategy",
+        "Backbone", "Dataset", "Options", "Preprocessing", "Split", "SplitOptions", "Strategy", "Weights", "strategy",
     ),
     "tlbench.errors": ("UserError", "WeightsUnavailable"),
     "tlbench.hookspecs": ("hookimpl",),
+    "tlbench.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Backbone",
     "Dataset",
+    "Look",
     "Options",
     "Phase",
     "Preprocessing",
     "Results",
     "Rewrite",
+    "Solve",
+    "Solved",
     "Split",
     "SplitOptions",
     "Strategy",
     "Train",
     "UserError",
+    "Validate",
     "Weights",
     "WeightsUnavailable",
     "__version__",

@@ -41,9 +41,7 @@ def measure_alone(stand: Stand, product: Product) -> Alone:
     protocol, model, phase = stand.setting.protocol, stand.model, product.phase
     product.put(product.heads[0])
     batch = first_batch(stand.data.train, protocol.batch_size)
-    probe, probe_seconds = timed(
-        lambda: probe_step(model, phase, product.feed, batch, stand.setting.device, protocol.precision)
-    )
+    probe, probe_seconds = timed(lambda: probe_step(model, phase, product.feed, batch, stand.setting.device, protocol))
     quiet = replace(stand.setting, order=torch.Generator(), report=lambda _event: None, most_steps=ALONE_STEPS)
     trained, seconds = timed(lambda: train(model, phase, 0, quiet, product.feed))
     return Alone(trained.steps, seconds / len(trained.steps.steps), trained.optimizer_bytes, probe, probe_seconds)
@@ -65,7 +63,7 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
                 features=product.features,
             )
         )
-    module, trained = stand.model.module, stand.progress.trained.__contains__
+    module, trained = stand.model.module, sum(stand.progress.trained.values())
     cost = meters.cost(module, trained, job.concurrent_trials, job.peak_flops_per_second)
     steps = phase_steps(product.phase, stand.setting.protocol, len(stand.data.train))
     return cost.model_copy(

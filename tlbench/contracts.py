@@ -1,10 +1,11 @@
-"""What a plugin brings: backbones, datasets and strategies, and the phases a strategy is made of.
+"""What a plugin brings: backbones, datasets and strategies.
 
 This module imports neither torch nor any provider, so that registering costs nothing.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
-    import torch
     from torch import nn
 
-    from tlbench.engine.model import Part, TransferModel
+    from tlbench.engine.model import TransferModel
+    from tlbench.phases import Phase
 
 API_VERSION = 1
 """The version of the hooks and contracts; a plugin states the one it was written for as `tlbench_api`."""
@@ -69,6 +70,7 @@ class Backbone:
 
     `head` names the module (or modules) that maps features to classes. `blocks` names the body's blocks from
     input to output; left out, they are found from the module tree. `weights` is None where none are published.
+    `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source.
     """
 
     build: Build
@@ -76,6 +78,7 @@ class Backbone:
     preprocessing: Preprocessing = Preprocessing()
     weights: Weights | None = None
     blocks: Callable[[nn.Module], Sequence[str]] | None = None
+    published: Callable[[int], nn.Module] | None = None
     licence: str | None = None
 
     @property
@@ -134,35 +137,16 @@ class SplitOptions(Options):
 
 
 @dataclass(frozen=True)
-class Train:
-    """A phase: train `part` by gradient descent, all else frozen (and in eval mode).
-
-    `epochs` is a fraction of the protocol's epochs, `lr` a factor of the strategy's learning rate. `penalty`,
-    if any, is added to each step's loss.
-    """
-
-    part: Part
-    epochs: float = 1.0
-    lr: float = 1.0
-    penalty: Callable[[TransferModel], torch.Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A phase: change the model in place without looking at data (interpolate, merge, re-initialise)."""
-
-    apply: Callable[[TransferModel], object]
-
-
-Phase = Train | Rewrite
-
-
-@dataclass(frozen=True)
 class Strategy:
     """How a pretrained model is adapted: a generator of phases, and the learning rate it wants by default.
 
-    `learning_rates` maps an optimizer's name to the strategy's default rate. With `pretrained=False` the
-    strategy starts from random weights on purpose.
+    `learning_rates` maps an optimizer's name to the strategy's default rate; empty, the strategy has no steps. With
+    `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
+    makes one cell for each dataset, whatever backbones are asked for.
+
+    `serves(model, options)` says why the strategy can't adapt a model, naming the layers, or None; the model has names
+    and shapes, but no numbers. `others(options)` names the other backbones that the strategy builds by
+    `model.another`. `summary`, `details`, `paper` and `when` (to use it) are for `tlbench list` and the documentation.
     """
 
     name: str
@@ -170,7 +154,13 @@ class Strategy:
     learning_rates: Mapping[str, float]
     options: type[Options] = Options
     pretrained: bool = True
+    backbone: str | None = None
+    serves: Callable[[TransferModel, Any], str | None] | None = None
+    others: Callable[[Any], Sequence[str]] | None = None
     summary: str = ""
+    details: str = ""
+    paper: str = ""
+    when: str = ""
 
 
 def strategy(
@@ -179,11 +169,19 @@ def strategy(
     learning_rates: Mapping[str, float],
     options: type[Options] = Options,
     pretrained: bool = True,
+    backbone: str | None = None,
+    serves: Callable[[TransferModel, Any], str | None] | None = None,
+    others: Callable[[Any], Sequence[str]] | None = None,
+    paper: str = "",
+    when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
-    """Make a strategy of a generator function; its docstring's first line is the summary that `list` shows."""
+    """Make a strategy of a generator function; its docstring's first line is the summary, the rest the details."""
 
     def wrap(phases: Callable[[TransferModel, Any], Iterator[Phase]]) -> Strategy:
-        summary = (phases.__doc__ or "").strip().partition("\n")[0]
-        return Strategy(name, phases, dict(learning_rates), options, pretrained, summary)
+        summary, _, details = inspect.cleandoc(phases.__doc__ or "").partition("\n")
+        rates = dict(learning_rates)
+        return Strategy(
+            name, phases, rates, options, pretrained, backbone, serves, others, summary, details.strip(), paper, when
+        )
 
     return wrap

@@ -19,8 +19,10 @@ Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompilePolicy = Literal["off", "on", "auto"]
 FeaturesPolicy = Literal["cache", "compute"]
-Augmentation = Literal["trivial", "crop", "pad", "flip", "colour", "erase"]
-AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "crop", "pad", "flip", "colour", "erase")
+OptimizerName = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "constant"]
+Augmentation = Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]
+AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")
 """In the order in which they are applied."""
 Chance = Literal["initialisation", "order", "augmentation"]
 """What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
@@ -50,6 +52,16 @@ class Request(Frozen):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     compile: CompilePolicy = "off"
     augment: tuple[Augmentation, ...] = ()
+    optimizer: OptimizerName = "adamw"
+    schedule: Schedule = "cosine"
+    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, ge=0, allow_inf_nan=False)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0, allow_inf_nan=False)
+    cutmix: float = Field(0.0, ge=0, allow_inf_nan=False)
+    ema: float = Field(0.0, ge=0, lt=1)
+    class_weights: bool = False
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"
@@ -81,6 +93,12 @@ class Request(Frozen):
     def _nothing_left_to_the_clock(self) -> Request:
         if self.deterministic and self.compile == "auto":
             raise ValueError("--compile auto decides by the clock; with --deterministic, give --compile on or off")
+        return self
+
+    @model_validator(mode="after")
+    def _averages_are_tested(self) -> Request:
+        if self.ema and (self.select == "best" or self.patience):
+            raise ValueError("--ema tests the averaged weights of the last step; it can't go with --select best")
         return self
 
     @field_validator("backbones", "datasets", "strategies")
@@ -117,9 +135,11 @@ class Protocol(Frozen):
     """What is equal for all cells of a dataset.
 
     The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
-    to a norm of `gradient_clip`. `vary` names what the seed decides; the rest is as with seed 0. `asked_batch_size` is
-    what was asked for where `--find-batch-size` found that less fits. With `auto_precision`, what is equal is that each
-    model has the fastest precision and memory format that were measured for it.
+    to a norm of `gradient_clip`. `mixup` and `cutmix` are the alphas of the shares that images are mixed by, `ema` is
+    the decay of averaged weights; `class_weights` makes all classes count alike. `vary` names what the seed decides;
+    the rest is as with seed 0. `asked_batch_size` is what was asked for where `--find-batch-size` found that less fits.
+    With `auto_precision`, what is equal is that each model has the fastest precision and memory format that were
+    measured for it.
     """
 
     epochs: int
@@ -130,11 +150,16 @@ class Protocol(Frozen):
     precision: Precision
     auto_precision: bool = False
     compile: CompilePolicy = "off"
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     weight_decay: float = 0.01
-    schedule: Literal["cosine"] = "cosine"
+    schedule: Schedule = "cosine"
     warmup_share: float = 0.1
     gradient_clip: float | None = 1.0
+    label_smoothing: float = 0.0
+    mixup: float | None = None
+    cutmix: float | None = None
+    ema: float | None = None
+    class_weights: bool = False
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"
@@ -142,6 +167,11 @@ class Protocol(Frozen):
     asked_batch_size: int | None = None
     augmentation: tuple[Augmentation, ...] = ()
     memory_format: MemoryFormat = "channels_last"
+
+    @property
+    def plain_steps(self) -> bool:
+        """Whether steps are AdamW's on images and labels as they are, and nothing is averaged."""
+        return self.optimizer == "adamw" and not (self.mixup or self.cutmix or self.ema or self.class_weights)
 
 
 class WeightsPlan(Frozen):
@@ -159,10 +189,17 @@ class WeightsPlan(Frozen):
     detail: str | None = None
 
 
+class OtherBackbone(Frozen):
+    """A backbone that a strategy builds besides the cell's own, a teacher say, and what it starts from."""
+
+    backbone: str
+    weights: WeightsPlan
+
+
 class Cell(Frozen):
     """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol.
 
-    `learning_rate` is None where it is chosen on val among `tuned_rates`.
+    `learning_rate` is None where it is chosen on val among `tuned_rates`, and where the strategy has no steps.
     """
 
     backbone: str
@@ -174,6 +211,7 @@ class Cell(Frozen):
     learning_rate: float | None
     tuned_rates: tuple[float, ...] = ()
     weights: WeightsPlan
+    others: tuple[OtherBackbone, ...] = ()
     dataset_digest: str
 
     @property
@@ -202,13 +240,14 @@ def trial_id(cell_id: str, seed: int) -> str:
 
 
 class Plan(Frozen):
-    """All that a run will do."""
+    """All that a run will do. `left_out` says which strategies can't adapt which backbones, and why."""
 
     schema_version: Literal[1] = 1
     name: str
     created: datetime
     request: Request
     cells: tuple[Cell, ...]
+    left_out: tuple[str, ...] = ()
     provenance: dict[str, Provenance]
 
     def trials(self) -> Iterator[Trial]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlbench.cache import StageCache
+from tlbench.cells import leave_out, load, make_cell, other_backbones, pairs
 from tlbench.contracts import Backbone, Dataset, Interpolation, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
 from tlbench.errors import UserError
@@ -57,8 +58,8 @@ Tell = Callable[[Preparing | Note], object]
 class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
-    `threads` are those that `peak_flops_per_second`, by precision, was measured with; `numerics` has what was measured
-    to choose a cell's precision.
+    `left_out` says which strategies can't adapt which backbones. `threads` are those that `peak_flops_per_second`, by
+    precision, was measured with; `numerics` has what was measured to choose a cell's precision.
     """
 
     machine: Machine
@@ -68,6 +69,7 @@ class Preflight:
     cells: list[Cell] = field(default_factory=list)
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
@@ -117,26 +119,36 @@ def preflight(
     backbone_components, dataset_components, strategy_components = resolve(request, registry)
     device = choose_device(request.device)
     strategies = {each.ref: each.load() for each in strategy_components}
-    backbones = {each.ref: _load(each) for each in backbone_components}
-    datasets = {each.ref: _load(each) for each in dataset_components}
+    backbone_components, wanted = pairs(registry, backbone_components, strategies)
+    backbones = {each.ref: load(each) for each in backbone_components}
+    datasets = {each.ref: load(each) for each in dataset_components}
     protocols = {ref: protocol_for(request, dataset, device) for ref, dataset in datasets.items()}
     for ref, backbone in backbones.items():
         for dataset_ref, protocol in protocols.items():
             check_size(ref, backbone, dataset_ref, protocol.image_size)
-    wants_weights = any(strategy.pretrained for strategy in strategies.values())
-    weights = {
-        ref: choose_weights(ref, backbone, request, lambda text: tell(Note(text))) if wants_weights else None
-        for ref, backbone in backbones.items()
+    weights: dict[str, WeightsPlan | None] = {}
+    for ref, backbone in backbones.items():
+        wants_weights = any(strategies[each].pretrained for each in wanted[ref])
+        weights[ref] = choose_weights(ref, backbone, request, partial(_note, tell)) if wants_weights else None
+    others = {
+        each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell))
+        for each in strategy_components
     }
     components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
+    image_size = next(iter(protocols.values())).image_size
+    found.left_out = leave_out(strategy_components, backbones, wanted, weights, image_size)
+    for text in found.left_out:
+        tell(Note(f"left out: {text}"))
     prepared: dict[tuple[str, str], PreparedDataset] = {}
     for dataset_component in dataset_components:
         dataset_ref = dataset_component.ref
         protocol = protocols[dataset_ref]
         for backbone_ref, backbone in backbones.items():
+            if not wanted[backbone_ref]:
+                continue
             interpolation = backbone.preprocessing.interpolation
             key = (dataset_ref, interpolation)
             if key not in prepared:
@@ -160,15 +172,19 @@ def preflight(
                     numerics = choose(tried)
                 own = protocol.model_copy(update=numerics.model_dump())
             _note_peak(found, device, own.precision)
-            for strategy_ref, strategy in strategies.items():
-                cell = _cell(
-                    request, backbone_ref, dataset_ref, strategy_ref, strategy, device, own,
-                    weights[backbone_ref], prepared[key],
+            for strategy_ref in wanted[backbone_ref]:
+                cell = make_cell(
+                    request, backbone_ref, dataset_ref, strategy_ref, strategies[strategy_ref], device, own,
+                    weights[backbone_ref], others[strategy_ref], prepared[key],
                 )  # fmt: skip
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
                 found.numerics[cell.id] = tried
     return found
+
+
+def _note(tell: Tell, text: str) -> None:
+    tell(Note(text))
 
 
 def _prepared(
@@ -202,6 +218,16 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         precision="fp32" if request.precision == "auto" else request.precision,
         auto_precision=request.precision == "auto",
         compile=request.compile,
+        optimizer=request.optimizer,
+        weight_decay=request.weight_decay,
+        schedule=request.schedule,
+        warmup_share=request.warmup,
+        gradient_clip=request.gradient_clip or None,
+        label_smoothing=request.label_smoothing,
+        mixup=request.mixup or None,
+        cutmix=request.cutmix or None,
+        ema=request.ema or None,
+        class_weights=request.class_weights,
         augmentation=tuple(each for each in AUGMENTATIONS if each in request.augment),
         deterministic=request.deterministic,
         vary=tuple(chance for chance in CHANCES if chance in request.vary),
@@ -237,53 +263,8 @@ def _note_peak(found: Preflight, device: str, precision: Precision) -> None:
         found.peak_flops_per_second[precision] = peak
 
 
-def _cell(
-    request: Request,
-    backbone: str,
-    dataset: str,
-    strategy_ref: str,
-    strategy: Strategy,
-    device: str,
-    protocol: Protocol,
-    published: WeightsPlan | None,
-    data: PreparedDataset,
-) -> Cell:
-    if strategy.pretrained and published is not None:
-        weights = published
-    else:
-        weights = WeightsPlan(kind="random", reason="strategy")
-    if protocol.optimizer not in strategy.learning_rates and request.lr is None and not request.tune:
-        raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
-    return Cell(
-        backbone=backbone,
-        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
-        dataset=dataset,
-        strategy=strategy_ref,
-        device=device,
-        protocol=protocol,
-        learning_rate=None if request.tune else request.lr or strategy.learning_rates[protocol.optimizer],
-        tuned_rates=request.tune,
-        weights=weights,
-        dataset_digest=data.digest,
-    )
-
-
 def _distinct(components: list[Component[T]]) -> list[Component[T]]:
     return list({component.ref: component for component in components}.values())
-
-
-def _load(component: Component[T]) -> T:
-    """Call a plugin's factory; what it raises by accident is told as the plugin's fault."""
-    try:
-        return component.load()
-    except UserError:
-        raise
-    except Exception as error:
-        origin = component.entry.origin
-        raise UserError(
-            f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
-            f"{origin.version}) raised {type(error).__name__}: {error}"
-        ) from error
 
 
 def choose_device(wanted: str) -> str:

@@ -151,6 +151,42 @@ class FeaturesRecord(Part):
     reused: bool | None = None
 
 
+class SolveRecord(Part):
+    """One `Solve` phase: seconds of fitting alone, the training images that the seed drew, and what was tried on val.
+
+    `chosen` has the options that were chosen, `candidates` each with its val accuracy.
+    """
+
+    phase: int
+    seconds: float
+    images: int
+    features: FeaturesRecord
+    chosen: dict[str, float] = {}
+    candidates: list[dict[str, float]] = []
+
+
+class BlockDistance(Part):
+    """How far a block's parameters went from where they started: L2, and relative to the L2 norm they had there.
+
+    `relative` is null where that is 0.
+    """
+
+    name: str
+    l2: float
+    relative: float | None
+
+
+class DistanceRecord(Part):
+    """The way of the body's parameters from the source model's to the trained model's: L2 in all, and by block.
+
+    Tensors outside of any block are in one named "other". Heads are new, and not counted.
+    """
+
+    l2: float
+    relative: float | None
+    blocks: list[BlockDistance] = []
+
+
 class NumericsCandidate(Part):
     """A number format and memory layout that was tried: the median milliseconds of a training step, the first one's
     loss, and whether that is as near to fp32's as it must be. `loss` is null where it was not a finite number.
@@ -233,6 +269,7 @@ class Cost(Part):
     step_ms: StepMs | None
     images_per_second: float | None
     phases: list[PhaseCost] = []
+    solves: list[SolveRecord] = []
     peak_memory_bytes: int
     peak_reserved_bytes: int | None = None
     memory_basis: Literal["resident-growth", "cuda-allocated"]
@@ -273,6 +310,8 @@ class Record(Part):
     numerics: list[NumericsCandidate] = []
     metrics: Metrics | None = None
     history: list[EpochRecord] = []
+    distance: DistanceRecord | None = None
+    notes: dict[str, str | float] = {}
     cost: Cost | None = None
     environment: dict[str, Any] | None = None
     provenance: dict[str, Provenance] = {}

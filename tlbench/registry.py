@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,8 @@ from tlbench.provenance import Provenance
 
 T = TypeVar("T")
 
+LIST_SEPARATOR = "+"
+"""Between the values of an option that takes several: commas separate components."""
 ORDER = ("torchvision", "packaged", "timm", "builtin")
 """Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
 
@@ -98,11 +101,8 @@ class Registrar(Generic[T]):
         self.entries: list[Entry[T]] = []
         self.families: list[Family[T]] = []
 
-    def add(self, name: str, factory: Callable[[Any], T], options: type[Options], summary: str) -> None:
+    def add(self, entry: Entry[T]) -> None:
         """Collect one entry."""
-        self._append(Entry(self.kind, name, factory, options, summary, self.origin))
-
-    def _append(self, entry: Entry[T]) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", entry.name):
             raise ValueError(f"{entry.name!r} can't name a {self.kind}: use letters, digits and . _ + -")
         self.entries.append(entry)
@@ -121,7 +121,7 @@ class RegisterNamed(Registrar[T]):
         check: Callable[[Any], object] | None = None,
     ) -> None:
         """Register `factory(options)` under `name`; `check(options)` may refuse bad options cheaply."""
-        self._append(Entry(self.kind, name, factory, options, summary, self.origin, check))
+        self.add(Entry(self.kind, name, factory, options, summary, self.origin, check))
 
     def family(
         self,
@@ -146,9 +146,14 @@ RegisterDataset = RegisterNamed[Dataset]
 class RegisterStrategy(Registrar[Strategy]):
     """Registers strategies made with `@tlbench.strategy`."""
 
-    def __call__(self, strategy: Strategy) -> None:
-        """Register `strategy` under its own name."""
-        self.add(strategy.name, lambda _options: strategy, strategy.options, strategy.summary)
+    def __call__(self, strategy: Strategy, *, check: Callable[[Any], object] | None = None) -> None:
+        """Register `strategy` under its own name; `check(options)` may refuse bad options cheaply."""
+        origin = self.origin
+        self.add(
+            Entry(
+                self.kind, strategy.name, lambda _options: strategy, strategy.options, strategy.summary, origin, check
+            )
+        )
 
 
 @dataclass
@@ -245,7 +250,7 @@ def _segments(parts: list[str]) -> list[str]:
 
 
 def _options(entry: Entry[Any], segments: list[str]) -> Options:
-    given: dict[str, str] = {}
+    given: dict[str, str | list[str]] = {}
     fields = entry.options.model_fields
     for place, segment in enumerate(segments):
         name, equals, value = segment.partition("=")
@@ -257,7 +262,7 @@ def _options(entry: Entry[Any], segments: list[str]) -> Options:
                 )
             if name in given:
                 raise UserError(f"option {name} of {entry.kind} {entry.qualified} is given twice")
-            given[name] = value
+            given[name] = value.split(LIST_SEPARATOR) if _takes_several(fields[name].annotation) else value
         else:
             required = next((field for field in fields if fields[field].is_required()), None)
             if place or required is None:
@@ -267,6 +272,10 @@ def _options(entry: Entry[Any], segments: list[str]) -> Options:
         return entry.options.model_validate(given)
     except ValidationError as error:
         raise UserError(_explain(entry, error)) from None
+
+
+def _takes_several(annotation: object) -> bool:
+    return typing.get_origin(annotation) is tuple
 
 
 def _explain(entry: Entry[Any], error: ValidationError) -> str:
@@ -291,4 +300,6 @@ def option_type(options: type[Options], name: str) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return LIST_SEPARATOR.join(_plain(each) for each in value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

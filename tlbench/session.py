@@ -180,6 +180,7 @@ def _plan(request: Request, found: Preflight, folder: RunFolder) -> Plan:
         created=datetime.now(UTC),
         request=request,
         cells=tuple(found.cells),
+        left_out=tuple(found.left_out),
         provenance=found.provenance,
     )
 
@@ -220,6 +221,7 @@ def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) 
             and protocol.select == "last"
             and not protocol.augmentation
             and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
+            and protocol.plain_steps
             and not protocol.deterministic
         )
         same_body = cell.weights.kind != "random" or "initialisation" not in protocol.vary

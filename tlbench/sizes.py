@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tlbench.contracts import Backbone
 from tlbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tlbench.engine.model import TransferModel
 
 SIZES = (
     8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 288, 299, 320, 384, 448, 512,
@@ -27,6 +32,19 @@ def check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
             f"backbone {ref} does not take the {size}-pixel images of {dataset} ({problem}); "
             f"it takes {fitting}: --image-size {fitting}"
         )
+
+
+def on_meta(backbone: Backbone, size: int) -> TransferModel | None:
+    """A backbone's model with names and shapes, but no numbers; None where it can't be built so."""
+    import torch
+
+    from tlbench.engine.model import TransferModel
+
+    try:
+        with torch.device("meta"):
+            return TransferModel(backbone.build(2, image_size=size, pretrained=False), backbone)
+    except Exception:  # its trials will say what is wrong with it
+        return None
 
 
 def _refusal(backbone: Backbone, size: int) -> str | None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from tlbench.attributed import attributed_cost, measure_alone, timed
 from tlbench.data.batches import Images
+from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import feed
 from tlbench.engine.feed import Feed
@@ -70,8 +71,8 @@ def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
 def _product(stand: Stand, job: TrialJob) -> Product | None:
     """The product of a job's heads; None where there is one, or the strategy does more than train a linear head."""
     cell = job.trial.cell
-    rates = cell.tuned_rates or (stand.setting.learning_rate,)
-    if not job.may_be_product or len(rates) * len(job.trials) == 1:
+    rates = cell.tuned_rates or ((cell.learning_rate,) if cell.learning_rate is not None else ())
+    if not job.may_be_product or not rates or len(rates) * len(job.trials) == 1:
         return None
     phase = only_phase(stand.model, stand.strategy)
     if phase is None:
@@ -105,7 +106,7 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
     with stages.within("measure"):
         alone = measure_alone(stand, product)
     train_heads(product.heads, product.feed, product.phase, 0, protocol, stand.setting.report)
-    stand.progress.trained |= {name for name, _ in stand.model.parameters(product.phase.part)}
+    stand.progress.note_trained(stand.model.parameters(product.phase.part))
 
     stages.enter("validate")
     pieces, cut_seconds = timed(stand.evaluation_cut)
@@ -194,6 +195,7 @@ def _record(
             EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(tested.chosen.head.losses))
             for epoch, loss in enumerate(tested.chosen.head.losses, start=1)
         ],
+        distance=distance(stand.model, stand.start),
         cost=cost,
         environment=progress.environment,
         numerics=job.numerics,

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tlbench.engine.adapt import adapt, tuned
+from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, evaluation_batch
 from tlbench.engine.metrics import metrics
 from tlbench.engine.stand import Progress, Stand, make_ready
@@ -56,7 +57,11 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
         tuning=tuning,
         metrics=scored,
         history=progress.history,
-        cost=meters.cost(model.module, progress.trained.__contains__, job.concurrent_trials, job.peak_flops_per_second),
+        distance=distance(model, stand.start),
+        notes=model.notes,
+        cost=meters.cost(
+            model.module, sum(progress.trained.values()), job.concurrent_trials, job.peak_flops_per_second
+        ),
         environment=progress.environment,
         numerics=job.numerics,
         provenance=job.provenance,

@@ -52,6 +52,16 @@ def test_options_are_shown_with_their_types(cli: Cli) -> None:
     assert ":train=" in shown
 
 
+def test_a_strategy_says_what_it_is_and_cites(cli: Cli) -> None:
+    (row,) = json.loads(cli("list", "strategies", "--search", "l2-sp", "--json").stdout)
+    assert row["paper"].startswith("Li, Grandvalet & Davoine 2018")
+    assert row["learning_rates"] == {"adamw": 0.001, "sgd": 0.1}
+    assert row["when"] and row["details"]
+    assert [option["name"] for option in row["options"]] == ["alpha", "beta"]
+    shown = cli("list", "strategies", "--search", "l2-sp", "-v").stdout
+    assert "arXiv:1802.01483" in shown and "rates: 0.001 (adamw), 0.1 (sgd)" in shown
+
+
 def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
     names = json.loads(cli("list", "backbones", "--block", "timm", "--json").stdout)
     assert not [row for row in names if row["name"].startswith("timm/")]
@@ -61,7 +71,8 @@ def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
     states = {
         row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--block", "timm", "--json").stdout)
     }
-    assert states == {"builtin": "loaded", "packaged": "loaded", "torchvision": "loaded", "timm": "blocked"}
+    loaded = dict.fromkeys(("builtin", "packaged", "peft", "torchvision"), "loaded")
+    assert states == {**loaded, "timm": "blocked"}
     by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_BLOCK": "timm,packaged"}).stdout
     assert [row["name"] for row in json.loads(by_variable) if row["state"] == "blocked"] == ["packaged", "timm"]
 

@@ -11,11 +11,11 @@ import torch
 from builders import PLAIN, make_images, make_protocol
 
 from tlbench.cache import StageCache
-from tlbench.contracts import Train
 from tlbench.engine.features import Source, feed
 from tlbench.engine.loop import Setting, Trained, prepare_phase, train
 from tlbench.engine.model import Part, TransferModel
 from tlbench.events import EpochDone, Event
+from tlbench.phases import Train
 from tlbench.plugins import load_plugins
 from tlbench.records import FeaturesRecord
 from tlbench.registry import Registry
@@ -98,7 +98,7 @@ def test_features_are_shared_where_all_that_makes_them_is_equal(tmp_path: Path) 
     [
         (lambda m: Train(m.everything), "nothing is frozen"),
         (lambda m: Train(m.head, epochs=0.1), "the phase sees no image twice"),
-        (lambda m: Train(m.head, penalty=lambda _m: torch.zeros(())), "penalty may look at the frozen part"),
+        (lambda m: Train(m.head, penalty=lambda _m: torch.zeros(())), "what is minimised may look at the frozen part"),
         (lambda m: Train(m.head | m.blocks[0]), "nothing is frozen before|tensors lead"),
     ],
 )

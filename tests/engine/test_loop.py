@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
-from tlbench.contracts import Train
 from tlbench.data.batches import Images, epoch_order
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, Trained, prepare_phase, rate_factor, train
+from tlbench.engine.loop import Setting, Trained, prepare_phase, train
 from tlbench.engine.model import Part, TransferModel
+from tlbench.engine.recipe import rate_factor
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Event, StepDone
+from tlbench.phases import Train
 
 CPU = torch.device("cpu")
 
@@ -113,7 +114,8 @@ def test_rate_falls_along_a_cosine(tmp_path: Path) -> None:
     ],
 )
 def test_rates_rise_along_a_line_and_fall_along_a_cosine(steps: int, share: float, expected: list[float]) -> None:
-    assert [rate_factor(step, steps, share) for step in range(steps)] == pytest.approx(expected)
+    protocol = make_protocol(warmup_share=share)
+    assert [rate_factor(step, steps, protocol) for step in range(steps)] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("clip", [None, 0.1])

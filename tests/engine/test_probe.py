@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import make_backbone, make_images
+from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
-from tlbench.contracts import Train
 from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
@@ -17,6 +16,7 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.probe import probe_step
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import StepProbe
+from tlbench.phases import Train
 
 CPU = torch.device("cpu")
 BODY, HEAD = 2 * (8 * 8) * 3 * 4 * 9, 2 * 4 * 3
@@ -47,7 +47,7 @@ def model() -> TransferModel:
 
 def probe(model: TransferModel, phase: Train, images: Images) -> StepProbe:
     prepare_phase(model, phase)
-    return probe_step(model, phase, Feed(images, model.module), images.batch(torch.arange(6)), CPU, "fp32")
+    return probe_step(model, phase, Feed(images, model.module), images.batch(torch.arange(6)), CPU, make_protocol())
 
 
 def test_frozen_parts_are_not_in_the_backward_pass(model: TransferModel, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from builders import PLAIN, make_images, make_protocol
 from torch import nn
 
 from tlbench.cache import StageCache
-from tlbench.contracts import Options, Phase, Rewrite, Train, strategy
+from tlbench.contracts import Options, strategy
 from tlbench.engine.features import Source, feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
@@ -21,6 +21,7 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
+from tlbench.phases import Phase, Rewrite, Train
 from tlbench.plan import Protocol
 from tlbench.plugins import load_plugins
 from tlbench.provenance import Provenance

@@ -11,6 +11,7 @@ import typer
 from tlbench.cli.app import Block, Debug, app
 
 if TYPE_CHECKING:
+    from tlbench.contracts import Strategy
     from tlbench.registry import Entry, Kind, Registry
 
 
@@ -27,7 +28,9 @@ class What(StrEnum):
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
     search: Annotated[str | None, typer.Option(help="Only names that contain this.", show_default="all")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show options with their types.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show options with their types, and what a strategy cites.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     block: Block = None,
     debug: Debug = False,
@@ -64,6 +67,7 @@ def _describe(entry: Entry[Any]) -> dict[str, Any]:
     return {
         "name": entry.qualified,
         "summary": entry.summary,
+        **(_strategy(entry.factory(None)) if entry.kind == "strategy" else {}),
         **entry.origin.model_dump(),
         "options": [
             {
@@ -75,6 +79,16 @@ def _describe(entry: Entry[Any]) -> dict[str, Any]:
             }
             for name, field in entry.options.model_fields.items()
         ],
+    }
+
+
+def _strategy(strategy: Strategy) -> dict[str, Any]:
+    """What a strategy says of itself."""
+    return {
+        "details": strategy.details,
+        "when": strategy.when,
+        "paper": strategy.paper,
+        "learning_rates": dict(strategy.learning_rates),
     }
 
 
@@ -117,6 +131,12 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
     for row in found:
         origin = f"{row['distribution']} {row['version']}".strip()
         table.add_row(row["name"], *(row[column] for column in columns), origin)
+        for name in ("details", "when", "paper") if verbose else ():
+            if row.get(name):
+                table.add_row("", row[name] if name == "details" else f"{name}: {row[name]}", "")
+        if verbose and row.get("learning_rates"):
+            rates = ", ".join(f"{value:g} ({name})" for name, value in row["learning_rates"].items())
+            table.add_row("", f"rates: {rates}", "")
         for option in row.get("options", []) if verbose else []:
             default = "required" if option["required"] else f"default {option['default']}"
             described = f": {option['description']}" if option["description"] else ""

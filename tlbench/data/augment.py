@@ -51,17 +51,22 @@ def _kornia() -> Any:
     return kornia.augmentation
 
 
-def _trivial(images: torch.Tensor) -> torch.Tensor:
-    """torchvision's, image by image: kornia's draws one operation for the whole batch."""
+def _each(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """torchvision's change of that name, image by image: kornia's draw one operation for the whole batch."""
     from torchvision.transforms import v2
 
-    change = v2.TrivialAugmentWide()
-    changed = [change(each) for each in (255 * images).round().to(torch.uint8)]
-    return torch.stack(changed).float() / 255
+    change = getattr(v2, name)()
+
+    def apply(images: torch.Tensor) -> torch.Tensor:
+        changed = [change(each) for each in (255 * images).round().to(torch.uint8)]
+        return torch.stack(changed).float() / 255
+
+    return apply
 
 
 MAKERS: dict[Augmentation, Callable[[Any, int], Callable[[torch.Tensor], torch.Tensor]]] = {
-    "trivial": lambda kornia, size: _trivial,
+    "trivial": lambda kornia, size: _each("TrivialAugmentWide"),
+    "rand": lambda kornia, size: _each("RandAugment"),
     "crop": lambda kornia, size: kornia.RandomResizedCrop((size, size), scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)),
     "pad": lambda kornia, size: kornia.RandomCrop(
         (size, size), padding=max(1, size // PADDING_SHARE), padding_mode="reflect"
@@ -70,5 +75,6 @@ MAKERS: dict[Augmentation, Callable[[Any, int], Callable[[torch.Tensor], torch.T
     "colour": lambda kornia, size: kornia.ColorJiggle(0.2, 0.2, 0.2, 0.02, p=0.8),
     "erase": lambda kornia, size: kornia.RandomErasing(p=0.25),
 }
-"""TrivialAugment (Müller & Hutter 2021); a random part of 35 to 100 % of the area, resized; a shift by up to an eighth;
-left-right; brightness, contrast, saturation and hue; a rectangle blanked (Zhong et al. 2020)."""
+"""TrivialAugment (Müller & Hutter 2021); RandAugment, 2 operations of magnitude 9 (Cubuk et al. 2020); a random part of
+35 to 100 % of the area, resized; a shift by up to an eighth; left-right; brightness, contrast, saturation and hue; a
+rectangle blanked (Zhong et al. 2020)."""

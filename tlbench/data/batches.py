@@ -62,7 +62,11 @@ class Images:
         for pixels, chosen in zip(fetched_ahead(self._pixels, order), order, strict=True):
             yield self._made(pixels, chosen)
 
-    def augmented(self, augment: Augment) -> Images:
+    def plain(self) -> Images:
+        """The same images as they are."""
+        return self.augmented(None)
+
+    def augmented(self, augment: Augment | None) -> Images:
         """The same images, changed at random."""
         changed = copy.copy(self)
         changed.augment = augment

@@ -24,13 +24,13 @@ def apportion(total: int, sizes: Sequence[int]) -> list[int]:
     return shares
 
 
-def draw(labels: Integers, number: int) -> Integers:
-    """The indices of a stratified subset, in ascending order: always the same one for the same labels."""
+def draw(labels: Integers, number: int, seed: int = 0) -> Integers:
+    """The indices of a stratified subset, in ascending order: always the same one for the same labels and seed."""
     if number >= len(labels):
         return np.arange(len(labels))
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     shares = apportion(number, [len(group) for group in groups])
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     taken = [random.permutation(group)[:share] for group, share in zip(groups, shares, strict=True)]
     return np.sort(np.concatenate(taken))
 

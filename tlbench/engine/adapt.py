@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 
-from tlbench.contracts import Rewrite, Train
 from tlbench.engine.compilation import compiled
 from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
-from tlbench.engine.feed import first_batch
+from tlbench.engine.feed import first_batch, in_order
 from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.probe import probe_step
 from tlbench.engine.selection import Selection
+from tlbench.engine.solve import solve
 from tlbench.engine.stand import Stand
 from tlbench.errors import Diverged, PhaseError
 from tlbench.measure.meters import PhaseMeasured
-from tlbench.records import CandidateRecord, EpochRecord
+from tlbench.phases import Look, Phase, Rewrite, Solve, Train, Validate
+from tlbench.records import CandidateRecord, CompileRecord, EpochRecord
 
 
 def adapt(stand: Stand) -> None:
@@ -31,15 +34,39 @@ def adapt(stand: Stand) -> None:
     torch.manual_seed(stand.seeds.of("augmentation"))
     if stand.data.train.augment is not None:
         stand.data.train.augment.restart()
-    for number, phase in enumerate(strategy.load().phases(stand.model, strategy.options)):
+    phases = iter(strategy.load().phases(stand.model, strategy.options))
+    found: Any = None
+    for number in itertools.count():
+        try:
+            phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
+        except StopIteration:
+            break
         progress.phase, progress.step = number, None
-        if isinstance(phase, Train):
-            _train(stand, phase, number)
-        elif isinstance(phase, Rewrite):
-            phase.apply(stand.model)
-        else:
-            raise PhaseError(f"strategy {strategy.ref} yielded {phase!r}, which is not a phase")
+        found = _carry_out(stand, phase, number)
     progress.phase, progress.step = None, None
+
+
+def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
+    """Do what a phase says; gives what is sent back to the strategy."""
+    match phase:
+        case Train() if phase.of is not None:
+            _train(dataclasses.replace(stand, model=phase.of), phase, number)
+            return None
+        case Train():
+            _train(stand, phase, number)
+            stand.progress.note_trained(stand.model.parameters(phase.part))
+            return None
+        case Solve():
+            return stand.meters.add_solve(solve(stand, phase, number))
+        case Rewrite():
+            return phase.apply(stand.model)
+        case Validate():
+            with stand.meters.stages.within("validate"):
+                return stand.predict("val", stand.data.val)
+        case Look():
+            batches = in_order(stand.data.train, stand.setting.protocol.batch_size)
+            return phase.apply(stand.model, batches)
+    raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
 
 
 def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRecord]]:
@@ -75,8 +102,8 @@ def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRe
     assert best is not None
     _, chosen, progress.history, progress.train_loss = best
     chosen.model.module.to(device)
-    rate = chosen.setting.learning_rate
-    return chosen, [each.model_copy(update={"chosen": each.learning_rate == rate}) for each in tried]
+    chosen_rate = chosen.setting.learning_rate
+    return chosen, [each.model_copy(update={"chosen": each.learning_rate == chosen_rate}) for each in tried]
 
 
 def _since(begun: float) -> float:
@@ -90,11 +117,13 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
         fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
     with meters.stages.within("measure"):
         batch = first_batch(data.train, setting.protocol.batch_size)
-        probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol.precision)
+        probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol)
         del batch
     meters.share(features)
     compilation = None
-    if setting.protocol.compile != "off" and setting.most_steps is None:
+    if setting.protocol.compile != "off" and phase.watch:
+        compilation = CompileRecord(used=False, reason="the phase watches the activations of single modules")
+    elif setting.protocol.compile != "off" and setting.most_steps is None:
         steps = phase_steps(phase, setting.protocol, len(fed.source))
         with meters.stages.within("compile"):
             fed, compilation = compiled(model, phase, fed, setting.protocol, setting.device, steps)
@@ -109,7 +138,6 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
     progress.history += selection.end()
     progress.train_loss = trained.loss
     parameters = dict(model.parameters(phase.part))
-    progress.trained |= set(parameters)
     meters.add(
         PhaseMeasured(
             phase=number,

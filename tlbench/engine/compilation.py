@@ -15,7 +15,6 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from tlbench.cache import compile_folder, keep, small_file
-from tlbench.contracts import Train
 from tlbench.data.batches import Batch
 from tlbench.engine.feed import Feed, first_batch
 from tlbench.engine.model import TransferModel
@@ -23,6 +22,7 @@ from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
+from tlbench.phases import Train
 from tlbench.plan import Protocol
 from tlbench.records import CompileRecord
 
@@ -148,7 +148,7 @@ def _step_ms(
         for _ in range(repeats):
             wait_for(device)
             begun = time.perf_counter()
-            batch_loss(model, phase, feed.forward, batch, device, protocol.precision).backward()  # type: ignore[no-untyped-call]
+            batch_loss(model, phase, feed.forward, batch, device, protocol).backward()  # type: ignore[no-untyped-call]
             wait_for(device)
             times.append(1e3 * (time.perf_counter() - begun))
             for parameter in model.module.parameters():

@@ -15,6 +15,10 @@ class NotCuttable(Exception):
     """A model can't be cut; the message says why, for the record."""
 
 
+MODEL = "model"
+"""Where `Whole` has the model."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """`suffix(prefix(images))` is the model's output; both share the model's own tensors. `at` names the place."""
@@ -39,10 +43,19 @@ class Whole(nn.Module):
 
 
 class ForgivingTracer(fx.Tracer):
-    """Traces into modules as far as it can: one whose code depends on its input's values stays whole, as a leaf."""
+    """Traces into modules as far as it can: one whose code depends on its input's values stays whole, as a leaf.
+
+    So do the modules named `whole`.
+    """
+
+    def __init__(self, whole: frozenset[str]) -> None:
+        super().__init__()
+        self._whole = whole
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """PyTorch's own modules, and those that keep count of what they see: tracing would freeze their count."""
+        if module_qualified_name in self._whole:
+            return True
         keeps_count = m.training and any(True for _ in m.buffers(recurse=False))
         return keeps_count or super().is_leaf_module(m, module_qualified_name)
 
@@ -58,15 +71,16 @@ class ForgivingTracer(fx.Tracer):
             return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
 
 
-def cut(module: nn.Module, images: torch.Tensor) -> Cut:
+def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) -> Cut:
     """Cut a model in the modes and with the frozen parameters that it has now; raises NotCuttable.
 
     Everything that depends on the images alone, through frozen modules in eval mode, is the prefix. One tensor
-    must lead from it to the rest, and on the given images the pieces must give what the model gives.
+    must lead from it to the rest, and on the given images the pieces must give what the model gives. The modules at
+    the paths in `after` are of the rest in any case.
     """
     try:
         with passes_undone(module, images.device):
-            pieces = _cut(module)
+            pieces = _cut(module, frozenset(f"{MODEL}.{path}" for path in after))
             fit = _agree(module, pieces, images)
     except NotCuttable:
         raise
@@ -77,11 +91,11 @@ def cut(module: nn.Module, images: torch.Tensor) -> Cut:
     return pieces
 
 
-def _cut(module: nn.Module) -> Cut:
+def _cut(module: nn.Module, after: frozenset[str]) -> Cut:
     whole = Whole(module)
-    graph = ForgivingTracer().trace(whole)
+    graph = ForgivingTracer(after).trace(whole)
     images = next(node for node in graph.nodes if node.op == "placeholder")
-    live = _live(graph, whole)
+    live = _live(graph, whole, after)
     from_images = _dependents(graph, {images})
     frontier = [
         node
@@ -106,9 +120,10 @@ def _agree(module: nn.Module, pieces: Cut, images: torch.Tensor) -> bool:
     return torch.allclose(whole, pieced, rtol=1e-3, atol=1e-4)
 
 
-def _live(graph: fx.Graph, module: nn.Module) -> set[fx.Node]:
+def _live(graph: fx.Graph, module: nn.Module, after: frozenset[str]) -> set[fx.Node]:
     """The nodes that a step must compute: they use something trainable or in train mode, or depend on what does."""
-    return _dependents(graph, {node for node in graph.nodes if _is_trained(node, module) or node.op == "output"})
+    named = {node for node in graph.nodes if node.op == "output" or str(node.target) in after}
+    return _dependents(graph, named | {node for node in graph.nodes if _is_trained(node, module)})
 
 
 def _is_trained(node: fx.Node, module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
-from tlbench.contracts import Preprocessing, Train
+from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, Images
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
@@ -27,6 +27,7 @@ from tlbench.engine.undone import modes_restored
 from tlbench.engine.weights import digest
 from tlbench.errors import UserError
 from tlbench.measure.timing import wait_for
+from tlbench.phases import Train
 from tlbench.plan import Protocol
 from tlbench.records import FeaturesRecord
 
@@ -88,8 +89,10 @@ def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache |
     whole = Feed(source.images, model.module)
     if source.images.augment is not None:
         return whole, FeaturesRecord(used=False, reason="the images are augmented at random")
-    if phase.penalty is not None:
-        return whole, FeaturesRecord(used=False, reason="the phase's penalty may look at the frozen part")
+    if source.protocol.mixup or source.protocol.cutmix:
+        return whole, FeaturesRecord(used=False, reason="the images are mixed at random")
+    if phase.penalty is not None or phase.objective is not None:
+        return whole, FeaturesRecord(used=False, reason="what is minimised may look at the frozen part")
     if phase.epochs * source.protocol.epochs < 1:
         return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
     return feed_of(model, _cut(model, source, cache), source, cache)
@@ -108,7 +111,8 @@ def _cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut 
     if all(parameter.requires_grad for parameter in model.module.parameters()):
         return "nothing is frozen"
     try:
-        return cut(model.module, first_batch(source.images, source.protocol.batch_size).images)
+        images = first_batch(source.images, source.protocol.batch_size).images
+        return cut(model.module, images, after=model.head_paths)
     except NotCuttable as error:
         return str(error)
 

@@ -10,31 +10,37 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tlbench.contracts import Train
 from tlbench.data.batches import epoch_order, steps_per_epoch
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import gradient_scaler
+from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor, set_rates
 from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Report, StepDone
 from tlbench.measure.memory import optimizer_bytes
 from tlbench.measure.steps import PhaseSteps
 from tlbench.measure.timing import step_clock
+from tlbench.phases import Train
 from tlbench.plan import Protocol
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a rehearsal."""
+    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a rehearsal.
+
+    `learning_rate` is None where the strategy has no steps. `classes` is their number; a phase that mixes or weighs
+    them needs it.
+    """
 
     protocol: Protocol
-    learning_rate: float
+    learning_rate: float | None
     order: torch.Generator
     device: torch.device
     report: Report
     detail: bool = False
     most_steps: int | None = None
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,13 @@ def train(
     is not finite.
     """
     protocol, examples, device = setting.protocol, feed.source, setting.device
-    peak_rate = setting.learning_rate * phase.lr
     parameters = model.trainable()
-    optimizer = _adamw(parameters, peak_rate, protocol.weight_decay)
+    if setting.learning_rate is None:
+        raise PhaseError("the strategy states no learning rate, and yet it trains; give one with --lr")
+    optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase.rates, protocol)
+    weights = class_weights(examples.labels, setting.classes, device) if protocol.class_weights else None
+    mix = mixing(protocol, setting.classes)
+    averaged = Averaged(model.module, protocol.ema) if protocol.ema else None
     steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
     scaler = gradient_scaler(device, protocol.precision)
     clock, log = step_clock(device, setting.detail), PhaseSteps()
@@ -92,18 +102,24 @@ def train(
         for _ in order:
             clock.start()
             batch = next(batches)
+            if mix is not None:
+                batch = mix(batch)
             clock.lap("data")
             optimizer.zero_grad(set_to_none=True)
-            loss = batch_loss(model, phase, feed.forward, batch, device, protocol.precision)
+            loss = batch_loss(model, phase, feed.forward, batch, device, protocol, weights)
             clock.lap("forward")
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             clock.lap("backward")
             if protocol.gradient_clip is not None:
                 scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(parameters, protocol.gradient_clip)
-            _set_rate(optimizer, peak_rate * rate_factor(done, steps, protocol.warmup_share))
+            set_rates(optimizer, rate_factor(done, steps, protocol))
             scaler.step(optimizer)
             scaler.update()
+            if phase.after_step is not None:
+                phase.after_step(model)
+            if averaged is not None:
+                averaged.step()
             clock.stop("optimizer")
             done += 1
             losses.append(loss.detach())
@@ -115,29 +131,9 @@ def train(
         seconds = sum(time.seconds for time in times)
         setting.report(EpochDone(number, epoch, mean_loss, sum(sizes) / seconds if seconds else None))
         stop = after_epoch(epoch, mean_loss)
+    if averaged is not None:
+        averaged.put_in_place()
     return Trained(log, mean_loss, optimizer_bytes(optimizer))
-
-
-def rate_factor(step: int, steps: int, warmup_share: float) -> float:
-    """What the phase's rate is multiplied with at a step (from 0): up along a line, then down along a cosine to 0."""
-    warmup = round(warmup_share * steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-
-def _adamw(parameters: list[nn.Parameter], rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels, not biases and normalisation."""
-    groups = [
-        {"params": [each for each in parameters if each.ndim > 1], "weight_decay": weight_decay},
-        {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=rate, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
 
 
 def _mean(losses: list[torch.Tensor], sizes: list[int], first_step: int) -> float:

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from tlbench.contracts import Backbone
 
+NORMS = (
+    nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
+)  # fmt: skip
+HEAD_INPUT = "what the head is given"
+Snapshot = Mapping[str, torch.Tensor]
+"""A model's tensors at some moment, by name."""
+
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a model's modules, by path; parts add with `|` and subtract with `-`.
+    """Some of a model's modules, by path, and single tensors of others, by name; parts add with `|`, subtract with `-`.
 
     A path stands for the tensors that the module itself owns, not for those of its children.
     """
 
     paths: frozenset[str]
+    tensors: frozenset[str] = frozenset()
 
     def __or__(self, other: Part) -> Part:
-        return Part(self.paths | other.paths)
+        return Part(self.paths | other.paths, self.tensors | other.tensors)
 
     def __sub__(self, other: Part) -> Part:
-        return Part(self.paths - other.paths)
+        return Part(self.paths - other.paths, frozenset(name for name in self.tensors if not other.holds(name)))
+
+    def holds(self, name: str) -> bool:
+        """Whether a tensor of that name belongs to it."""
+        return name in self.tensors or name.rpartition(".")[0] in self.paths
 
 
 class TransferModel:
-    """A backbone's module with the names that strategies use for its parts."""
+    """A backbone's module with the names that strategies use for its parts.
+
+    What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
+    head; None where the model did not start from published weights, or they have none. `another(name)` builds another
+    backbone of those that the strategy has named, for the trial's classes and images.
+    """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
+        self.backbone = backbone
         self._head_paths = backbone.head_paths
         names = dict(module.named_modules())
         for path in self._head_paths:
             if path not in names:
                 raise LookupError(f"the backbone says its head is {path!r}, and its module has nothing of that name")
-        self._block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
+        self.another: Callable[[str], TransferModel] = _no_other
+        self.published: Callable[[], nn.Module] | None = None
+        self.notes: dict[str, str | float] = {}
+        self.block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
+
+    @property
+    def head_paths(self) -> tuple[str, ...]:
+        """The head's modules by path."""
+        return self._head_paths
 
     @property
     def everything(self) -> Part:
@@ -56,18 +85,99 @@ class TransferModel:
     @property
     def blocks(self) -> list[Part]:
         """The body's blocks from input to output."""
-        return [self._below((path,)) for path in self._block_paths]
+        return [self._below((path,)) for path in self.block_paths]
+
+    @property
+    def norms(self) -> Part:
+        """The normalisation layers."""
+        return Part(frozenset(path for path, each in self.module.named_modules() if isinstance(each, NORMS)))
+
+    @property
+    def biases(self) -> Part:
+        """All tensors named bias. Their modules stay in eval mode."""
+        names = (name for name, _ in self.module.named_parameters())
+        return Part(frozenset(), frozenset(name for name in names if name.rpartition(".")[2] == "bias"))
 
     def parameters(self, part: Part) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters of a part."""
-        for path, module in self.module.named_modules():
-            if path in part.paths:
-                for name, parameter in module.named_parameters(recurse=False):
-                    yield f"{path}.{name}" if path else name, parameter
+        return (pair for pair in self.module.named_parameters() if part.holds(pair[0]))
 
     def trainable(self) -> list[nn.Parameter]:
         """The parameters that are not frozen."""
         return [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+
+    def replace_head(self, head: nn.Module) -> None:
+        """Put another module where the head is; raises LookupError where that is more than one module."""
+        if len(self._head_paths) != 1:
+            raise LookupError(f"the head is of {len(self._head_paths)} modules: {', '.join(self._head_paths)}")
+        old = self.module.get_submodule(self._head_paths[0])
+        self.module.set_submodule(self._head_paths[0], head.to(next(self.module.parameters()).device))
+        head.train(old.training)
+
+    def clone(self) -> TransferModel:
+        """The same model once more, with tensors of its own."""
+        cloned = copy.copy(self)
+        cloned.module, cloned.notes = copy.deepcopy(self.module), dict(self.notes)
+        return cloned
+
+    def copy(self) -> TransferModel:
+        """The same model once more, frozen and in eval mode: what it was before it is changed."""
+        copied = self.clone()
+        copied.module.requires_grad_(False).eval()
+        return copied
+
+    def snapshot(self, part: Part | None = None) -> Snapshot:
+        """A copy of the parameters and buffers of a part, or of all."""
+        wanted = self.everything if part is None else part
+        state = self.module.state_dict(keep_vars=False)
+        return {name: tensor.detach().clone() for name, tensor in state.items() if wanted.holds(name)}
+
+    def restore(self, source: Snapshot) -> None:
+        """Put the tensors of a snapshot back."""
+        self.interpolate(source, 0.0)
+
+    @torch.no_grad()
+    def interpolate(self, source: Snapshot, alpha: float) -> None:
+        """Move every tensor to (1 - alpha) · source + alpha · itself; counts (integers) change where alpha is 0."""
+        for name, tensor in self.module.state_dict().items():
+            if name in source:
+                if alpha == 0:
+                    tensor.copy_(source[name])
+                elif tensor.is_floating_point():
+                    tensor.copy_(torch.lerp(source[name], tensor, alpha))
+
+    def distance2(self, source: Snapshot) -> torch.Tensor:
+        """The squared L2 distance of the trainable parameters from a snapshot, with a gradient."""
+        moving = ((name, each) for name, each in self.module.named_parameters() if each.requires_grad)
+        return _sum_of_squares([each - source[name] for name, each in moving if name in source])
+
+    def norm2(self, part: Part) -> torch.Tensor:
+        """The squared L2 norm of a part's trainable parameters, with a gradient."""
+        return _sum_of_squares([each for _, each in self.parameters(part) if each.requires_grad])
+
+    @contextlib.contextmanager
+    def watched(self, paths: Sequence[str], head_input: bool = False) -> Iterator[dict[str, torch.Tensor]]:
+        """What the modules at some paths give, and what the head is given, of the latest forward pass in this block."""
+        seen: dict[str, torch.Tensor] = {}
+
+        def keep(path: str) -> torch.utils.hooks.RemovableHandle:
+            def hook(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+                seen[path] = output
+
+            return self.module.get_submodule(path).register_forward_hook(hook)
+
+        def keep_input(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            seen[HEAD_INPUT] = inputs[0]
+
+        handles = [keep(path) for path in paths]
+        if head_input:
+            head = self.module.get_submodule(self._head_paths[0])
+            handles.append(head.register_forward_pre_hook(keep_input))
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def reset_head(self) -> None:
         """Initialise the head as PyTorch does by default (a linear layer: uniform within ±1/√fan_in).
@@ -85,16 +195,10 @@ class TransferModel:
 
         A container is in train mode where something inside it is trained.
         """
-        for path, module in self.module.named_modules():
-            chosen = path in part.paths
-            for parameter in module.parameters(recurse=False):
-                parameter.requires_grad_(chosen)
-        active = {
-            parent
-            for path in part.paths
-            if any(True for _ in self.module.get_submodule(path).parameters(recurse=False))
-            for parent in _ancestors(path)
-        }
+        chosen = {name for name, _ in self.parameters(part)}
+        for name, parameter in self.module.named_parameters():
+            parameter.requires_grad_(name in chosen)
+        active = {parent for name in chosen for parent in _ancestors(name.rpartition(".")[0])}
         for path, module in self.module.named_modules():
             module.training = path in part.paths or path in active
 
@@ -105,6 +209,14 @@ class TransferModel:
             if any(path == root or path.startswith(f"{root}.") for root in roots)
         )
         return Part(frozenset(inside))
+
+
+def _no_other(name: str) -> TransferModel:
+    raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
+
+
+def _sum_of_squares(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack([each.square().sum() for each in tensors]).sum() if tensors else torch.zeros(())
 
 
 def _ancestors(path: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from tlbench.contracts import Train
 from tlbench.data.batches import Batch
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
@@ -14,11 +13,12 @@ from tlbench.engine.undone import passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
 from tlbench.measure.meters import StepProbe
-from tlbench.plan import Precision
+from tlbench.phases import Train
+from tlbench.plan import Protocol
 
 
 def probe_step(
-    model: TransferModel, phase: Train, feed: Feed, images: Batch, device: torch.device, precision: Precision
+    model: TransferModel, phase: Train, feed: Feed, images: Batch, device: torch.device, protocol: Protocol
 ) -> StepProbe:
     """Do the forward and the backward pass of a phase's step, count, and leave the model as it was.
 
@@ -28,10 +28,10 @@ def probe_step(
     batch = images
     with passes_undone(model.module, device):
         if feed.prefix is not None:
-            with before.counting(), torch.no_grad(), autocast(device, precision):
+            with before.counting(), torch.no_grad(), autocast(device, protocol.precision):
                 batch = Batch(feed.prefix(images.images), images.labels)
         with forward.counting(), saved.counting():
-            loss = batch_loss(model, phase, feed.forward, batch, device, precision)
+            loss = batch_loss(model, phase, feed.forward, batch, device, protocol)
         with backward.counting():
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = gradient_bytes(model.module)

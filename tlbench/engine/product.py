@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlbench.contracts import Phase, Strategy, Train
+from tlbench.contracts import Strategy
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import phase_steps, rate_factor
+from tlbench.engine.loop import phase_steps
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
+from tlbench.engine.recipe import rate_factor
 from tlbench.events import EpochDone, Report, StepDone
+from tlbench.phases import Phase, Train
 from tlbench.plan import Protocol
 from tlbench.records import FeaturesRecord
 from tlbench.registry import Component
@@ -64,7 +65,7 @@ def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | N
     The strategy is asked on a copy of the model, which it must leave as it was: then nothing is lost where it is not
     asked again.
     """
-    looked_at, before = copy.deepcopy(model), model.module.state_dict()
+    looked_at, before = model.clone(), model.module.state_dict()
     try:
         phases: list[Phase] = list(strategy.load().phases(looked_at, strategy.options))
     except Exception:  # a strategy that needs its phases carried out; it will be asked again when it trains
@@ -74,8 +75,8 @@ def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | N
     if len(phases) != 1 or not untouched:
         return None
     (phase,) = phases
-    is_head = isinstance(phase, Train) and phase.part == model.head and phase.penalty is None
-    return phase if isinstance(phase, Train) and is_head else None
+    plain = isinstance(phase, Train) and phase == Train(phase.part, phase.epochs, phase.lr)
+    return phase if isinstance(phase, Train) and plain and phase.part == model.head else None
 
 
 def linear_suffix(feed: Feed) -> nn.Linear | None:
@@ -121,7 +122,7 @@ def train_heads(
             loss.sum().backward()  # type: ignore[no-untyped-call]
             if protocol.gradient_clip is not None:
                 _clip_each(weights, biases, protocol.gradient_clip)
-            factor = phase.lr * rate_factor(done, steps, protocol.warmup_share)
+            factor = phase.lr * rate_factor(done, steps, protocol)
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * factor
             optimizer.step()
@@ -160,7 +161,12 @@ def _losses(
             logits = torch.bmm(features, stacked.transpose(1, 2))
         logits = logits.view(seeds, -1, rates, classes).permute(2, 0, 1, 3)
         labels = batch.labels.view(1, seeds, -1).expand(rates, -1, -1)
-        each = F.cross_entropy(logits.reshape(-1, classes), labels.reshape(-1), reduction="none")
+        each = F.cross_entropy(
+            logits.reshape(-1, classes),
+            labels.reshape(-1),
+            reduction="none",
+            label_smoothing=protocol.label_smoothing,
+        )
     return each.view(rates, seeds, -1).mean(2)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Strategy
@@ -17,12 +18,14 @@ from tlbench.data.augment import Augment
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
+from tlbench.engine.distance import body_tensors
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
-from tlbench.engine.model import TransferModel
+from tlbench.engine.model import Snapshot, TransferModel
 from tlbench.engine.precision import FORMATS
+from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds
 from tlbench.engine.weights import digest, load_body, read_checkpoint
 from tlbench.events import Event, Report, StepDone
@@ -36,15 +39,22 @@ from tlbench.registry import Component, Registry
 
 @dataclass
 class Progress:
-    """How far a trial is: for the record of one that fails, and for the figures of one that doesn't."""
+    """How far a trial is: for the record of one that fails, and for the figures of one that doesn't.
+
+    `trained` has the numbers of every tensor that a phase has trained, by its name at that time.
+    """
 
     phase: int | None = None
     step: int | None = None
     weights_digest: str | None = None
     train_loss: float | None = None
-    trained: set[str] = field(default_factory=set)
+    trained: dict[str, int] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
     environment: dict[str, Any] | None = None
+
+    def note_trained(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+        """A phase has trained these."""
+        self.trained |= {name: each.numel() for name, each in parameters}
 
     def follow(self, report: Report) -> Report:
         """Note each step before it is reported."""
@@ -62,7 +72,8 @@ class Stand:
     """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
 
     `build` makes the same model anew; `source` says what the features of a split are made of.
-    `cache` keeps features of frozen parts; None where they are to be computed in each step.
+    `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has the body's
+    parameters as they were.
     """
 
     model: TransferModel
@@ -73,6 +84,7 @@ class Stand:
     strategy: Component[Strategy]
     source: Callable[..., Source]
     cache: StageCache | None
+    start: Snapshot
     meters: Meters
     progress: Progress
 
@@ -105,7 +117,9 @@ def make_ready(
     backbone = registry.backbones.resolve(cell.backbone).load()
 
     def build() -> TransferModel:
-        return load_model(backbone, cell, len(job.data.classes), seeds, device)
+        model = load_model(backbone, cell, len(job.data.classes), seeds, device)
+        model.another = partial(another, backbone, cell, len(job.data.classes), seeds, registry)
+        return model
 
     model = build()
     progress.weights_digest = digest(model.module, backbone.head_paths)
@@ -122,12 +136,13 @@ def make_ready(
         data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
     setting = Setting(
         protocol=cell.protocol,
-        learning_rate=cell.learning_rate or cell.tuned_rates[0],
+        learning_rate=cell.tuned_rates[0] if cell.tuned_rates else cell.learning_rate,
         order=seeds.generator("order"),
         device=device,
         report=progress.follow(report),
         detail=job.detail,
         most_steps=most_steps,
+        classes=len(job.data.classes),
     )
     source = partial(
         Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
@@ -135,7 +150,7 @@ def make_ready(
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
     cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None
-    return Stand(model, build, data, setting, seeds, strategy, source, cache, meters, progress)
+    return Stand(model, build, data, setting, seeds, strategy, source, cache, body_tensors(model), meters, progress)
 
 
 def set_up_torch(job: TrialJob) -> None:
@@ -166,4 +181,29 @@ def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, d
     if cell.weights.kind == "file" and cell.weights.url is not None:
         load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
     module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
+    if pretrained and backbone.published is not None:
+        model.published = partial(_published, backbone.published, cell, device)
     return model
+
+
+def another(
+    student: Backbone, cell: Cell, num_classes: int, seeds: Seeds, registry: Registry, name: str
+) -> TransferModel:
+    """One of the cell's other backbones, ready for images that are normalised for the student."""
+    component = registry.backbones.resolve(name)
+    weights = next((each.weights for each in cell.others if each.backbone == component.ref), None)
+    if weights is None:
+        raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
+    own = component.load()
+    renormalised = renormalising(own, student.preprocessing)
+    return load_model(
+        renormalised, cell.model_copy(update={"weights": weights}), num_classes, seeds, torch.device(cell.device)
+    )
+
+
+def _published(build: Callable[[int], nn.Module], cell: Cell, device: torch.device) -> nn.Module:
+    """The source model whole, frozen and in eval mode; it leaves the state of chance as it was."""
+    with torch.random.fork_rng(devices=[]):
+        module = build(cell.protocol.image_size).requires_grad_(False).eval()
+    moved: nn.Module = module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
+    return moved

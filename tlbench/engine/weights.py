@@ -49,6 +49,11 @@ def load_body(module: nn.Module, state: dict[str, torch.Tensor], head_paths: tup
     module.load_state_dict(fitting, strict=False)
 
 
+def load_whole(module: nn.Module, path: Path) -> None:
+    """Load a file's state dict into a module, every tensor of both; raises UserError that names what doesn't fit."""
+    load_body(module, read_checkpoint(path), (), str(path))
+
+
 def digest(module: nn.Module, head_paths: tuple[str, ...]) -> str:
     """SHA-256 over names, shapes and bytes of all tensors but the head's, in the order of their names."""
     heads = tuple(f"{path}." for path in head_paths)

@@ -77,10 +77,10 @@ class _Enough(Exception):
 
 def steps_in_process(job: TrialJob, _report: Report) -> Steps:
     """What each process does: train for the time, and say when each step ended."""
-    from tlbench.contracts import Train
     from tlbench.engine.feed import Feed
     from tlbench.engine.loop import prepare_phase, train
     from tlbench.engine.stand import Progress, make_ready
+    from tlbench.phases import Train
     from tlbench.plugins import load_plugins
     from tlbench.registry import Registry
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.records import CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost
+from tlbench.records import CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost, SolveRecord
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class PhaseMeasured:
     """What is known of a phase: its place, the trial's rate in it, its steps, and what a step takes."""
 
     phase: int
-    learning_rate: float
+    learning_rate: float | None
     steps: PhaseSteps
     trainable_parameters: int
     optimizer_bytes: int
@@ -53,6 +52,7 @@ class Meters:
         self._device = device
         self._memory = PeakMemory(device)
         self._phases: list[PhaseMeasured] = []
+        self._solves: list[SolveRecord] = []
         self._shared_seconds = 0.0
 
     def share(self, features: FeaturesRecord) -> None:
@@ -63,16 +63,19 @@ class Meters:
         """A phase has ended."""
         self._phases.append(phase)
 
+    def add_solve(self, solve: SolveRecord) -> None:
+        """A head has been fitted."""
+        self._solves.append(solve)
+
     def cost(
         self,
         module: nn.Module,
-        trained: Callable[[str], bool],
+        trained_parameters: int,
         concurrent_trials: int,
         peak_flops_per_second: float | None,
     ) -> Cost:
-        """The trial's cost; `trained` says of a parameter's name whether any phase trained it."""
+        """The trial's cost; `trained_parameters` is how many numbers any of its phases trained."""
         phases = [phase.steps for phase in self._phases]
-        parameters = dict(module.named_parameters())
         images_per_second = steps.images_per_second(phases)
         flops = self._train_flops_per_image()
         achieved = None if flops is None or images_per_second is None else flops * images_per_second
@@ -80,7 +83,8 @@ class Meters:
         memory = self._memory_parts(module, peak_memory_bytes)
         costs = [_phase_cost(phase) for phase in self._phases]
         step_ms = costs[0].step_ms if len(costs) == 1 else steps.step_ms(phases)
-        shared = sum(phase.features.shared_seconds or 0.0 for phase in self._phases)
+        features = [*(each.features for each in self._phases), *(each.features for each in self._solves)]
+        shared = sum(each.shared_seconds or 0.0 for each in features)
         paid_seconds, stages = self.stages.end(), self.stages.seconds
         return Cost(
             concurrent_trials=concurrent_trials,
@@ -100,6 +104,7 @@ class Meters:
             step_ms=step_ms,
             images_per_second=images_per_second,
             phases=costs,
+            solves=self._solves,
             peak_memory_bytes=peak_memory_bytes,
             peak_reserved_bytes=reserved,
             memory_basis="cuda-allocated" if self._device.type == "cuda" else "resident-growth",
@@ -112,8 +117,8 @@ class Meters:
             achieved_flops_per_second=achieved,
             peak_flops_per_second=peak_flops_per_second,
             peak_share=achieved / peak_flops_per_second if achieved and peak_flops_per_second else None,
-            trainable_parameters=sum(each.numel() for name, each in parameters.items() if trained(name)),
-            total_parameters=sum(each.numel() for each in parameters.values()),
+            trainable_parameters=trained_parameters,
+            total_parameters=sum(each.numel() for each in module.parameters()),
         )
 
     def _train_flops_per_image(self) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tlbench.plan import Cell
-from tlbench.records import Cost, Record
+from tlbench.records import Cost, FeaturesRecord, Record
 from tlbench.stats import Estimate, estimate
 
 COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -120,12 +120,16 @@ def _row(group: list[Record]) -> Row:
         status=_status(group),
         reasons=tuple(_reason(record) for record in group if record.status != "ok"),
         learning_rates=tuple(sorted({rate for record in done if (rate := record.learning_rate) is not None})),
-        on_features=any(phase.features is not None and phase.features.used for cost in costs for phase in cost.phases),
+        on_features=any(features is not None and features.used for cost in costs for features in _features(cost)),
         attributed=any(cost.basis == "attributed" for cost in costs),
         concurrent_trials=max((cost.concurrent_trials for cost in costs), default=1),
         compile_seconds=median(lambda cost: cost.compile_seconds),
         compiled=any(phase.compile is not None and phase.compile.used for cost in costs for phase in cost.phases),
     )
+
+
+def _features(cost: Cost) -> list[FeaturesRecord | None]:
+    return [*(phase.features for phase in cost.phases), *(solve.features for solve in cost.solves)]
 
 
 def _status(group: list[Record]) -> str:

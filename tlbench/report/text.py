@@ -112,7 +112,7 @@ def protocol(value: Protocol, device: str) -> str:
     return (
         f"{epochs}, batch {value.batch_size}{asked}, {value.image_size} px, {train} training and {test} test images, "
         f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule after "
-        f"{100 * value.warmup_share:g} % warm-up, {clip}{_numerics(value)}, "
+        f"{100 * value.warmup_share:g} % warm-up, {clip}{_recipe(value)}{_numerics(value)}, "
         f"{' and '.join(value.augmentation) or 'no'} augmentation, {_choices(value)}on {device}"
     )
 
@@ -123,6 +123,18 @@ def _numerics(value: Protocol) -> str:
     if value.auto_precision:
         return f"each model's fastest precision and memory format{compiled}"
     return f"{value.precision}, {value.memory_format}{compiled}"
+
+
+def _recipe(value: Protocol) -> str:
+    """What departs from the plain loss and the plain weights."""
+    said = {
+        f"label smoothing {value.label_smoothing:g}": value.label_smoothing,
+        f"mixup {value.mixup}": value.mixup,
+        f"CutMix {value.cutmix}": value.cutmix,
+        "all classes weighted alike": value.class_weights,
+        f"weights averaged (decay {value.ema})": value.ema,
+    }
+    return "".join(f"{text}, " for text, asked in said.items() if asked)
 
 
 def _choices(value: Protocol) -> str:
@@ -143,7 +155,8 @@ def footer(table: list[Row]) -> list[str]:
     lines = []
     for text in dict.fromkeys(protocol(row.cell.protocol, row.cell.device) for row in table):
         lines.append(f"Protocol: {text}.")
-    lines.append("Learning rates: " + ", ".join(dict.fromkeys(_rate(row, table) for row in table)) + ".")
+    if rates := dict.fromkeys(_rate(row, table) for row in table if _has_rate(row)):
+        lines.append("Learning rates: " + ", ".join(rates) + ".")
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     if tuned := next((row.cell.tuned_rates for row in table if row.cell.tuned_rates), ()):
@@ -181,6 +194,11 @@ def _chosen_numerics(row: Row) -> str:
 def _compiled(row: Row) -> str:
     name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
     return f"{name} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
+
+
+def _has_rate(row: Row) -> bool:
+    """A strategy that fits a head in closed form has none."""
+    return row.cell.learning_rate is not None or bool(row.cell.tuned_rates)
 
 
 def _rate(row: Row, table: list[Row]) -> str:

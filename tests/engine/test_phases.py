@@ -1,0 +1,188 @@
+"""Phases carried out in a whole trial: what is sent back to a strategy, and what stands in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from builders import PLAIN, make_backbone, make_images, make_protocol
+from torch import nn
+
+import tlbench
+from tlbench import Look, Options, Phase, Rewrite, Strategy, Train, Validate, strategy
+from tlbench.data.batches import Batch
+from tlbench.engine.adapt import adapt
+from tlbench.engine.features import Source
+from tlbench.engine.loop import Setting
+from tlbench.engine.model import TransferModel
+from tlbench.engine.seeds import Seeds
+from tlbench.engine.stand import Progress, Stand
+from tlbench.errors import PhaseError
+from tlbench.measure.meters import Meters
+from tlbench.plan import CHANCES
+from tlbench.provenance import Provenance
+from tlbench.records import Record
+from tlbench.registry import Component, Entry
+
+CPU = torch.device("cpu")
+PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
+
+
+def run(folder: Path, *strategies: str, **options: Any) -> list[Record]:
+    chosen = {"datasets": "digits:train=60:test=40", "epochs": 1, "batch_size": 20, "progress": False}
+    return list(tlbench.run(strategies=list(strategies), results=folder, **(chosen | options)))
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Record]]:
+    """Two seeds of heads in closed form, of baselines and of freeze, by strategy."""
+    records = run(
+        tmp_path_factory.mktemp("results"),
+        "freeze", "linear-probe", "knn", "majority", "image-stats", "random-features", "linear-probe:l2=1:subset=1",
+        seeds=2,
+    )  # fmt: skip
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        assert record.status == "ok", record.error
+        found.setdefault(record.trial.cell.strategy.removeprefix("builtin/"), []).append(record)
+    return found
+
+
+def test_a_closed_form_has_no_steps_and_says_what_it_tried(closed: dict[str, list[Record]]) -> None:
+    for record in closed["linear-probe"]:
+        cost = record.cost
+        assert cost is not None and record.learning_rate is None and record.history == []
+        assert cost.phases == [] and cost.step_ms is None and cost.train_flops_per_image is None
+        (solve,) = cost.solves
+        assert solve.images == 54  # nine tenths of 60
+        assert len(solve.candidates) == 7
+        assert solve.chosen["l2"] in [each["l2"] for each in solve.candidates]
+        assert record.distance is not None and record.distance.l2 == 0
+        assert cost.trainable_parameters == 1280 * 10 + 10
+
+
+def test_seeds_draw_different_images_and_all_images_give_the_same(closed: dict[str, list[Record]]) -> None:
+    def losses(name: str) -> list[float]:
+        return [record.metrics.nll for record in closed[name] if record.metrics and record.metrics.nll is not None]
+
+    for name in ("linear-probe", "knn", "image-stats", "random-features"):
+        assert len(set(losses(name))) == 2, name
+    first, second = losses("linear-probe:l2=1:subset=1")
+    assert first == second
+
+
+def test_features_are_shared_between_freeze_and_closed_forms(closed: dict[str, list[Record]]) -> None:
+    features = [
+        record.cost.solves[0].features for name in ("linear-probe", "knn") for record in closed[name] if record.cost
+    ]
+    assert all(each.used for each in features)
+    assert all(each.reused for each in features)  # freeze came first
+
+
+def test_baselines_that_look_at_no_backbone_make_one_cell(closed: dict[str, list[Record]]) -> None:
+    assert {record.trial.cell.backbone for record in closed["majority"]} == {"builtin/image-stats"}
+    assert {record.trial.cell.weights.reason for record in closed["random-features"]} == {"strategy"}
+    scores = {name: sum(each.metrics.accuracy for each in records if each.metrics) for name, records in closed.items()}
+    assert scores["majority"] < scores["random-features"] < scores["linear-probe"]
+    assert all(each.metrics.accuracy < 0.2 for each in closed["majority"] if each.metrics)
+
+
+def test_a_backbone_that_closed_forms_cannot_adapt_is_left_out(tmp_path: Path) -> None:
+    results = tlbench.run(
+        backbones="squeezenet1_1", strategies="ridge,freeze", datasets="digits:train=40:test=20", image_size=32,
+        epochs=1, weights="random", results=tmp_path, progress=False,
+    )  # fmt: skip
+    assert [record.trial.cell.strategy for record in results] == ["builtin/freeze"]
+    (reason,) = results.plan.left_out
+    assert reason == (
+        "builtin/ridge can't adapt torchvision/squeezenet1_1: its head is not one linear layer: classifier.1 (Conv2d)"
+    )
+    with pytest.raises(tlbench.UserError, match="can't adapt"):
+        tlbench.run(backbones="squeezenet1_1", strategies="ridge", weights="random", results=tmp_path, progress=False)
+
+
+class Small(nn.Module):
+    """A convolution and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.conv(images).relu().mean((2, 3)))
+        return logits
+
+
+def make_stand(folder: Path, made: Strategy) -> Stand:
+    """A trial of twelve images of noise, ready to be carried out in this process."""
+    images, protocol = make_images(folder, 12), make_protocol()
+    model = TransferModel(Small(), make_backbone("fc"))
+    entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
+    return Stand(
+        model=model,
+        build=lambda: model,
+        data=SimpleNamespace(train=images, val=images),  # type: ignore[arg-type]
+        setting=Setting(protocol, 1e-3, torch.Generator(), CPU, lambda _event: None, classes=3),
+        seeds=Seeds(0, CHANCES),
+        strategy=Component(entry, Options()),
+        source=partial(Source, dataset_digest="", preprocessing=PLAIN, protocol=protocol, device=CPU),
+        cache=None,
+        start={},
+        meters=Meters(CPU),
+        progress=Progress(),
+    )
+
+
+def test_findings_are_sent_back_to_the_strategy(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    def count(model: TransferModel, batches: Iterable[Batch]) -> int:
+        return sum(len(batch) for batch in batches)
+
+    @strategy("made-up", learning_rates={"adamw": 1e-3})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        seen["images"] = yield Look(count)
+        seen["val"] = yield Validate()
+        seen["rewrite"] = yield Rewrite(lambda model: 7)
+        seen["train"] = yield Train(model.head)
+        model.notes["answer"] = 42.0
+
+    stand = make_stand(tmp_path, made_up)
+    adapt(stand)
+    assert seen["images"] == 12
+    assert 0 <= seen["val"].accuracy <= 1
+    assert seen["rewrite"] == 7
+    assert seen["train"] is None
+    assert stand.model.notes == {"answer": 42.0}
+    assert stand.progress.trained == {"fc.weight": 12, "fc.bias": 3}
+
+
+def test_another_model_can_be_trained_and_the_own_one_stays(tmp_path: Path) -> None:
+    @strategy("made-up", learning_rates={"adamw": 1e-2})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        teacher = model.copy()
+        yield Train(teacher.everything, of=teacher)
+        model.notes["moved"] = teacher.distance2(model.snapshot()).item()
+
+    stand = make_stand(tmp_path, made_up)
+    before = stand.model.snapshot()
+    adapt(stand)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in stand.model.snapshot().items())
+    assert float(stand.model.notes["moved"]) > 0
+    assert stand.progress.trained == {}
+
+
+def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
+    @strategy("made-up", learning_rates={})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        yield Train(model.head)
+
+    stand = make_stand(tmp_path, made_up)
+    with pytest.raises(PhaseError, match="states no learning rate"):
+        adapt(replace(stand, setting=replace(stand.setting, learning_rate=None)))

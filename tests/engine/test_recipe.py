@@ -1,0 +1,168 @@
+"""The recipe of a step: against PyTorch, scikit-learn and loops written by hand."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from builders import make_backbone, make_images, make_protocol
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from tlbench.data.batches import Batch, epoch_order
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.model import TransferModel
+from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor
+from tlbench.engine.step import batch_loss
+from tlbench.errors import UserError
+from tlbench.phases import Train
+from tlbench.plan import make_request
+
+CPU = torch.device("cpu")
+
+
+class Small(nn.Module):
+    """A convolution, BatchNorm, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.norm(self.conv(images)).relu().mean((2, 3)))
+        return logits
+
+
+def small() -> TransferModel:
+    torch.manual_seed(0)
+    return TransferModel(Small(), make_backbone("fc"))
+
+
+def run(model: TransferModel, folder: Path, lr: float = 0.05, **protocol: object) -> None:
+    images, phase = make_images(folder, 12), Train(model.everything)
+    made = make_protocol(**protocol)
+    setting = Setting(made, lr, torch.Generator().manual_seed(5), CPU, lambda _event: None, classes=3)
+    prepare_phase(model, phase)
+    train(model, phase, 0, setting, Feed(images, model.module))
+
+
+def test_sgd_is_pytorchs_with_nesterovs_momentum(tmp_path: Path) -> None:
+    ours, theirs = small(), small().module
+    run(ours, tmp_path, optimizer="sgd", schedule="constant", weight_decay=0.1, label_smoothing=0.2)
+    images, order = make_images(tmp_path, 12), torch.Generator().manual_seed(5)
+    decayed = [each for each in theirs.parameters() if each.ndim > 1]
+    others = [each for each in theirs.parameters() if each.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decayed, "weight_decay": 0.1}, {"params": others}], lr=0.05, momentum=0.9, nesterov=True
+    )
+    theirs.train()
+    for _ in range(2):
+        for chosen in epoch_order(12, 4, order):
+            batch = images.batch(chosen)
+            optimizer.zero_grad()
+            F.cross_entropy(theirs(batch.images), batch.labels, label_smoothing=0.2).backward()
+            optimizer.step()
+    for name, tensor in ours.module.state_dict().items():
+        torch.testing.assert_close(tensor, theirs.state_dict()[name])
+
+
+def test_a_constant_schedule_stays_where_warm_up_ends() -> None:
+    protocol = make_protocol(schedule="constant", warmup_share=0.4)
+    assert [rate_factor(step, 5, protocol) for step in range(5)] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
+
+
+def test_a_tensor_takes_the_rate_of_the_first_part_that_holds_it() -> None:
+    model = small()
+    rates = [(model.head, 2.0), (model.everything, 0.5)]
+    optimizer = make_optimizer(model, 0.1, rates, make_protocol())
+    found = {
+        name: (group["peak_rate"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for name, each in model.module.named_parameters()
+        if any(each is member for member in group["params"])
+    }
+    assert found == {
+        "conv.weight": (0.05, 0.01), "conv.bias": (0.05, 0.0), "norm.weight": (0.05, 0.0), "norm.bias": (0.05, 0.0),
+        "fc.weight": (0.2, 0.01), "fc.bias": (0.2, 0.0),
+    }  # fmt: skip
+
+
+def test_class_weights_are_scikit_learns_balanced_ones() -> None:
+    labels = np.array([0, 0, 0, 1, 2, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    assert class_weights(torch.from_numpy(labels), 3, CPU).numpy() == pytest.approx(expected)
+    assert class_weights(torch.tensor([0, 2, 2]), 3, CPU).tolist() == [1.0, 0.0, 0.5]
+
+
+def test_class_weights_weigh_the_loss(tmp_path: Path) -> None:
+    model, images = small(), make_images(tmp_path, 6)
+    batch = images.batch(torch.arange(6))
+    weights = torch.tensor([1.0, 0.0, 3.0])
+    model.module.eval()
+    loss = batch_loss(model, Train(model.everything), model.module, batch, CPU, make_protocol(), weights)
+    each = F.cross_entropy(model.module(batch.images), batch.labels, reduction="none")
+    share = weights[batch.labels]
+    torch.testing.assert_close(loss, (each * share).sum() / share.sum())
+
+
+@pytest.mark.parametrize("asked", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+def test_mixed_labels_are_shares_of_two_images_labels(tmp_path: Path, asked: dict[str, float]) -> None:
+    torch.manual_seed(1)
+    mix = mixing(make_protocol(**asked), 3)
+    assert mix is not None
+    images = make_images(tmp_path, 6)
+    batch = images.batch(torch.arange(6))
+    mixed = mix(Batch(batch.images.clone(), batch.labels))
+    assert mixed.labels.shape == (6, 3)
+    torch.testing.assert_close(mixed.labels.sum(1), torch.ones(6))
+    assert not torch.equal(mixed.images, batch.images)
+    own = mixed.labels[torch.arange(6), batch.labels].min().item()
+    if asked == {"mixup": 0.4}:  # of one share for the whole batch, with the image before
+        rolled = batch.images.roll(1, 0)
+        torch.testing.assert_close(mixed.images, own * batch.images + (1 - own) * rolled)
+
+
+def test_nothing_is_mixed_unless_asked_for() -> None:
+    assert mixing(make_protocol(), 3) is None
+
+
+def test_the_average_replaces_the_weights(tmp_path: Path) -> None:
+    """By hand: the first step's weights, then a mean whose decay rises from 2/11 to what was asked for."""
+    plain, averaged = small(), small()
+    seen: list[dict[str, torch.Tensor]] = []
+    images, phase = (
+        make_images(tmp_path, 12),
+        Train(plain.everything, after_step=lambda m: seen.append(dict(m.snapshot()))),
+    )
+    setting = Setting(make_protocol(), 0.05, torch.Generator().manual_seed(5), CPU, lambda _event: None, classes=3)
+    prepare_phase(plain, phase)
+    train(plain, phase, 0, setting, Feed(images, plain.module))
+    run(averaged, tmp_path, ema=0.3)
+    for name in ("conv.weight", "norm.running_mean"):
+        expected = seen[0][name]
+        for step, now in enumerate(seen[1:], start=1):
+            decay = min(0.3, (1 + step) / (10 + step))
+            expected = decay * expected + (1 - decay) * now[name]
+        torch.testing.assert_close(averaged.module.state_dict()[name], expected)
+        assert not torch.equal(averaged.module.state_dict()[name], seen[-1][name])
+
+
+def test_an_average_leaves_the_model_alone_until_it_is_put_in_place() -> None:
+    model = small()
+    before = copy.deepcopy(model.module.state_dict())
+    averaged = Averaged(model.module, 0.9)
+    averaged.step()
+    with torch.no_grad():
+        model.module.get_parameter("fc.bias").add_(1)
+    averaged.put_in_place()
+    assert all(torch.equal(each, before[name]) for name, each in model.module.state_dict().items())
+
+
+def test_an_average_can_not_be_chosen_by_epoch() -> None:
+    with pytest.raises(UserError, match="--ema"):
+        make_request(ema=0.9, select="best")

@@ -1,0 +1,131 @@
+"""Which cells a request makes: every strategy on every backbone that it can adapt, and what each starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from tlbench.contracts import Backbone, Strategy
+from tlbench.data.prepare import PreparedDataset
+from tlbench.errors import UserError
+from tlbench.plan import Cell, OtherBackbone, Protocol, Request, WeightsPlan
+from tlbench.registry import Component, Registry
+from tlbench.sizes import check_size, on_meta
+from tlbench.sources import choose_weights
+
+T = TypeVar("T")
+
+
+def pairs(
+    registry: Registry, asked: list[Component[Backbone]], strategies: Mapping[str, Strategy]
+) -> tuple[list[Component[Backbone]], dict[str, list[str]]]:
+    """The backbones that cells are made of, and by each one's name the strategies that adapt it.
+
+    A strategy with a backbone of its own adapts that one; backbones that no strategy is left for are not looked at.
+    """
+    wanted: dict[str, list[str]] = {component.ref: [] for component in asked}
+    components = {component.ref: component for component in asked}
+    for ref, strategy in strategies.items():
+        own = [registry.backbones.resolve(strategy.backbone)] if strategy.backbone else asked
+        for component in own:
+            components.setdefault(component.ref, component)
+            wanted.setdefault(component.ref, []).append(ref)
+    return [component for ref, component in components.items() if wanted[ref]], wanted
+
+
+def leave_out(
+    strategies: list[Component[Strategy]],
+    backbones: Mapping[str, Backbone],
+    wanted: dict[str, list[str]],
+    weights: Mapping[str, WeightsPlan | None],
+    image_size: int,
+) -> list[str]:
+    """Take from `wanted` what a strategy says it can't adapt, and say why; raises UserError where nothing is left."""
+    left_out = []
+    for component in strategies:
+        strategy = component.load()
+        if strategy.serves is None:
+            continue
+        for ref, backbone in backbones.items():
+            model = on_meta(backbone, image_size) if component.ref in wanted[ref] else None
+            starts = weights[ref]
+            if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
+                model.published = partial(backbone.published, image_size)
+            reason = None if model is None else strategy.serves(model, component.options)
+            if reason is not None:
+                wanted[ref].remove(component.ref)
+                left_out.append(f"{component.ref} can't adapt {ref}: {reason}")
+    if not any(wanted.values()):
+        raise UserError("; ".join(left_out))
+    return left_out
+
+
+def other_backbones(
+    request: Request,
+    registry: Registry,
+    component: Component[Strategy],
+    protocols: Mapping[str, Protocol],
+    tell: Callable[[str], object],
+) -> tuple[OtherBackbone, ...]:
+    """The other backbones that a strategy builds, from published weights where these can be had."""
+    strategy = component.load()
+    policy = "auto" if request.weights not in ("auto", "pretrained", "random") else request.weights
+    asked = request.model_copy(update={"weights": policy})
+    found = []
+    for name in strategy.others(component.options) if strategy.others else ():
+        other = registry.backbones.resolve(name)
+        backbone = load(other)
+        for dataset, protocol in protocols.items():
+            check_size(other.ref, backbone, dataset, protocol.image_size)
+        plan = choose_weights(other.ref, backbone, asked, tell)
+        found.append(OtherBackbone(backbone=other.ref, weights=plan))
+    return tuple(found)
+
+
+def make_cell(
+    request: Request,
+    backbone: str,
+    dataset: str,
+    strategy_ref: str,
+    strategy: Strategy,
+    device: str,
+    protocol: Protocol,
+    published: WeightsPlan | None,
+    others: tuple[OtherBackbone, ...],
+    data: PreparedDataset,
+) -> Cell:
+    if strategy.pretrained and published is not None:
+        weights = published
+    else:
+        weights = WeightsPlan(kind="random", reason="strategy")
+    rates = strategy.learning_rates
+    if rates and protocol.optimizer not in rates and request.lr is None and not request.tune:
+        raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
+    return Cell(
+        backbone=backbone,
+        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
+        dataset=dataset,
+        strategy=strategy_ref,
+        device=device,
+        protocol=protocol,
+        learning_rate=None if request.tune or not rates else request.lr or rates[protocol.optimizer],
+        tuned_rates=request.tune if rates else (),
+        weights=weights,
+        others=others,
+        dataset_digest=data.digest,
+    )
+
+
+def load(component: Component[T]) -> T:
+    """Call a plugin's factory; what it raises by accident is told as the plugin's fault."""
+    try:
+        return component.load()
+    except UserError:
+        raise
+    except Exception as error:
+        origin = component.entry.origin
+        raise UserError(
+            f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
+            f"{origin.version}) raised {type(error).__name__}: {error}"
+        ) from error

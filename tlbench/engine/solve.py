@@ -1,0 +1,85 @@
+"""A `Solve` phase carried out: the features that the head is given, and the head that is fitted to them."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import torch
+from torch import nn
+
+from tlbench.data.split import draw
+from tlbench.engine.evaluate import evaluation_batch
+from tlbench.engine.features import evaluation_cut, feed_of
+from tlbench.engine.feed import in_order
+from tlbench.engine.precision import autocast
+from tlbench.engine.product import linear_suffix
+from tlbench.engine.stand import Stand
+from tlbench.errors import PhaseError
+from tlbench.phases import Examples, Fitting, Solve
+from tlbench.records import FeaturesRecord, SolveRecord
+
+
+def solve(stand: Stand, phase: Solve, number: int) -> SolveRecord:
+    """Fit a head to the features of the (drawn) training images, and put it where the model has its own.
+
+    Raises PhaseError where the model's head is anything but one linear layer at its end.
+    """
+    model = stand.model
+    model.train_only(model.head)
+    with stand.meters.stages.within("features"):
+        train, features = _examples(stand, "train")
+        val, _ = _examples(stand, "val")
+    begun = time.perf_counter()
+    seed = stand.seeds.of("order", " of the subset")
+    chosen = torch.from_numpy(draw(train.labels.cpu().numpy(), round(phase.subset * len(train.labels)), seed))
+    drawn = Examples(train.features[chosen], train.labels[chosen])
+    solved = phase.fit(Fitting(drawn, val, stand.setting.classes))
+    model.replace_head(solved.head)
+    model.train_only(model.head)
+    stand.progress.note_trained(model.parameters(model.head))
+    return SolveRecord(
+        phase=number,
+        seconds=time.perf_counter() - begun,
+        images=len(drawn.labels),
+        features=features,
+        chosen=dict(solved.chosen),
+        candidates=[dict(each) for each in solved.candidates],
+    )
+
+
+def _examples(stand: Stand, split: Literal["train", "val"]) -> tuple[Examples, FeaturesRecord]:
+    """All features of a split as the head is given them, from the cache where they can be kept."""
+    images = stand.data.train.plain() if split == "train" else stand.data.val
+    source = stand.source(images=images, split=split)
+    pieces = evaluation_cut(stand.model, source, stand.cache)
+    fed, record = feed_of(stand.model, pieces, source, stand.cache)
+    stand.meters.share(record)
+    size = evaluation_batch(stand.setting.protocol, stand.setting.device)
+    with torch.inference_mode():
+        if linear_suffix(fed) is not None:
+            features = [batch.images.float() for batch in in_order(fed.source, size)]
+        else:
+            features = [_given(stand, batch.images).float() for batch in in_order(images, size)]
+    return Examples(torch.cat(features).clone(), images.labels.to(stand.setting.device)), record
+
+
+def _given(stand: Stand, images: torch.Tensor) -> torch.Tensor:
+    """What a forward pass hands to the head, N×D."""
+    model, protocol = stand.model, stand.setting.protocol
+    (path,) = model.head_paths if len(model.head_paths) == 1 else ("",)
+    layer = model.module.get_submodule(path)
+    given: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0]))
+    try:
+        with autocast(stand.setting.device, protocol.precision):
+            logits = model.module.eval()(images)
+    finally:
+        hook.remove()
+    ends = type(layer) is nn.Linear and given and given[0].ndim == 2
+    if not ends or logits.shape != (len(images), layer.out_features):
+        what = f"{', '.join(model.head_paths)} ({type(layer).__name__})"
+        raise PhaseError(
+            f"a head can be fitted in closed form only where it is one linear layer at the model's end, not {what}"
+        )
+    return given[0]
