@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks reference
+.PHONY: install check format lint types test benchmarks reference strategies docs
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -29,3 +29,11 @@ reference:  ## the committed run that the README's table is made from
 	rm -rf results/reference
 	tlbench run --seeds 3 --name reference
 	tlbench show reference --format markdown
+
+strategies:  ## the committed run of all strategies, and the pages made from them
+	rm -rf results/strategies
+	tlbench run --strategies $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))") --datasets fashion-mnist:train=500 --image-size 48 --seeds 3 --name strategies
+	python docs/generate.py
+
+docs:  ## the pages that are made from the code and from committed runs
+	python docs/generate.py

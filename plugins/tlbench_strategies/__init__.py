@@ -1,39 +1,39 @@
-"""The strategies that every comparison starts from: freeze, full and scratch."""
+"""The strategies of the literature, each a few lines on the engine's phases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tlbench import Options, Phase, Train, hookimpl, strategy
+from tlbench import hookimpl
+from tlbench_strategies import baselines, closed_form, distillation, near_source, partial, weight_space
+from tlbench_strategies.basic import freeze, full, scratch
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
-    from tlbench.registry import RegisterStrategy
+    from tlbench.registry import RegisterBackbone, RegisterStrategy
 
 tlbench_api = 1
 
-
-@strategy("freeze", learning_rates={"adamw": 3e-3})
-def freeze(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    """Train the head on the frozen backbone (linear evaluation; BatchNorm statistics don't move)."""
-    yield Train(model.head)
-
-
-@strategy("full", learning_rates={"adamw": 1e-3})
-def full(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    """Train every parameter, from the pretrained weights."""
-    yield Train(model.everything)
-
-
-@strategy("scratch", learning_rates={"adamw": 1e-3}, pretrained=False)
-def scratch(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    """Train every parameter, from random weights on purpose: what transfer is measured against."""
-    yield Train(model.everything)
+STRATEGIES = (
+    freeze,
+    full,
+    scratch,
+    *partial.STRATEGIES,
+    *near_source.STRATEGIES,
+    *weight_space.STRATEGIES,
+    *distillation.STRATEGIES,
+    *closed_form.STRATEGIES,
+    *baselines.STRATEGIES,
+)
 
 
 @hookimpl
 def tlbench_register_strategies(register: RegisterStrategy) -> None:
-    """Register the three."""
-    for each in (freeze, full, scratch):
+    """Register all of them."""
+    for each in STRATEGIES:
         register(each)
+
+
+@hookimpl
+def tlbench_register_backbones(register: RegisterBackbone) -> None:
+    """Register what the baselines look at instead of a network."""
+    register("image-stats", baselines.image_stats_backbone, summary="channel means and deviations, for the baselines")

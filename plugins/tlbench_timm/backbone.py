@@ -36,6 +36,7 @@ def timm_backbone(name: str) -> Backbone:
             ),
         ),
         weights=_weights(name, config),
+        published=partial(published, name, bool(config.fixed_input_size)),
         licence=config.license,
     )
 
@@ -44,6 +45,12 @@ def build(name: str, fixed_size: bool, num_classes: int, *, image_size: int, pre
     """timm's own `create_model`, told the image size where the architecture depends on it."""
     size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
     return timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **size)
+
+
+def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:
+    """timm's model with its published head."""
+    size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
+    return timm.create_model(name, pretrained=True, **size)
 
 
 def _weights(name: str, config: Any) -> Weights | None:

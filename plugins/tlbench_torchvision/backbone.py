@@ -49,6 +49,7 @@ def torchvision_backbone(name: str) -> Backbone:
         preprocessing=Preprocessing(
             tuple(transform.mean), tuple(transform.std), INTERPOLATIONS[transform.interpolation]
         ),
+        published=partial(published, name),
         weights=Weights(f"torchvision/{name}.{weights.name}", partial(fetch, weights), weights.url, licence),
         licence="BSD-3-Clause",
     )
@@ -60,6 +61,13 @@ def build(name: str, num_classes: int, *, image_size: int, pretrained: bool) -> 
     if pretrained:
         head = torchvision_backbone(name).head
         _load_body(model, _adapt(name, fetch(get_model_weights(name).DEFAULT), model, image_size), f"{head}.")
+    return model
+
+
+def published(name: str, image_size: int) -> nn.Module:
+    """torchvision's model with its published head."""
+    model = cast(nn.Module, get_model(name, weights=None, **_arguments(name, image_size)))
+    model.load_state_dict(_adapt(name, fetch(get_model_weights(name).DEFAULT), model, image_size))
     return model
 
 

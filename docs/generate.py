@@ -1,0 +1,109 @@
+"""Makes docs/strategies.md from the strategies' own descriptions: python docs/generate.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import tlbench
+from tlbench.contracts import Strategy
+from tlbench.engine.model import TransferModel
+from tlbench.plugins import load_plugins
+from tlbench.registry import Component, Registry, option_type
+from tlbench_packaged.small_cnn import small_cnn
+from tlbench_strategies.partial import gradual_unfreeze, layer_decay
+
+ROOT = Path(__file__).parents[1]
+PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
+COMPARISON = """# Strategies compared
+
+All strategies on EfficientNet-Lite0 with its ImageNet weights, 500 images of Fashion-MNIST (val is cut from them),
+three seeds, default options and rates. Made from the committed run `results/strategies` by `python docs/generate.py`;
+repeat it with `make strategies`. One backbone, one dataset, few images and few epochs: it shows how to read such a
+table, and what each costs, not which is best on your data.
+
+"""
+INTRODUCTION = """# Strategies
+
+How a pretrained model is adapted. Each is a few lines on the engine's phases
+([plugins/tlbench_strategies](../plugins/tlbench_strategies)), to be read before it is cited.
+This page is made from the strategies' own descriptions (`python docs/generate.py`); `tlbench list strategies -v`
+shows the same, and [Strategies compared](strategies-compared.md) what they did in a committed run. Options go behind
+the name, `last-k:k=3` or `model-soup:rates=0.3+1+3`.
+
+All strategies share a protocol: epochs, batch, schedule, augmentation and the rest of `tlbench run --help`. A learning
+rate given by `--lr` or `--tune` is for all; left out, each takes its own. Where a strategy has several phases, their
+rates are factors of it, and their epochs fractions of the protocol's. Heads are new, drawn by one rule, and `distance`
+in the record tells how far the body went from the source, block by block.
+
+**Seeds.** A seed draws the new head, the order of images, and what is random in the steps. Closed forms leave nothing
+of that to chance; there, the seed draws a stratified share of the training images (`subset`, 0.9), so that two rows are
+two numbers, and their spread is that of the data. `subset=1` takes all images, and then all seeds give the same.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    registry = Registry.of(load_plugins())
+    entries = [entry for entry in registry.strategies if entry.origin.distribution == "tlbench"]
+    components = [Component(entry, entry.options.model_construct()) for entry in entries]
+    return INTRODUCTION + "".join(f"\n{section}\n" for section in [*map(section_of, components), rates()])
+
+
+def rates() -> str:
+    """Of small_cnn's blocks and head: layer-decay's factors, and when gradual-unfreeze trains each."""
+    backbone = small_cnn()
+    model = TransferModel(backbone.build(10, image_size=32, pretrained=False), backbone)
+    (decayed,) = layer_decay.phases(model, layer_decay.options())
+    phases = list(gradual_unfreeze.phases(model, gradual_unfreeze.options()))
+    lines = [
+        "# Rates of blocks over time",
+        "",
+        "With default options, for `small_cnn`, whose body has four blocks. The factors are of the strategy's rate;",
+        "within a phase, rates follow the protocol's warm-up and schedule.",
+        "",
+        "| part | layer-decay: factor | gradual-unfreeze: trained in the phases | which are of the epochs |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, part in [*zip(model.block_paths, model.blocks, strict=True), ("head", model.head)]:
+        (first, _), *_ = model.parameters(part)
+        factor = next(factor for group, factor in decayed.rates if group.holds(first))
+        trained = [place for place, phase in enumerate(phases, 1) if phase.part.holds(first)]
+        share = sum(phases[place - 1].epochs for place in trained)
+        lines.append(f"| {name} | {factor:.4g} | {trained[0]} to {trained[-1]} | {share:.0%} |")
+    return "\n".join(lines)
+
+
+def section_of(component: Component[Strategy]) -> str:
+    """One strategy's entry."""
+    strategy = component.load()
+    parts = [f"## {strategy.name}", strategy.summary, strategy.details]
+    parts += [f"*When:* {strategy.when}."] if strategy.when else []
+    parts += [f"*Paper:* {strategy.paper}."] if strategy.paper else []
+    rates = ", ".join(f"{value:g} ({name})" for name, value in strategy.learning_rates.items())
+    parts += [f"*Default rates:* {rates}."] if rates else []
+    parts += ["\n".join(options_of(strategy))] if strategy.options.model_fields else []
+    return "\n\n".join(part for part in parts if part)
+
+
+def options_of(strategy: Strategy) -> Iterator[str]:
+    """A table of its options."""
+    yield "| option | type | default | what |"
+    yield "| --- | --- | --- | --- |"
+    for name, field in strategy.options.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "+".join(f"{each:g}" for each in default) if isinstance(default, tuple) else default
+        kind = option_type(strategy.options, name).replace("|", "or")
+        yield f"| {name} | {kind} | {'none' if default is None else shown} | {field.description} |"
+
+
+def compared() -> str:
+    """The committed run of all strategies as a page."""
+    results = tlbench.load("strategies", ROOT / "results")
+    left_out = "".join(f"\n\nLeft out: {text}." for text in results.plan.left_out)
+    return f"{COMPARISON}{results.to_markdown().strip()}{left_out}\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
+    COMPARED.write_text(compared(), "utf-8")

@@ -1,0 +1,39 @@
+"""Adapters: a small bottleneck after each block."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tlbench import Look, Options, Phase, Rewrite, Train, strategy
+
+if TYPE_CHECKING:
+    from tlbench.engine.model import TransferModel
+
+
+class Bottleneck(Options):
+    """How narrow."""
+
+    width: int = Field(16, ge=1, description="channels of the bottleneck")
+
+
+@strategy(
+    "adapter",
+    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    options=Bottleneck,
+    paper="Houlsby et al. 2019, arXiv:1902.00751; once a block: Pfeiffer et al. 2021, arXiv:2005.00247; in CNNs: "
+    "Rebuffi et al. 2018, arXiv:1803.10082",
+    when="many tasks share one frozen body, each with its own small part",
+)
+def adapter(model: TransferModel, options: Bottleneck) -> Generator[Phase, Any, None]:
+    """Train the head, and after each block h + up(gelu(down(h))), where down and up are linear (1×1 on feature maps).
+
+    `up` starts at 0, so that the model starts as the backbone. Being nonlinear, adapters stay in the model.
+    """
+    from tlbench_peft.bottleneck import adapter_part, insert, widths_of
+
+    widths = yield Look(widths_of)
+    yield Rewrite(lambda model: insert(model, widths, options.width))
+    yield Train(model.head | adapter_part(model))

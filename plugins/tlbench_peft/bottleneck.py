@@ -1,0 +1,77 @@
+"""Blocks with an adapter behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlbench.data.batches import Batch
+from tlbench.engine.model import Part, TransferModel
+
+ADAPTER = "adapter"
+
+
+class Adapter(nn.Module):
+    """`h + up(gelu(down(h)))` on N×C×H×W maps or on N×…×C."""
+
+    def __init__(self, channels: int, width: int, maps: bool) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(channels, width, 1) if maps else nn.Linear(channels, width)
+        self.up = nn.Conv2d(width, channels, 1) if maps else nn.Linear(width, channels)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        """What was given, adapted."""
+        adapted: torch.Tensor = given + self.up(F.gelu(self.down(given)))
+        return adapted
+
+
+class Adapted(nn.Module):
+    """A block and its adapter."""
+
+    def __init__(self, block: nn.Module, adapter: Adapter) -> None:
+        super().__init__()
+        self.block = block
+        self.adapter = adapter
+
+    def forward(self, *inputs: Any, **options: Any) -> torch.Tensor:
+        """The block's output, adapted."""
+        output: torch.Tensor = self.adapter(self.block(*inputs, **options))
+        return output
+
+
+Shapes = dict[str, torch.Size]
+
+
+def widths_of(model: TransferModel, batches: Iterable[Batch]) -> Shapes:
+    """The shapes of what each block gives for the first batch."""
+    batch = next(iter(batches))
+    with torch.inference_mode(), model.watched(model.block_paths) as given:
+        model.module.eval()(batch.images[:1])
+    return {path: output.shape for path, output in given.items() if isinstance(output, torch.Tensor)}
+
+
+def insert(model: TransferModel, shapes: Shapes, width: int) -> None:
+    """Put an adapter behind every block."""
+    device = next(model.module.parameters()).device
+    for path, shape in shapes.items():
+        maps = len(shape) == 4
+        adapter = Adapter(shape[1] if maps else shape[-1], width, maps).to(device)
+        model.module.set_submodule(path, Adapted(model.module.get_submodule(path), adapter))
+
+
+def adapter_part(model: TransferModel) -> Part:
+    """All adapters."""
+    return Part(
+        frozenset(
+            f"{path}.{inner}" if inner else path
+            for path, module in model.module.named_modules()
+            if isinstance(module, Adapter)
+            for inner, _ in module.named_modules()
+        )
+    )

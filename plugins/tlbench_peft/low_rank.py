@@ -1,0 +1,147 @@
+"""LoRA, DoRA and IA³: peft wraps layers in place; what they have learned is merged into the layers at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from tlbench import Options, Phase, Rewrite, Train, strategy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tlbench.engine.model import Part, TransferModel
+
+RATES = {"adamw": 3e-3, "sgd": 0.1}
+Layers = Literal["all", "linear", "conv"]
+
+
+class Wrapped(Options):
+    """Which layers."""
+
+    layers: Layers = Field("all", description="which layers of the body: all, linear or conv (but no grouped one)")
+
+
+class LowRank(Wrapped):
+    """Of what rank, and how strong."""
+
+    r: int = Field(8, ge=1, description="rank of what is added to each layer's weight")
+    alpha: float = Field(16.0, gt=0, description="it is scaled by alpha / r")
+
+
+def wrapped_layers(model: TransferModel, options: Wrapped) -> list[str]:
+    """The paths of the body's linear layers and ungrouped convolutions.
+
+    Subclasses are left out (they may pad or compute in their own way), and so is what lies inside PyTorch's
+    multi-head attention, which reads its layers' weights without calling them.
+    """
+    from torch import nn
+
+    attention = [path for path, each in model.module.named_modules() if isinstance(each, nn.MultiheadAttention)]
+
+    def fits(path: str, layer: nn.Module) -> bool:
+        if path not in model.body.paths or any(path.startswith(f"{each}.") for each in attention):
+            return False
+        is_linear = type(layer) is nn.Linear and options.layers != "conv"
+        is_conv = type(layer) is nn.Conv2d and layer.groups == 1 and options.layers != "linear"
+        return is_linear or is_conv
+
+    return [path for path, layer in model.module.named_modules() if fits(path, layer)]
+
+
+def serves(model: TransferModel, options: Any) -> str | None:
+    """Why no layer of a model can be wrapped, if so."""
+    if wrapped_layers(model, options):
+        return None
+    kinds = sorted({type(each).__name__ for each in model.module.modules() if not any(each.children())})
+    return f"its body has no layer to wrap ({options.layers}); it has {', '.join(kinds)}"
+
+
+@strategy(
+    "lora",
+    learning_rates=RATES,
+    options=LowRank,
+    paper="Hu et al. 2022, LoRA: Low-Rank Adaptation of Large Language Models, arXiv:2106.09685",
+    when="memory for gradients and the optimizer is short, or many variants of one model are kept",
+    serves=serves,
+)
+def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
+    """Train the head and a product of two thin matrices that is added to each layer's weight, and merged at the end."""
+    yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=False))
+
+
+@strategy(
+    "dora",
+    learning_rates=RATES,
+    options=LowRank,
+    paper="Liu et al. 2024, DoRA: Weight-Decomposed Low-Rank Adaptation, arXiv:2402.09353",
+    when="lora falls short of full; a step costs more",
+    serves=serves,
+)
+def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
+    """Train as lora does, and the norm of each output's weights besides; merged at the end."""
+    yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True))
+
+
+@strategy(
+    "ia3",
+    learning_rates={"adamw": 1e-2, "sgd": 0.3},
+    options=Wrapped,
+    paper="Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper, arXiv:2205.05638",
+    when="as few parameters as can be are to be trained: one for each output of a layer",
+    serves=serves,
+)
+def ia3(model: TransferModel, options: Wrapped) -> Iterator[Phase]:
+    """Train the head and a factor for each output of each layer, and merge the factors at the end."""
+    yield from tuned(model, wrapped_layers(model, options), ia3_config)
+
+
+def low_rank_config(names: str, options: LowRank, dora: bool) -> Any:
+    """peft's configuration."""
+    from peft import LoraConfig
+
+    return LoraConfig(r=options.r, lora_alpha=options.alpha, target_modules=names, use_dora=dora)  # type: ignore[arg-type]
+
+
+def ia3_config(names: str) -> Any:
+    """peft's configuration: all factors are of outputs."""
+    from peft import IA3Config
+
+    return IA3Config(target_modules=names, feedforward_modules=[])
+
+
+def tuned(model: TransferModel, layers: list[str], configure: Callable[[str], Any]) -> Iterator[Phase]:
+    """Wrap, train what is new and the head, merge."""
+    before = {name for name, _ in model.module.named_parameters()}
+    config = configure("|".join(re.escape(path) for path in layers))
+    yield Rewrite(lambda model: wrap(model, config))
+    yield Train(model.head | added(model, before))
+    yield Rewrite(merge)
+
+
+def wrap(model: TransferModel, config: Any) -> None:
+    """Have peft replace the layers in place."""
+    from peft import inject_adapter_in_model
+
+    inject_adapter_in_model(config, model.module)
+
+
+def added(model: TransferModel, before: set[str]) -> Part:
+    """The tensors that wrapping has added: those that no layer had before."""
+    from tlbench.engine.model import Part
+
+    names = (name for name, _ in model.module.named_parameters())
+    return Part(frozenset(), frozenset(name for name in names if name.replace(".base_layer", "") not in before))
+
+
+def merge(model: TransferModel) -> None:
+    """Put what was learned into the layers' own weights, and the layers back into their places."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for path, layer in list(model.module.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            model.module.set_submodule(path, layer.get_base_layer())

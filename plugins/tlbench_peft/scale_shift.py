@@ -1,0 +1,30 @@
+"""SSF: a factor and an offset for each channel after each layer, merged into the layers at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tlbench import Options, Phase, Rewrite, Train, strategy
+
+if TYPE_CHECKING:
+    from tlbench.engine.model import TransferModel
+
+
+@strategy(
+    "ssf",
+    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    paper="Lian et al. 2022, Scaling & Shifting Your Features, arXiv:2210.08823",
+    when="the fine-tuned model must cost no more than the backbone, and little is to be trained",
+)
+def ssf(model: TransferModel, _options: Options) -> Iterator[Phase]:
+    """Train the head, and a factor and an offset for each channel that a layer of the body gives; merged at the end.
+
+    The layers are linear layers, convolutions and normalisations, but for subclasses that compute in their own way.
+    Factors start at 1 and offsets at 0, so that the model starts as the backbone.
+    """
+    from tlbench_peft.scaled import merge, scaled_part, wrap
+
+    yield Rewrite(wrap)
+    yield Train(model.head | scaled_part(model))
+    yield Rewrite(merge)

@@ -1,0 +1,83 @@
+"""What keeps a table honest: how far one comes without transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tlbench import Backbone, Options, Phase, Preprocessing, Solve, Solved, strategy
+from tlbench_strategies.closed_form import NEVER, STRENGTHS, Probe, Subset, ends_in_linear, linear, swept
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tlbench.engine.model import TransferModel
+    from tlbench.phases import Fitting
+
+IMAGE_STATS = "builtin/image-stats"
+
+
+def build_image_stats(num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+    """Means and deviations of an image's channels, and a linear head."""
+    from tlbench_strategies.image_stats import ImageStats
+
+    return ImageStats(num_classes)
+
+
+def image_stats_backbone(_options: Options) -> Backbone:
+    """A backbone that knows six numbers of an image."""
+    half = (0.5, 0.5, 0.5)
+    return Backbone(build_image_stats, head="head", preprocessing=Preprocessing(half, half), blocks=lambda _model: ())
+
+
+@strategy(
+    "majority",
+    learning_rates={},
+    options=Subset,
+    pretrained=False,
+    backbone=IMAGE_STATS,
+    when="always: the accuracy that takes no model at all",
+)
+def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
+    """Predict the most frequent class of the training images, whatever the image (one row for each dataset)."""
+
+    def fit(data: Fitting) -> Solved:
+        import torch
+
+        shares = data.train.labels.bincount(minlength=data.classes).double() / len(data.train.labels)
+        bias = torch.where(shares > 0, shares.log(), NEVER)
+        return Solved(linear(torch.zeros(data.classes, data.train.features.shape[1]), bias))
+
+    yield Solve(fit, options.subset)
+
+
+@strategy(
+    "image-stats",
+    learning_rates={},
+    options=Probe,
+    pretrained=False,
+    backbone=IMAGE_STATS,
+    when="always: what brightness and colour alone give away",
+)
+def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:
+    """Fit a logistic regression to the means and deviations of each image's channels (one row for each dataset)."""
+    strengths = STRENGTHS if options.l2 is None else (options.l2,)
+    yield Solve(lambda data: swept(data, strengths), options.subset)
+
+
+@strategy(
+    "random-features",
+    learning_rates={},
+    options=Probe,
+    pretrained=False,
+    serves=ends_in_linear,
+    paper="Rahimi & Recht 2007; for networks: Saxe et al. 2011, On Random Weights and Unsupervised Feature Learning",
+    when="always: what the architecture gives without what it has learned",
+)
+def random_features(model: TransferModel, options: Probe) -> Iterator[Phase]:
+    """Fit linear-probe's logistic regression to the features of the untrained backbone."""
+    strengths = STRENGTHS if options.l2 is None else (options.l2,)
+    yield Solve(lambda data: swept(data, strengths), options.subset)
+
+
+STRATEGIES = (majority, image_stats, random_features)

@@ -1,0 +1,273 @@
+"""Heads that are fitted to the frozen backbone's features, not trained by gradient steps on batches.
+
+Nothing but the training images decides them, so the seed draws a share of these (`subset`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from tlbench import Options, Phase, Solve, Solved, strategy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from tlbench.engine.model import TransferModel
+    from tlbench.phases import Examples, Fitting
+
+STRENGTHS = tuple(10.0**power for power in range(-2, 5))
+
+
+class Subset(Options):
+    """What all closed forms share."""
+
+    subset: float = Field(0.9, gt=0, le=1, description="the share of the training images that the seed draws")
+
+
+def ends_in_linear(model: TransferModel, _options: Options) -> str | None:
+    """Why features can't be had as the head is given them, if so."""
+    from torch import nn
+
+    kinds = [type(model.module.get_submodule(path)) for path in model.head_paths]
+    if kinds == [nn.Linear]:
+        return None
+    described = ", ".join(f"{path} ({kind.__name__})" for path, kind in zip(model.head_paths, kinds, strict=True))
+    return f"its head is not one linear layer: {described}"
+
+
+class Probe(Subset):
+    """How strongly the weights are held down."""
+
+    l2: float | None = Field(None, gt=0, description="strength; none: the best on val of powers of 10, 1e-2 to 1e4")
+
+
+@strategy(
+    "linear-probe",
+    learning_rates={},
+    serves=ends_in_linear,
+    options=Probe,
+    paper="Kornblith, Shlens & Le 2019, Do Better ImageNet Models Transfer Better? arXiv:1805.08974, A.4",
+    when="backbones are compared: no rate, no schedule, no number of epochs to choose",
+)
+def linear_probe(model: TransferModel, options: Probe) -> Iterator[Phase]:
+    """Fit a multinomial logistic regression to the features by L-BFGS, its L2 strength chosen on val.
+
+    Minimises the sum of cross-entropies + l2/2 · the squared norm of the weights (scikit-learn's C is 1/l2).
+    """
+    strengths = STRENGTHS if options.l2 is None else (options.l2,)
+    yield Solve(lambda data: swept(data, strengths), options.subset)
+
+
+def swept(data: Fitting, strengths: Sequence[float]) -> Solved:
+    """The logistic regression that is best on val of several strengths, each starting from the stronger one's end.
+
+    Of equals, the stronger.
+    """
+    start: np.ndarray | None = None
+    tried = []
+    for strength in sorted(strengths, reverse=True):
+        head, start = logistic_regression(data.train, data.classes, strength, start)
+        tried.append((accuracy(head, data.val), strength, head))
+    best = max(tried, key=lambda each: (each[0], each[1]))
+    candidates = [{"l2": strength, "val_accuracy": score} for score, strength, _ in tried]
+    return Solved(best[2], {"l2": best[1]}, candidates if len(tried) > 1 else ())
+
+
+def logistic_regression(
+    examples: Examples, classes: int, l2: float, start: np.ndarray | None = None
+) -> tuple[torch.nn.Linear, np.ndarray]:
+    """Multinomial logistic regression by SciPy's L-BFGS, gradients in fp64 by PyTorch on the features' device.
+
+    Gives the head, and the flat solution for a next one to start from.
+    """
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from scipy.optimize import minimize
+
+    device = torch.device("cpu") if examples.features.device.type == "mps" else examples.features.device
+    features, labels = examples.features.to(device).double(), examples.labels.to(device)
+    centre = features.mean(0)  # the solution is the same, and the way to it shorter
+    axes = torch.linalg.svd(features - centre, full_matrices=False).Vh  # weights lie in what the images span
+    centred = (features - centre) @ axes.T
+    count, width = centred.shape
+
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        parameters = torch.from_numpy(flat).to(device).view(classes, width + 1)
+        weight, bias = parameters[:, :width], parameters[:, width]
+        scores = centred @ weight.T + bias
+        loss = F.cross_entropy(scores, labels, reduction="sum") + l2 / 2 * weight.square().sum()
+        wrong = scores.softmax(1)
+        wrong[torch.arange(count, device=device), labels] -= 1
+        gradient = torch.cat([wrong.T @ centred + l2 * weight, wrong.sum(0)[:, None]], 1)
+        return loss.item() / count, (gradient.flatten() / count).cpu().numpy()
+
+    first = np.zeros(classes * (width + 1)) if start is None else start
+    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-5})
+    solution = torch.from_numpy(found.x).view(classes, width + 1).to(device)
+    weight = solution[:, :width] @ axes
+    return linear(weight, solution[:, width] - weight @ centre), found.x
+
+
+class RidgeOptions(Subset):
+    """How strongly the weights are held down."""
+
+    alpha: float | None = Field(None, gt=0, description="strength; none: the best on val of powers of 10, 1e-2 to 1e4")
+
+
+@strategy(
+    "ridge",
+    learning_rates={},
+    serves=ends_in_linear,
+    options=RidgeOptions,
+    paper="Hoerl & Kennard 1970, Ridge Regression; for few-shot transfer: Bertinetto et al. 2019, arXiv:1805.08136",
+    when="an answer is wanted at once",
+)
+def ridge(model: TransferModel, options: RidgeOptions) -> Iterator[Phase]:
+    """Fit a ridge regression to labels of ±1 (scikit-learn's RidgeClassifier), its strength chosen on val."""
+    strengths = STRENGTHS if options.alpha is None else (options.alpha,)
+
+    def fit(data: Fitting) -> Solved:
+        from sklearn.linear_model import RidgeClassifier
+
+        features, labels = arrays(data.train)
+        heads = [
+            (of_scikit_learn(RidgeClassifier(alpha=alpha).fit(features, labels), data.classes), alpha)
+            for alpha in strengths
+        ]
+        tried = [(accuracy(head, data.val), alpha, head) for head, alpha in heads]
+        best = max(tried, key=lambda each: (each[0], each[1]))
+        candidates = [{"alpha": alpha, "val_accuracy": score} for score, alpha, _ in tried]
+        return Solved(best[2], {"alpha": best[1]}, candidates if len(tried) > 1 else ())
+
+    yield Solve(fit, options.subset)
+
+
+@strategy(
+    "lda",
+    learning_rates={},
+    serves=ends_in_linear,
+    options=Subset,
+    paper="Fisher 1936; Ledoit & Wolf 2004 for the covariance; on deep features: Hayes & Kanan 2020, arXiv:1909.01520",
+    when="there are few images of each class",
+)
+def lda(model: TransferModel, options: Subset) -> Iterator[Phase]:
+    """Fit a linear discriminant analysis, its covariance shrunk by the Ledoit-Wolf formula (scikit-learn's)."""
+
+    def fit(data: Fitting) -> Solved:
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+        features, labels = arrays(data.train)
+        fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features, labels)
+        return Solved(of_scikit_learn(fitted, data.classes))
+
+    yield Solve(fit, options.subset)
+
+
+@strategy(
+    "prototype",
+    learning_rates={},
+    serves=ends_in_linear,
+    options=Subset,
+    paper="Mensink et al. 2013, Distance-based image classification; Snell et al. 2017, arXiv:1703.05175, eq. 2",
+    when="classes come and go: a class is only the mean of its features",
+)
+def prototype(model: TransferModel, options: Subset) -> Iterator[Phase]:
+    """Take the class whose mean feature is nearest."""
+
+    def fit(data: Fitting) -> Solved:
+        import torch
+
+        features, labels = data.train.features, data.train.labels
+        present = labels.bincount(minlength=data.classes) > 0
+        means = torch.stack([features[labels == place].double().mean(0) for place in range(data.classes)])
+        means = torch.where(present[:, None], means, 0.0)
+        offsets = torch.where(present, -means.square().sum(1), NEVER)
+        return Solved(linear(2 * means, offsets))  # -|x - m|² = 2 m·x - |m|² - |x|², and |x|² is the same for all
+
+    yield Solve(fit, options.subset)
+
+
+class Neighbours(Subset):
+    """How many vote, and how."""
+
+    k: int = Field(20, ge=1, description="how many neighbours vote")
+    metric: Literal["cosine", "euclidean"] = Field("cosine", description="what is near")
+    temperature: float | None = Field(
+        0.07, gt=0, description="a vote counts exp(similarity / temperature); with euclidean, all count alike"
+    )
+
+
+@strategy(
+    "knn",
+    learning_rates={},
+    serves=ends_in_linear,
+    options=Neighbours,
+    paper="Wu et al. 2018, Unsupervised Feature Learning via Non-Parametric Instance Discrimination, arXiv:1805.01978",
+    when="features themselves are judged: nothing is fitted",
+)
+def knn(model: TransferModel, options: Neighbours) -> Iterator[Phase]:
+    """Let the k nearest training images vote, each by how near it is."""
+
+    def fit(data: Fitting) -> Solved:
+        from tlbench_strategies.neighbours import NearestNeighbours
+
+        temperature = options.temperature if options.metric == "cosine" else None
+        train = data.train
+        return Solved(
+            NearestNeighbours(train.features, train.labels, data.classes, options.k, options.metric, temperature)
+        )
+
+    yield Solve(fit, options.subset)
+
+
+NEVER = -1e30
+"""The logit of a class that has no training image."""
+
+
+def linear(weight: torch.Tensor, bias: torch.Tensor) -> torch.nn.Linear:
+    """A head of given tensors, in fp32."""
+    import torch
+
+    head = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+    return head
+
+
+def accuracy(head: torch.nn.Module, examples: Examples) -> float:
+    """The share of examples that a head predicts correctly."""
+    import torch
+
+    with torch.inference_mode():
+        predicted = head.to(examples.features.device)(examples.features).argmax(1)
+    return float((predicted == examples.labels).double().mean())
+
+
+def arrays(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Features (fp64) and labels for scikit-learn."""
+    return examples.features.double().cpu().numpy(), examples.labels.cpu().numpy()
+
+
+def of_scikit_learn(fitted: object, classes: int) -> torch.nn.Linear:
+    """The head of a fitted linear classifier, whose one row for two classes becomes two."""
+    import numpy as np
+    import torch
+
+    coefficients = torch.from_numpy(np.atleast_2d(fitted.coef_))  # type: ignore[attr-defined]
+    offsets = torch.from_numpy(np.atleast_1d(fitted.intercept_))  # type: ignore[attr-defined]
+    if len(coefficients) == 1:
+        coefficients, offsets = torch.cat([-coefficients, coefficients]) / 2, torch.cat([-offsets, offsets]) / 2
+    weight = torch.zeros(classes, coefficients.shape[1], dtype=coefficients.dtype)
+    bias = torch.full((classes,), NEVER, dtype=offsets.dtype)
+    present = torch.from_numpy(fitted.classes_)  # type: ignore[attr-defined]
+    weight[present], bias[present] = coefficients, offsets
+    return linear(weight, bias)
+
+
+STRATEGIES = (linear_probe, ridge, lda, prototype, knn)

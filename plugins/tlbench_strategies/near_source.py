@@ -1,0 +1,241 @@
+"""The parameters, or what they compute, are kept near the source model's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tlbench import Look, Options, Phase, Rewrite, Train, strategy
+from tlbench.errors import PhaseError
+from tlbench_strategies.closed_form import ends_in_linear
+
+if TYPE_CHECKING:
+    import torch
+
+    from tlbench.data.batches import Batch
+    from tlbench.engine.model import Snapshot, TransferModel
+    from tlbench.engine.step import Seen
+
+RATES = {"adamw": 1e-3, "sgd": 0.1}
+"""Those of full."""
+
+
+class L2SP(Options):
+    """The strengths."""
+
+    alpha: float = Field(0.1, ge=0, description="pull of the body to the source: alpha/2 · the squared distance")
+    beta: float = Field(0.0, ge=0, description="pull of the head to 0: beta/2 · its squared norm")
+
+
+@strategy(
+    "l2-sp",
+    learning_rates=RATES,
+    options=L2SP,
+    paper="Li, Grandvalet & Davoine 2018, Explicit Inductive Bias for Transfer Learning, arXiv:1802.01483, eq. 2",
+    when="there is little data, and the source task is akin",
+)
+def l2_sp(model: TransferModel, options: L2SP) -> Iterator[Phase]:
+    """Train everything with an L2 penalty on the body's distance from the source parameters.
+
+    The protocol's weight decay is decoupled and stays; `--weight-decay 0` leaves the penalty alone.
+    """
+    source = model.snapshot(model.body)
+
+    def penalty(model: TransferModel) -> torch.Tensor:
+        return options.alpha / 2 * model.distance2(source) + options.beta / 2 * model.norm2(model.head)
+
+    yield Train(model.everything, penalty=penalty if options.alpha or options.beta else None)
+
+
+class Delta(Options):
+    """How strongly, and where."""
+
+    alpha: float = Field(0.01, ge=0, description="strength of the penalty")
+    layers: int = Field(4, ge=1, description="after how many blocks, evenly spread, feature maps are compared")
+
+
+@strategy(
+    "delta",
+    learning_rates=RATES,
+    options=Delta,
+    paper="Li et al. 2019, DELTA, arXiv:1901.09229, eq. 4 with equal weights for all channels (their DELTA w/o ATT)",
+    when="there is little data, and what the source model sees should stay the same more than its weights",
+)
+def delta(model: TransferModel, options: Delta) -> Iterator[Phase]:
+    """Train everything with a penalty on how far feature maps are from those of the source model on the same images.
+
+    For each compared block, alpha times the squared difference, summed over channels, averaged over images and places.
+    """
+    import torch
+
+    source = model.copy()
+    watch = spread(model, options.layers)
+
+    def objective(seen: Seen) -> torch.Tensor:
+        with torch.no_grad(), source.watched(watch) as before:
+            source.module(seen.images)
+        apart = [map_distance(seen.activations[path], before[path]) for path in watch]
+        return seen.loss + options.alpha * torch.stack(apart).sum()
+
+    yield Train(model.everything, objective=objective, watch=watch) if options.alpha else Train(model.everything)
+
+
+def spread(model: TransferModel, layers: int) -> tuple[str, ...]:
+    """The paths of so many blocks, evenly spread, the last one among them."""
+    paths = model.block_paths
+    number = min(layers, len(paths))
+    return tuple(paths[-(-len(paths) * (place + 1) // number) - 1] for place in range(number))
+
+
+def map_distance(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """The squared difference of N×C×H×W maps or N×tokens×C, summed over channels, averaged over the rest."""
+    import torch.nn.functional as F
+
+    channels: int = ours.shape[1 if ours.ndim == 4 else -1]
+    return channels * F.mse_loss(ours, theirs)
+
+
+class BSS(Options):
+    """How strongly, and how many."""
+
+    eta: float = Field(1e-3, ge=0, description="strength of the penalty")
+    k: int = Field(1, ge=1, description="how many of the smallest singular values are suppressed")
+
+
+@strategy(
+    "bss",
+    learning_rates=RATES,
+    options=BSS,
+    paper="Chen et al. 2019, Catastrophic Forgetting Meets Negative Transfer, NeurIPS, eq. 5",
+    when="full transfers what harms: some of the source's features don't fit the target",
+)
+def bss(model: TransferModel, options: BSS) -> Iterator[Phase]:
+    """Train everything with a penalty on the squares of the k smallest singular values of a batch's features."""
+    import torch
+
+    def objective(seen: Seen) -> torch.Tensor:
+        values = torch.linalg.svdvals(seen.features.flatten(1).float())
+        smallest: torch.Tensor = values[-options.k :].square().sum()
+        return seen.loss + options.eta * smallest
+
+    yield Train(model.everything, objective=objective if options.eta else None)
+
+
+class EWC(Options):
+    """How strongly, and what the importance is estimated from."""
+
+    strength: float = Field(100.0, ge=0, description="lambda: strength of the penalty")
+    samples: int = Field(128, ge=1, description="images that each parameter's importance is estimated from")
+
+
+@strategy(
+    "ewc",
+    learning_rates=RATES,
+    options=EWC,
+    paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796, eq. 3",
+    when="the source task still counts, or its most used parameters should be kept",
+)
+def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
+    """Train everything with a penalty on the body's distance from the source, weighted by each parameter's importance.
+
+    The importance is the diagonal of the Fisher information. A backbone's source images are not at hand, so it is
+    estimated on target images, for a head that is first trained on the frozen body for a tenth of the epochs.
+    """
+    yield Train(model.head, epochs=0.1, lr=3.0)
+    source = model.snapshot(model.body)
+    importance: Snapshot = yield Look(lambda model, batches: fisher(model, batches, options.samples))
+    model.notes["fisher"] = "target images"
+
+    def penalty(model: TransferModel) -> torch.Tensor:
+        import torch
+
+        moving = ((name, each) for name, each in model.parameters(model.body) if name in importance)
+        return options.strength / 2 * torch.stack(
+            [(importance[name] * (each - source[name]).square()).sum() for name, each in moving]
+        ).sum()  # fmt: skip
+
+    yield Train(model.everything, epochs=0.9, penalty=penalty if options.strength else None)
+
+
+def fisher(model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:
+    """The diagonal of the Fisher information of the body, over labels drawn from the model's own predictions."""
+    import torch
+    import torch.nn.functional as F
+
+    model.train_only(model.body)
+    module = model.module.eval()
+    named = list(model.parameters(model.body))
+    parameters = [parameter for _, parameter in named]
+    squares = [torch.zeros_like(parameter) for parameter in parameters]
+    images = (image for batch in batches for image in batch.images.split(1))  # type: ignore[no-untyped-call]
+    seen = 0
+    for image in islice(images, samples):
+        scores = module(image).log_softmax(1)
+        drawn = torch.multinomial(scores.detach().exp(), 1)[:, 0]
+        gradients = torch.autograd.grad(F.nll_loss(scores, drawn), parameters)
+        for total, gradient in zip(squares, gradients, strict=True):
+            total.add_(gradient.square())
+        seen += 1
+    return {name: total / seen for (name, _), total in zip(named, squares, strict=True)}
+
+
+class LwF(Options):
+    """How strongly, and how softly."""
+
+    strength: float = Field(1.0, ge=0, description="lambda: weight of the old outputs' loss")
+    temperature: float = Field(2.0, gt=0, description="what logits are divided by before they are compared")
+
+
+def knows_its_source(model: TransferModel, options: Options) -> str | None:
+    """Why a model's old outputs can't be had, if so."""
+    if model.published is None:
+        return "it does not start from a published model with a head of its own, so there are no old outputs to keep"
+    return ends_in_linear(model, options)
+
+
+@strategy(
+    "lwf",
+    learning_rates=RATES,
+    options=LwF,
+    serves=knows_its_source,
+    paper="Li & Hoiem 2018, Learning without Forgetting, arXiv:1606.09282, eq. 1 to 3",
+    when="the model must still do the source task, and the source's images are gone",
+)
+def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
+    """Train everything while the source's own head, kept on the side, goes on saying what the source model said.
+
+    The new head is first trained alone for a fifth of the epochs (the paper's warm-up step). The old head is trained
+    with the rest, and removed at the end.
+    """
+    if model.published is None:
+        raise PhaseError("lwf keeps the outputs of the published model, and this one starts from random weights")
+    source = model.published()
+    (path,) = model.head_paths
+    old_head = copy.deepcopy(source.get_submodule(path))
+    yield Train(model.head, epochs=0.2, lr=3.0)
+    yield Rewrite(lambda model: model.module.add_module(OLD_HEAD, old_head))
+
+    def objective(seen: Seen) -> torch.Tensor:
+        import torch
+
+        with torch.no_grad():
+            before = source(seen.images)
+        return seen.loss + options.strength * old_loss(old_head(seen.features), before, options.temperature)
+
+    yield Train(model.everything, epochs=0.8, objective=objective)
+    yield Rewrite(lambda model: delattr(model.module, OLD_HEAD))
+
+
+OLD_HEAD = "old_head"
+
+
+def old_loss(now: torch.Tensor, before: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The cross-entropy of N×classes logits against earlier ones, both divided by a temperature, averaged over N."""
+    return -((before / temperature).softmax(1) * (now / temperature).log_softmax(1)).sum(1).mean()
+
+
+STRATEGIES = (l2_sp, delta, bss, ewc, lwf)
