@@ -112,7 +112,7 @@ from tlbench import Train, hookimpl, strategy
 tlbench_api = 1
 seen = []
 
-@strategy("counts", learning_rates={})
+@strategy("counts", learning_rates={"adamw": 1e-3})
 def counts(model, options):
     import gc
     from tlbench.data.batches import TrialData

@@ -184,5 +184,5 @@ def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
         yield Train(model.head)
 
     stand = make_stand(tmp_path, made_up)
-    with pytest.raises(PhaseError, match="states no learning rate"):
+    with pytest.raises(PhaseError, match="states no learning rates"):
         adapt(replace(stand, setting=replace(stand.setting, learning_rate=None)))

@@ -84,7 +84,7 @@ def train(
     protocol, examples, device = setting.protocol, feed.source, setting.device
     parameters = model.trainable()
     if setting.learning_rate is None:
-        raise PhaseError("the strategy states no learning rate, and yet it trains; give one with --lr")
+        raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
     optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase.rates, protocol)
     weights = class_weights(examples.labels, setting.classes, device) if protocol.class_weights else None
     mix = mixing(protocol, setting.classes)
