@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tlbench.contracts import Backbone, Strategy
 from tlbench.data.prepare import PreparedDataset
@@ -13,6 +13,9 @@ from tlbench.plan import Cell, OtherBackbone, Protocol, Request, WeightsPlan
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size, on_meta
 from tlbench.sources import choose_weights
+
+if TYPE_CHECKING:
+    from tlbench.engine.model import TransferModel
 
 T = TypeVar("T")
 
@@ -43,15 +46,17 @@ def leave_out(
 ) -> list[str]:
     """Take from `wanted` what a strategy says it can't adapt, and say why; raises UserError where nothing is left."""
     left_out = []
+    models: dict[str, TransferModel | None] = {}
     for component in strategies:
         strategy = component.load()
         if strategy.serves is None:
             continue
         for ref, backbone in backbones.items():
-            model = on_meta(backbone, image_size) if component.ref in wanted[ref] else None
-            starts = weights[ref]
-            if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
-                model.published = partial(backbone.published, image_size)
+            if component.ref not in wanted[ref]:
+                continue
+            if ref not in models:
+                models[ref] = _looked_at(backbone, weights[ref], image_size)
+            model = models[ref]
             reason = None if model is None else strategy.serves(model, component.options)
             if reason is not None:
                 wanted[ref].remove(component.ref)
@@ -59,6 +64,14 @@ def leave_out(
     if not any(wanted.values()):
         raise UserError("; ".join(left_out))
     return left_out
+
+
+def _looked_at(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
+    """What strategies judge a backbone by: its model without numbers, which knows its source where a trial's will."""
+    model = on_meta(backbone, image_size)
+    if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
+        model.published = partial(backbone.published, image_size)
+    return model
 
 
 def other_backbones(

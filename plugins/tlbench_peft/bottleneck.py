@@ -12,8 +12,6 @@ from torch import nn
 from tlbench.data.batches import Batch
 from tlbench.engine.model import Part, TransferModel
 
-ADAPTER = "adapter"
-
 
 class Adapter(nn.Module):
     """`h + up(gelu(down(h)))` on N×C×H×W maps or on N×…×C."""

@@ -11,8 +11,6 @@ from pydantic import Field
 from tlbench import Options, Phase, Rewrite, Train, strategy
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from tlbench.engine.model import Part, TransferModel
 
 RATES = {"adamw": 3e-3, "sgd": 0.1}
@@ -35,21 +33,18 @@ class LowRank(Wrapped):
 def wrapped_layers(model: TransferModel, options: Wrapped) -> list[str]:
     """The paths of the body's linear layers and ungrouped convolutions.
 
-    Subclasses are left out (they may pad or compute in their own way), and so is what lies inside PyTorch's
-    multi-head attention, which reads its layers' weights without calling them.
+    Subclasses are left out: they may pad or compute in their own way.
     """
     from torch import nn
 
-    attention = [path for path, each in model.module.named_modules() if isinstance(each, nn.MultiheadAttention)]
+    from tlbench_peft.layers import called_layers
 
-    def fits(path: str, layer: nn.Module) -> bool:
-        if path not in model.body.paths or any(path.startswith(f"{each}.") for each in attention):
-            return False
+    def fits(layer: nn.Module) -> bool:
         is_linear = type(layer) is nn.Linear and options.layers != "conv"
         is_conv = type(layer) is nn.Conv2d and layer.groups == 1 and options.layers != "linear"
         return is_linear or is_conv
 
-    return [path for path, layer in model.module.named_modules() if fits(path, layer)]
+    return [path for path, layer in called_layers(model) if fits(layer)]
 
 
 def serves(model: TransferModel, options: Any) -> str | None:

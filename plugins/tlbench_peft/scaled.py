@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tlbench.engine.model import Part, TransferModel
+from tlbench_peft.layers import called_layers
 
 NORMS = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
 
@@ -56,10 +57,8 @@ def channels_of(layer: nn.Module) -> int | None:
 
 def wrap(model: TransferModel) -> None:
     """Scale and shift after each layer of the body."""
-    attention = [path for path, each in model.module.named_modules() if isinstance(each, nn.MultiheadAttention)]
-    for path, layer in list(model.module.named_modules()):
-        inside = any(path.startswith(f"{each}.") for each in attention)
-        if path in model.body.paths and not inside and (channels := channels_of(layer)) is not None:
+    for path, layer in called_layers(model):
+        if (channels := channels_of(layer)) is not None:
             model.module.set_submodule(path, Scaled(layer, channels))
 
 

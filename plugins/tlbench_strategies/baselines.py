@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tlbench import Backbone, Options, Phase, Preprocessing, Solve, Solved, strategy
-from tlbench_strategies.closed_form import NEVER, STRENGTHS, Probe, Subset, ends_in_linear, linear, swept
+from tlbench_strategies.closed_form import NEVER, Probe, Subset, ends_in_linear, linear, swept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,8 +61,7 @@ def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
 )
 def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:
     """Fit a logistic regression to the means and deviations of each image's channels (one row for each dataset)."""
-    strengths = STRENGTHS if options.l2 is None else (options.l2,)
-    yield Solve(lambda data: swept(data, strengths), options.subset)
+    yield Solve(lambda data: swept(data, options.strengths), options.subset)
 
 
 @strategy(
@@ -76,8 +75,7 @@ def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:
 )
 def random_features(model: TransferModel, options: Probe) -> Iterator[Phase]:
     """Fit linear-probe's logistic regression to the features of the untrained backbone."""
-    strengths = STRENGTHS if options.l2 is None else (options.l2,)
-    yield Solve(lambda data: swept(data, strengths), options.subset)
+    yield Solve(lambda data: swept(data, options.strengths), options.subset)
 
 
 STRATEGIES = (majority, image_stats, random_features)

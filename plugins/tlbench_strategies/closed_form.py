@@ -6,6 +6,7 @@ Nothing but the training images decides them, so the seed draws a share of these
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -44,6 +45,11 @@ class Probe(Subset):
 
     l2: float | None = Field(None, gt=0, description="strength; none: the best on val of powers of 10, 1e-2 to 1e4")
 
+    @property
+    def strengths(self) -> Sequence[float]:
+        """Those to try."""
+        return STRENGTHS if self.l2 is None else (self.l2,)
+
 
 @strategy(
     "linear-probe",
@@ -58,8 +64,7 @@ def linear_probe(model: TransferModel, options: Probe) -> Iterator[Phase]:
 
     Minimises the sum of cross-entropies + l2/2 · the squared norm of the weights (scikit-learn's C is 1/l2).
     """
-    strengths = STRENGTHS if options.l2 is None else (options.l2,)
-    yield Solve(lambda data: swept(data, strengths), options.subset)
+    yield Solve(lambda data: swept(data, options.strengths), options.subset)
 
 
 def swept(data: Fitting, strengths: Sequence[float]) -> Solved:
@@ -68,17 +73,48 @@ def swept(data: Fitting, strengths: Sequence[float]) -> Solved:
     Of equals, the stronger.
     """
     start: np.ndarray | None = None
-    tried = []
+    heads = []
+    spanned = span(data.train)
     for strength in sorted(strengths, reverse=True):
-        head, start = logistic_regression(data.train, data.classes, strength, start)
-        tried.append((accuracy(head, data.val), strength, head))
-    best = max(tried, key=lambda each: (each[0], each[1]))
-    candidates = [{"l2": strength, "val_accuracy": score} for score, strength, _ in tried]
-    return Solved(best[2], {"l2": best[1]}, candidates if len(tried) > 1 else ())
+        head, start = logistic_regression(spanned, data.classes, strength, start)
+        heads.append((strength, head))
+    return best_on_val(data, "l2", heads)
+
+
+def best_on_val(data: Fitting, option: str, heads: Sequence[tuple[float, torch.nn.Linear]]) -> Solved:
+    """Of heads fitted with several values of an option the best on val; of equals, that with the larger value."""
+    tried = [(accuracy(head, data.val), value, head) for value, head in heads]
+    best = max(tried, key=lambda each: each[:2])
+    candidates = [{option: value, "val_accuracy": score} for score, value, _ in tried]
+    return Solved(best[2], {option: best[1]}, candidates if len(tried) > 1 else ())
+
+
+@dataclass(frozen=True)
+class Spanned:
+    """Features less their `centre`, in the `axes` that they span (rank×D), and their labels: nothing is lost.
+
+    The solution is the same, and the way to it shorter: weights lie in what the images span.
+    """
+
+    centred: torch.Tensor
+    axes: torch.Tensor
+    centre: torch.Tensor
+    labels: torch.Tensor
+
+
+def span(examples: Examples) -> Spanned:
+    """Features in fp64 on their device (on the CPU where that has no fp64), in as many axes as they span."""
+    import torch
+
+    device = torch.device("cpu") if examples.features.device.type == "mps" else examples.features.device
+    features, labels = examples.features.to(device).double(), examples.labels.to(device)
+    centre = features.mean(0)
+    axes = torch.linalg.svd(features - centre, full_matrices=False).Vh
+    return Spanned((features - centre) @ axes.T, axes, centre, labels)
 
 
 def logistic_regression(
-    examples: Examples, classes: int, l2: float, start: np.ndarray | None = None
+    spanned: Spanned, classes: int, l2: float, start: np.ndarray | None = None
 ) -> tuple[torch.nn.Linear, np.ndarray]:
     """Multinomial logistic regression by SciPy's L-BFGS, gradients in fp64 by PyTorch on the features' device.
 
@@ -89,11 +125,7 @@ def logistic_regression(
     import torch.nn.functional as F
     from scipy.optimize import minimize
 
-    device = torch.device("cpu") if examples.features.device.type == "mps" else examples.features.device
-    features, labels = examples.features.to(device).double(), examples.labels.to(device)
-    centre = features.mean(0)  # the solution is the same, and the way to it shorter
-    axes = torch.linalg.svd(features - centre, full_matrices=False).Vh  # weights lie in what the images span
-    centred = (features - centre) @ axes.T
+    centred, labels, device = spanned.centred, spanned.labels, spanned.labels.device
     count, width = centred.shape
 
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -109,8 +141,8 @@ def logistic_regression(
     first = np.zeros(classes * (width + 1)) if start is None else start
     found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-5})
     solution = torch.from_numpy(found.x).view(classes, width + 1).to(device)
-    weight = solution[:, :width] @ axes
-    return linear(weight, solution[:, width] - weight @ centre), found.x
+    weight = solution[:, :width] @ spanned.axes
+    return linear(weight, solution[:, width] - weight @ spanned.centre), found.x
 
 
 class RidgeOptions(Subset):
@@ -136,13 +168,10 @@ def ridge(model: TransferModel, options: RidgeOptions) -> Iterator[Phase]:
 
         features, labels = arrays(data.train)
         heads = [
-            (of_scikit_learn(RidgeClassifier(alpha=alpha).fit(features, labels), data.classes), alpha)
+            (alpha, of_scikit_learn(RidgeClassifier(alpha=alpha).fit(features, labels), data.classes))
             for alpha in strengths
         ]
-        tried = [(accuracy(head, data.val), alpha, head) for head, alpha in heads]
-        best = max(tried, key=lambda each: (each[0], each[1]))
-        candidates = [{"alpha": alpha, "val_accuracy": score} for score, alpha, _ in tried]
-        return Solved(best[2], {"alpha": best[1]}, candidates if len(tried) > 1 else ())
+        return best_on_val(data, "alpha", heads)
 
     yield Solve(fit, options.subset)
 

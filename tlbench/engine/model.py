@@ -51,7 +51,6 @@ class TransferModel:
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
-        self.backbone = backbone
         self._head_paths = backbone.head_paths
         names = dict(module.named_modules())
         for path in self._head_paths:

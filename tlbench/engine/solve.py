@@ -12,6 +12,7 @@ from tlbench.data.split import draw
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.features import evaluation_cut, feed_of
 from tlbench.engine.feed import in_order
+from tlbench.engine.model import HEAD_INPUT
 from tlbench.engine.precision import autocast
 from tlbench.engine.product import linear_suffix
 from tlbench.engine.stand import Stand
@@ -69,17 +70,17 @@ def _given(stand: Stand, images: torch.Tensor) -> torch.Tensor:
     model, protocol = stand.model, stand.setting.protocol
     (path,) = model.head_paths if len(model.head_paths) == 1 else ("",)
     layer = model.module.get_submodule(path)
-    given: list[torch.Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0]))
-    try:
-        with autocast(stand.setting.device, protocol.precision):
-            logits = model.module.eval()(images)
-    finally:
-        hook.remove()
-    ends = type(layer) is nn.Linear and given and given[0].ndim == 2
-    if not ends or logits.shape != (len(images), layer.out_features):
+    with model.watched((), head_input=True) as seen, autocast(stand.setting.device, protocol.precision):
+        logits = model.module.eval()(images)
+    given = seen.get(HEAD_INPUT)
+    if (
+        given is None
+        or type(layer) is not nn.Linear
+        or given.ndim != 2
+        or logits.shape != (len(images), layer.out_features)
+    ):
         what = f"{', '.join(model.head_paths)} ({type(layer).__name__})"
         raise PhaseError(
             f"a head can be fitted in closed form only where it is one linear layer at the model's end, not {what}"
         )
-    return given[0]
+    return given
