@@ -93,11 +93,13 @@ def best_on_val(data: Fitting, option: str, heads: Sequence[tuple[float, torch.n
 class Spanned:
     """Features less their `centre`, in the `axes` that they span (rank×D), and their labels: nothing is lost.
 
-    The solution is the same, and the way to it shorter: weights lie in what the images span.
+    `lengths` (rank) are the norms of `centred`'s columns, which are orthogonal. The solution is the same, and the way
+    to it shorter: weights lie in what the images span.
     """
 
     centred: torch.Tensor
     axes: torch.Tensor
+    lengths: torch.Tensor
     centre: torch.Tensor
     labels: torch.Tensor
 
@@ -109,8 +111,8 @@ def span(examples: Examples) -> Spanned:
     device = torch.device("cpu") if examples.features.device.type == "mps" else examples.features.device
     features, labels = examples.features.to(device).double(), examples.labels.to(device)
     centre = features.mean(0)
-    axes = torch.linalg.svd(features - centre, full_matrices=False).Vh
-    return Spanned((features - centre) @ axes.T, axes, centre, labels)
+    left, lengths, axes = torch.linalg.svd(features - centre, full_matrices=False)
+    return Spanned((left * lengths).contiguous(), axes, lengths, centre, labels)
 
 
 def logistic_regression(
@@ -118,31 +120,53 @@ def logistic_regression(
 ) -> tuple[torch.nn.Linear, np.ndarray]:
     """Multinomial logistic regression by SciPy's L-BFGS, gradients in fp64 by PyTorch on the features' device.
 
-    Gives the head, and the flat solution for a next one to start from.
+    Each coordinate is in units of what the loss's curvature there is at the start, on average over classes: in these,
+    all directions are about equally steep. Gives the head, and the flat solution for a next one to start from.
     """
     import numpy as np
     import torch
     import torch.nn.functional as F
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     centred, labels, device = spanned.centred, spanned.labels, spanned.labels.device
     count, width = centred.shape
 
+    first = np.zeros((classes, width + 1)) if start is None else start
+    units = 1 / np.sqrt(_curvature(spanned, torch.from_numpy(first).to(device), l2))
+
     def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        parameters = torch.from_numpy(flat).to(device).view(classes, width + 1)
-        weight, bias = parameters[:, :width], parameters[:, width]
-        scores = centred @ weight.T + bias
+        parameters = torch.from_numpy(flat.reshape(classes, width + 1) * units).to(device)
+        weight = parameters[:, :width]
+        scores = _scores(spanned, parameters)
         loss = F.cross_entropy(scores, labels, reduction="sum") + l2 / 2 * weight.square().sum()
         wrong = scores.softmax(1)
         wrong[torch.arange(count, device=device), labels] -= 1
         gradient = torch.cat([wrong.T @ centred + l2 * weight, wrong.sum(0)[:, None]], 1)
-        return loss.item() / count, (gradient.flatten() / count).cpu().numpy()
+        return loss.item(), (gradient.cpu().numpy() * units).ravel()
 
-    first = np.zeros(classes * (width + 1)) if start is None else start
-    found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-5})
-    solution = torch.from_numpy(found.x).view(classes, width + 1).to(device)
+    limits = {"maxiter": 1000, "gtol": 1e-3, "ftol": 1e-9}
+    with threadpool_limits(1, user_api="blas"):  # SciPy's own threads wait busily while PyTorch's want the cores
+        found = minimize(loss_and_gradient, (first / units).ravel(), jac=True, method="L-BFGS-B", options=limits)
+    flat = found.x.reshape(classes, width + 1) * units
+    solution = torch.from_numpy(flat).to(device)
     weight = solution[:, :width] @ spanned.axes
-    return linear(weight, solution[:, width] - weight @ spanned.centre), found.x
+    return linear(weight, solution[:, width] - weight @ spanned.centre), flat
+
+
+def _scores(spanned: Spanned, parameters: torch.Tensor) -> torch.Tensor:
+    width = spanned.centred.shape[1]
+    return spanned.centred @ parameters[:, :width].T + parameters[:, width]
+
+
+def _curvature(spanned: Spanned, parameters: torch.Tensor, l2: float) -> np.ndarray:
+    """The diagonal of the loss's second derivative (rank + 1), as if p(1 - p) were the same for all images."""
+    import torch
+
+    predicted = _scores(spanned, parameters).softmax(1)
+    spread = (predicted * (1 - predicted)).mean().clamp(min=1e-6)
+    of_bias = spread * len(spanned.labels)
+    return torch.cat([spread * spanned.lengths.square() + l2, of_bias[None]]).cpu().numpy()
 
 
 class RidgeOptions(Subset):
