@@ -55,6 +55,11 @@ def folder_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
+def spelled_bytes(size: float) -> str:
+    """Bytes as a person reads them, in MiB below 1 GiB."""
+    return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
 def cache_limit_bytes() -> int:
     """How large the stages may grow together: $TLBENCH_CACHE_LIMIT ("20GiB"); raises UserError on a bad value."""
     text = os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT

@@ -114,8 +114,12 @@ def make_request(**values: object) -> Request:
     try:
         return Request.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ")
+        first, *others = error.errors()
+        same = [
+            first,
+            *(each for each in others if (each["loc"][:1], each["input"]) == (first["loc"][:1], first["input"])),
+        ]
+        reason = "; or: ".join(dict.fromkeys(each["msg"].removeprefix("Value error, ") for each in same))
         if not first["loc"]:
             raise UserError(reason) from None
         option = str(first["loc"][0]).replace("_seconds", "").replace("_", "-")

@@ -47,6 +47,9 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
     scored = metrics(test, val.accuracy, progress.train_loss)
     meters.stages.enter("save")
     save_predictions(test, job.predictions(job.trial))
+    with meters.stages.within("measure"):
+        meters.end_memory()
+        travelled = distance(model, stand.start)
     return Record(
         trial=trial_key(job.trial),
         status="ok",
@@ -57,7 +60,7 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
         tuning=tuning,
         metrics=scored,
         history=progress.history,
-        distance=distance(model, stand.start),
+        distance=travelled,
         notes=model.notes,
         cost=meters.cost(
             model.module, sum(progress.trained.values()), job.concurrent_trials, job.peak_flops_per_second

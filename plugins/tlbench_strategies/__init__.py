@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tlbench import hookimpl
-from tlbench_strategies import baselines, closed_form, distillation, near_source, partial, weight_space
+from tlbench_strategies import baselines, closed_form, distillation, near_source, partial, side, weight_space
 from tlbench_strategies.basic import freeze, full, scratch
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ STRATEGIES = (
     full,
     scratch,
     *partial.STRATEGIES,
+    *side.STRATEGIES,
     *near_source.STRATEGIES,
     *weight_space.STRATEGIES,
     *distillation.STRATEGIES,

@@ -24,7 +24,7 @@ class LastK(Options):
 
 @strategy(
     "last-k",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates={"adamw": 2e-3, "sgd": 0.1},
     options=LastK,
     paper="Yosinski et al. 2014, How transferable are features in deep neural networks? arXiv:1411.1792",
     when="there is too little data or time for full; what is frozen is computed once",
@@ -71,7 +71,7 @@ class LayerDecay(Options):
 
 @strategy(
     "layer-decay",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates={"adamw": 2e-3, "sgd": 0.1},
     options=LayerDecay,
     paper="Clark et al. 2020, ELECTRA, arXiv:2003.10555; Bao et al. 2022, BEiT, arXiv:2106.08254",
     when="a transformer is fine-tuned; low layers are general and want small rates",
@@ -137,7 +137,7 @@ class Surgical(Options):
 
 @strategy(
     "surgical",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates={"adamw": 3e-3, "sgd": 0.1},
     options=Surgical,
     paper="Lee et al. 2023, Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, arXiv:2210.11466",
     when="it is known where the target differs: early blocks for the look of images, late ones for their labels",

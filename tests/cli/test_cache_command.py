@@ -69,6 +69,6 @@ def test_a_damaged_file_is_decoded_again(run: Any, tmp_path: Path) -> None:
 def test_info_and_clear(run: Any, tmp_path: Path) -> None:
     assert "empty" in run("cache", "info").stdout
     run(*QUICK, "--datasets", "digits:train=96:test=60")
-    assert "dataset: 1 entries" in run("cache", "info").stdout
-    assert run("cache", "clear").stdout.startswith("1 entries removed")
+    assert "dataset: 1 entry" in run("cache", "info").stdout
+    assert run("cache", "clear").stdout.startswith("1 entry removed")
     assert "empty" in run("cache", "info").stdout

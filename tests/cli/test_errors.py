@@ -41,6 +41,10 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--strategies", "freeze:x"), "strategy builtin/freeze: 'x' is not of the form option=value"),
         (("--seeds", "0"), "--seeds 0: Input should be greater than or equal to 1"),
         (("--epochs", "0"), "--epochs 0: Input should be greater than or equal to 1"),
+        (
+            ("--jobs", "all"),
+            "unable to parse string as an integer; or: Input should be 'auto'",
+        ),
         (("--batch-size", "-1"), "--batch-size -1"),
         (("--precision", "fp8"), "--precision 'fp8': Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         (("--device", "tpu"), "--device 'tpu'"),

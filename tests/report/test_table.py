@@ -50,6 +50,12 @@ def test_no_character_of_any_value_is_lost(width: int) -> None:
     assert Counter("".join(body(printed(RECORDS, width)).split())) == expected
 
 
+def test_a_star_is_explained_where_there_is_one() -> None:
+    explained = "*: the best of its column"
+    assert explained in printed(RECORDS, 240)
+    assert explained not in printed(RECORDS[:1], 240)
+
+
 @pytest.mark.parametrize("width", [80, 240])
 def test_figures_are_not_broken_over_lines(width: int) -> None:
     output = body(printed(RECORDS, width))

@@ -22,7 +22,7 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show where it lies, what is in it, and how large it may grow."""
-    from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes, compile_folder, folder_bytes
+    from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes, compile_folder, folder_bytes, spelled_bytes
 
     stages = StageCache()
     kinds: dict[str, dict[str, int]] = {}
@@ -36,11 +36,11 @@ def info(
         document = {"folder": str(stages.folder), "limit_bytes": limit, "kinds": kinds, "compiled_bytes": compiled}
         print(json.dumps(document, indent=1))
         return
-    print(f"{stages.folder}, at most {limit / 2**30:.1f} GiB (${LIMIT_VARIABLE})")
+    print(f"{stages.folder}, at most {spelled_bytes(limit)} (${LIMIT_VARIABLE})")
     for name, kind in kinds.items():
-        print(f"{name}: {kind['entries']} entries, {kind['bytes'] / 2**20:.1f} MiB, {kind['in_use']} in use")
+        print(f"{name}: {_entries(kind['entries'])}, {spelled_bytes(kind['bytes'])}, {kind['in_use']} in use")
     if compiled:
-        print(f"compiled code: {compiled / 2**20:.1f} MiB in {compile_folder()}")
+        print(f"compiled code: {spelled_bytes(compiled)} in {compile_folder()}")
     if not kinds and not compiled:
         print("empty")
 
@@ -48,9 +48,13 @@ def info(
 @cache.command()
 def clear(debug: Debug = False) -> None:
     """Remove all that no run is using, and compiled code."""
-    from tlbench.cache import StageCache, compile_folder, folder_bytes
+    from tlbench.cache import StageCache, compile_folder, folder_bytes, spelled_bytes
 
     entries, size = StageCache().clear()
     size += folder_bytes(compile_folder())
     shutil.rmtree(compile_folder(), ignore_errors=True)
-    print(f"{entries} entries removed, {size / 2**20:.1f} MiB")
+    print(f"{_entries(entries)} removed, {spelled_bytes(size)}")
+
+
+def _entries(number: int) -> str:
+    return f"{number} {'entry' if number == 1 else 'entries'}"

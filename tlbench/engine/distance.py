@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from collections.abc import Iterable
 
 import torch
 
-from tlbench.engine.model import Part, Snapshot, TransferModel
+from tlbench.engine.model import Part, TransferModel
 from tlbench.records import BlockDistance, DistanceRecord
 
 OTHER = "other"
 
 
-def body_tensors(model: TransferModel) -> Snapshot:
-    """A copy of the body's parameters on the CPU: where a distance is measured from."""
-    return {name: each.detach().cpu().clone() for name, each in model.parameters(model.body)}
+class Start:
+    """Tensors as they were at the start, in a file without a name: no part of the memory that a trial takes."""
+
+    def __init__(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        self._places: dict[str, tuple[int, torch.Size, torch.dtype]] = {}
+        for name, tensor in tensors:
+            plain = tensor.detach().cpu().contiguous()
+            self._places[name] = self._file.tell(), plain.shape, plain.dtype
+            self._file.write(plain.view(-1).view(torch.uint8).numpy().data)
+
+    def tensor(self, name: str, shape: torch.Size) -> torch.Tensor | None:
+        """One as it was; None where there was none of that name and shape."""
+        offset, known, dtype = self._places.get(name, (0, None, torch.float32))
+        if known != shape:
+            return None
+        self._file.seek(offset)
+        read = bytearray(self._file.read(known.numel() * dtype.itemsize))
+        return torch.frombuffer(read, dtype=dtype).view(shape) if read else torch.empty(shape, dtype=dtype)
 
 
 @torch.no_grad()
-def distance(model: TransferModel, source: Snapshot) -> DistanceRecord:
+def distance(model: TransferModel, start: Start) -> DistanceRecord:
     """The L2 distance of a model's body from the tensors it started from, and that over their norm.
 
     Tensors that are new or have another shape are left out.
     """
-    places = {min(block.paths, key=len): block for block in model.blocks if block.paths}
+    places = {min(block.paths, key=len).removeprefix(model.inner): block for block in model.blocks if block.paths}
     moved: dict[str, float] = {}
     length: dict[str, float] = {}
     for name, tensor in model.module.named_parameters():
-        start = source.get(name)
-        if start is None or start.shape != tensor.shape:
+        before = start.tensor(name.removeprefix(model.inner), tensor.shape)
+        if before is None:
             continue
         block = _block(name, places)
-        ended = tensor.detach().cpu().double()
-        moved[block] = moved.get(block, 0.0) + float((ended - start.double()).square().sum())
-        length[block] = length.get(block, 0.0) + float(start.double().square().sum())
+        moved[block] = moved.get(block, 0.0) + _norm2(tensor.detach().cpu() - before)
+        length[block] = length.get(block, 0.0) + _norm2(before)
     blocks = [
         BlockDistance(name=name, l2=math.sqrt(moved[name]), relative=_relative(moved[name], length[name]))
         for name in (*places, OTHER)
@@ -41,6 +58,10 @@ def distance(model: TransferModel, source: Snapshot) -> DistanceRecord:
     ]
     total, norm = sum(moved.values()), sum(length.values())
     return DistanceRecord(l2=math.sqrt(total), relative=_relative(total, norm), blocks=blocks)
+
+
+def _norm2(tensor: torch.Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64)) ** 2
 
 
 def _block(name: str, places: dict[str, Part]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
+from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes, spelled_bytes
 from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, Images
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
@@ -189,7 +189,7 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
     bytes_an_image = out[0].numel() * DTYPES[source.protocol.precision].itemsize
     size = bytes_an_image * len(source.images)
     if size > cache_limit_bytes():
-        return f"they would take {size / 2**30:.1f} GiB, more than the cache may hold (${LIMIT_VARIABLE})", size
+        return f"they would take {spelled_bytes(size)}, more than the cache may hold (${LIMIT_VARIABLE})", size
     if not stays_in_memory(size) and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
         return "reading them would take longer than computing them", size
     return None, size

@@ -46,7 +46,8 @@ class TransferModel:
 
     What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
     head; None where the model did not start from published weights, or they have none. `another(name)` builds another
-    backbone of those that the strategy has named, for the trial's classes and images.
+    backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
+    own names begin: empty, but where a strategy has put it inside of another module.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -59,6 +60,7 @@ class TransferModel:
         self.another: Callable[[str], TransferModel] = _no_other
         self.published: Callable[[], nn.Module] | None = None
         self.notes: dict[str, str | float] = {}
+        self.inner = ""
         self.block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
 
     @property
@@ -112,6 +114,13 @@ class TransferModel:
         old = self.module.get_submodule(self._head_paths[0])
         self.module.set_submodule(self._head_paths[0], head.to(next(self.module.parameters()).device))
         head.train(old.training)
+
+    def surround(self, outer: nn.Module, at: str, head_paths: tuple[str, ...]) -> None:
+        """Make a module that has this one `at` a path the model, its head at paths of the outer one."""
+        self.module = outer
+        self._head_paths = head_paths
+        self.inner = f"{at}.{self.inner}"
+        self.block_paths = [f"{at}.{path}" for path in self.block_paths]
 
     def clone(self) -> TransferModel:
         """The same model once more, with tensors of its own."""

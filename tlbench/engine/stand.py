@@ -18,12 +18,12 @@ from tlbench.data.augment import Augment
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
-from tlbench.engine.distance import body_tensors
+from tlbench.engine.distance import Start
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
-from tlbench.engine.model import Snapshot, TransferModel
+from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds
@@ -84,7 +84,7 @@ class Stand:
     strategy: Component[Strategy]
     source: Callable[..., Source]
     cache: StageCache | None
-    start: Snapshot
+    start: Start
     meters: Meters
     progress: Progress
 
@@ -150,7 +150,9 @@ def make_ready(
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
     cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None
-    return Stand(model, build, data, setting, seeds, strategy, source, cache, body_tensors(model), meters, progress)
+    with meters.stages.within("measure"):
+        start = Start(model.parameters(model.body))
+    return Stand(model, build, data, setting, seeds, strategy, source, cache, start, meters, progress)
 
 
 def set_up_torch(job: TrialJob) -> None:

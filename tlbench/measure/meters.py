@@ -51,6 +51,7 @@ class Meters:
         self.energy = energy_meter(device)
         self._device = device
         self._memory = PeakMemory(device)
+        self._peaks: tuple[int, int | None] | None = None
         self._phases: list[PhaseMeasured] = []
         self._solves: list[SolveRecord] = []
         self._shared_seconds = 0.0
@@ -67,6 +68,10 @@ class Meters:
         """A head has been fitted."""
         self._solves.append(solve)
 
+    def end_memory(self) -> None:
+        """What is held from now on is the harness's own, and does not count."""
+        self._peaks = self._memory.peak_bytes(), self._memory.peak_reserved_bytes()
+
     def cost(
         self,
         module: nn.Module,
@@ -79,7 +84,10 @@ class Meters:
         images_per_second = steps.images_per_second(phases)
         flops = self._train_flops_per_image()
         achieved = None if flops is None or images_per_second is None else flops * images_per_second
-        peak_memory_bytes, reserved = self._memory.peak_bytes(), self._memory.peak_reserved_bytes()
+        if self._peaks is None:
+            self.end_memory()
+        assert self._peaks is not None
+        peak_memory_bytes, reserved = self._peaks
         memory = self._memory_parts(module, peak_memory_bytes)
         costs = [_phase_cost(phase) for phase in self._phases]
         step_ms = costs[0].step_ms if len(costs) == 1 else steps.step_ms(phases)

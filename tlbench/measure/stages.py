@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Literal
 
 Stage = Literal["load", "measure", "features", "compile", "train", "validate", "evaluate", "save"]
-"""Model and data made ready; the probe of a step; features of the frozen part computed or found; the steps compiled
-(`--compile`); training steps; val
-looked at while training (`--select best`); val and test predicted and scored; predictions written, figures
-summed up."""
+"""Model and data made ready; the probe of a step, and the way from the source; features of the frozen part computed or
+found; the steps compiled (`--compile`); training steps; val looked at while training (`--select best`); val and test
+predicted and scored; predictions written, figures summed up."""
 
 
 class Stages:

@@ -19,6 +19,8 @@ NUMBERS = {
     "accuracy", "train_seconds", "step_ms", "images_per_second", "peak_memory_bytes", "trainable_parameters",
 }  # fmt: skip
 
+BEST = "*: the best of its column among the rows that may be compared."
+
 Cells = dict[str, Text]
 """A row's cells by column."""
 
@@ -28,13 +30,13 @@ def print_tables(records: Iterable[Record], console: Console) -> None:
     for dataset, group in by_dataset(records).items():
         console.print()
         console.print(Text(dataset, style="bold"))
-        _print_table(_cells(group), console)
-        for line in text.footer(group):
+        marked = best(group)
+        _print_table(_cells(group, marked), console)
+        for line in [*text.footer(group), *([BEST] if marked else [])]:
             console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
 
 
-def _cells(group: list[Row]) -> list[Cells]:
-    marked = best(group)
+def _cells(group: list[Row], marked: set[tuple[int, str]]) -> list[Cells]:
     return [
         {name: _cell(content, (number, name) in marked, name, row) for name, content in text.cells(row).items()}
         for number, row in enumerate(group)
