@@ -18,7 +18,9 @@ class Side(Options):
     """How large the side network is, and how much it counts at the start."""
 
     width: int = Field(
-        32, ge=1, description="channels of the side network's first convolution; each of the 3 others has twice as many"
+        32,
+        ge=1,
+        description="channels of the first convolution; each of the other three has twice as many as the one before",
     )
     alpha: float = Field(0.5, gt=0, lt=1, description="the body's share of what the head is given, at the start")
 

@@ -30,6 +30,18 @@ def test_accuracy_is_the_mean_over_seeds_with_its_interval() -> None:
     assert row.accuracy.half_width == pytest.approx((high - low) / 2)
 
 
+@pytest.mark.parametrize(
+    ("per_class", "at_chance"),
+    [([1.0, 0.0, 0.0, None], 1), ([0.4, 0.3, 0.3], 1), ([0.6, 0.3, 0.3], 0), ([0.0], 0), (None, 0)],
+)
+def test_one_class_for_all_images_is_chance(per_class: list[float | None] | None, at_chance: int) -> None:
+    record = make_record(make_cell())
+    assert record.metrics is not None
+    metrics = record.metrics.model_copy(update={"per_class_accuracy": per_class})
+    (row,) = rows([record.model_copy(update={"metrics": metrics})])
+    assert (row.at_chance, row.done) == (at_chance, 1)
+
+
 def test_costs_are_medians_over_seeds() -> None:
     cell = make_cell()
     (row,) = rows(

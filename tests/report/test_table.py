@@ -50,6 +50,16 @@ def test_no_character_of_any_value_is_lost(width: int) -> None:
     assert Counter("".join(body(printed(RECORDS, width)).split())) == expected
 
 
+def test_a_strategy_that_learned_nothing_is_named_with_the_remedy() -> None:
+    cell = make_cell("torchvision/vgg16", "builtin/full")
+    learned, stuck = make_record(cell, 0), make_record(cell, 1, accuracy=0.5)
+    assert stuck.metrics is not None
+    metrics = stuck.metrics.model_copy(update={"per_class_accuracy": [0.0, 1.0]})
+    output = printed([learned, stuck.model_copy(update={"metrics": metrics})], 240)
+    assert "vgg16 × full: 1 of 2 seeds are no better than chance; a lower --lr" in output
+    assert "chance" not in printed([learned], 240)
+
+
 def test_a_star_is_explained_where_there_is_one() -> None:
     explained = "*: the best of its column"
     assert explained in printed(RECORDS, 240)

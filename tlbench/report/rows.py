@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tlbench.plan import Cell
-from tlbench.records import Cost, FeaturesRecord, Record
+from tlbench.records import Cost, FeaturesRecord, Metrics, Record
 from tlbench.stats import Estimate, estimate
 
 COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -20,6 +20,8 @@ COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
     "trainable_parameters": min,
 }
 """The measured columns, and which of their values is best."""
+CHANCE = 1.05
+"""Up to how many times one class's share counts as chance."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Row:
     `train_seconds` has the features in it, as if the cell had computed them alone; `on_features` says that steps were
     fed with features of a frozen prefix, so that what is measured of a step is of the rest of the model; `attributed`
     that the costs are told from a head by itself, where many were trained in one product; `concurrent_trials` how many
-    trials ran at once at most, and disturbed its timings. `compile_seconds` is what
-    was spent on compilation, `compiled` whether any steps ran compiled.
+    trials ran at once at most, and disturbed its timings. `compile_seconds` is what was spent on compilation,
+    `compiled` whether any steps ran compiled. `at_chance` of its seeds have learned nothing, `done` have ended well.
     """
 
     cell: Cell
@@ -49,6 +51,8 @@ class Row:
     concurrent_trials: int = 1
     compile_seconds: float | None = None
     compiled: bool = False
+    at_chance: int = 0
+    done: int = 0
 
     @property
     def comparable(self) -> tuple[str, ...]:
@@ -125,7 +129,15 @@ def _row(group: list[Record]) -> Row:
         concurrent_trials=max((cost.concurrent_trials for cost in costs), default=1),
         compile_seconds=median(lambda cost: cost.compile_seconds),
         compiled=any(phase.compile is not None and phase.compile.used for cost in costs for phase in cost.phases),
+        at_chance=sum(_at_chance(record.metrics) for record in done if record.metrics),
+        done=len(done),
     )
+
+
+def _at_chance(metrics: Metrics) -> bool:
+    """Whether predictions are as good as one class for all images: 1/K of K classes on average."""
+    classes = [each for each in metrics.per_class_accuracy or () if each is not None]
+    return len(classes) > 1 and statistics.fmean(classes) <= CHANCE / len(classes)
 
 
 def _features(cost: Cost) -> list[FeaturesRecord | None]:

@@ -179,6 +179,7 @@ def footer(table: list[Row]) -> list[str]:
         )
     if (at_once := max(row.concurrent_trials for row in table)) > 1:
         lines.append(f"†: up to {at_once} trials ran at once and disturbed each other's times.")
+    lines += [_at_chance(row) for row in table if row.at_chance and _has_rate(row)]
     lines += _weights_notes(table)
     for row in table:
         for reason in row.reasons:
@@ -194,6 +195,12 @@ def _chosen_numerics(row: Row) -> str:
 def _compiled(row: Row) -> str:
     name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
     return f"{name} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
+
+
+def _at_chance(row: Row) -> str:
+    name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
+    seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
+    return f"{name}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
 
 
 def _has_rate(row: Row) -> bool:
