@@ -93,7 +93,7 @@ class Validate:
 
 @dataclass(frozen=True)
 class Look:
-    """Look at the training images, batch by batch in order, without training; sends back what `apply` gives."""
+    """Look at the training images, in batches of an order that the seed draws; sends back what `apply` gives."""
 
     apply: Callable[[TransferModel, Iterable[Batch]], Any]
 

@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 
 from tlbench.contracts import Dataset, Split, SplitOptions
+from tlbench.data.pictures import SUFFIXES, pictures_below, split_of
 from tlbench.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 VAL_NAMES = ("val", "valid", "validation")
 
 
@@ -50,16 +50,12 @@ def _classes(path: Path) -> dict[str, list[Path]]:
         raise UserError(f"dataset folder: {path} is empty: it needs a folder of images for each class")
     if len(folders) == 1:
         raise UserError(f"dataset folder: {path} has the one class {folders[0].name!r}; at least two are needed")
-    by_class = {folder.name: _images(folder) for folder in folders}
+    by_class = {folder.name: pictures_below(folder) for folder in folders}
     for name, files in by_class.items():
         if not files:
             endings = " ".join(sorted(SUFFIXES))
             raise UserError(f"dataset folder: the class {name!r} has no images in {path / name} ({endings})")
     return by_class
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
 def folder(options: FolderOptions) -> Dataset:
@@ -91,13 +87,7 @@ def _fingerprint(root: Path, files: list[Path]) -> str:
 def _split(files_by_class: list[list[Path]]) -> Split:
     files = [file for files in files_by_class for file in files]
     labels = np.repeat(np.arange(len(files_by_class)), [len(files) for files in files_by_class])
-
-    def image(index: int) -> PIL.Image.Image:
-        with PIL.Image.open(files[index]) as opened:
-            opened.load()
-            return opened
-
-    return Split(labels, image, describe=lambda index: str(files[index]))
+    return split_of(files, labels)
 
 
 def _native_size(files: list[Path], most: int = 200) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tlbench import Look, Options, Phase, Rewrite, Train, strategy
 from tlbench.errors import PhaseError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 RATES = {"adamw": 1e-3, "sgd": 0.1}
 """Those of full."""
+NO_SOURCE = "it does not start from a published model with a head of its own"
 
 
 class L2SP(Options):
@@ -130,25 +133,49 @@ class EWC(Options):
 
     strength: float = Field(100.0, ge=0, description="lambda: strength of the penalty")
     samples: int = Field(128, ge=1, description="images that each parameter's importance is estimated from")
+    source: Path | None = Field(
+        None, description="a folder of the source's images at any depth; none: the target's training images are taken"
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _has_pictures(cls, value: Path | None) -> Path | None:
+        from tlbench.data.pictures import pictures_below
+
+        if value is not None and not pictures_below(value.expanduser()):
+            raise ValueError(f"there is no folder {value}, or no picture in it")
+        return value
+
+
+def has_a_source_head(model: TransferModel, options: EWC) -> str | None:
+    """Why the importance for the source task can't be had, if so."""
+    if options.source is None or model.published is not None:
+        return None
+    return NO_SOURCE
 
 
 @strategy(
     "ewc",
     learning_rates=RATES,
     options=EWC,
+    serves=has_a_source_head,
     paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796, eq. 3",
     when="the source task still counts, or its most used parameters should be kept",
 )
 def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
     """Train everything with a penalty on the body's distance from the source, weighted by each parameter's importance.
 
-    The importance is the diagonal of the Fisher information. A backbone's source images are not at hand, so it is
-    estimated on target images, for a head that is first trained on the frozen body for a tenth of the epochs.
+    The importance is the diagonal of the Fisher information: on the source's images for the source model's own head,
+    where you name their folder; else on target images, for a head that is first trained on the frozen body for a tenth
+    of the epochs. `notes` in the record says which.
     """
-    yield Train(model.head, epochs=0.1, lr=3.0)
+    if options.source is None:
+        yield Train(model.head, epochs=0.1, lr=3.0)
+        rest, look, model.notes["fisher"] = 0.9, fisher, "target images"
+    else:
+        rest, look, model.notes["fisher"] = 1.0, partial(source_fisher, options.source), "source images"
     source = model.snapshot(model.body)
-    importance: Snapshot = yield Look(lambda model, batches: fisher(model, batches, options.samples))
-    model.notes["fisher"] = "target images"
+    importance: Snapshot = yield Look(lambda model, batches: look(model, batches, options.samples))
 
     def penalty(model: TransferModel) -> torch.Tensor:
         import torch
@@ -158,7 +185,16 @@ def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
             [(importance[name] * (each - source[name]).square()).sum() for name, each in moving]
         ).sum()  # fmt: skip
 
-    yield Train(model.everything, epochs=0.9, penalty=penalty if options.strength else None)
+    yield Train(model.everything, epochs=rest, penalty=penalty if options.strength else None)
+
+
+def source_fisher(folder: Path, model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:
+    """The same of the source model, on pictures evenly chosen from a folder, in the size of the target's."""
+    from tlbench.data.batches import batches_below
+
+    like = next(iter(batches)).images
+    pictures = batches_below(folder.expanduser(), samples, like, model.preprocessing)
+    return fisher(model.as_published(), pictures, samples)
 
 
 def fisher(model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:
@@ -193,7 +229,7 @@ class LwF(Options):
 def knows_its_source(model: TransferModel, options: Options) -> str | None:
     """Why a model's old outputs can't be had, if so."""
     if model.published is None:
-        return "it does not start from a published model with a head of its own, so there are no old outputs to keep"
+        return f"{NO_SOURCE}, so there are no old outputs to keep"
     return ends_in_linear(model, options)
 
 

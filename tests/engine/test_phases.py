@@ -18,6 +18,7 @@ import tlbench
 from tlbench import Look, Options, Phase, Rewrite, Strategy, Train, Validate, strategy
 from tlbench.data.batches import Batch
 from tlbench.engine.adapt import adapt
+from tlbench.engine.distance import Start
 from tlbench.engine.features import Source
 from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
@@ -133,7 +134,7 @@ def make_stand(folder: Path, made: Strategy) -> Stand:
         strategy=Component(entry, Options()),
         source=partial(Source, dataset_digest="", preprocessing=PLAIN, protocol=protocol, device=CPU),
         cache=None,
-        start={},
+        start=Start(()),
         meters=Meters(CPU),
         progress=Progress(),
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,11 +17,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 import tlbench
-from tlbench import Strategy, Train
+from tlbench import Look, Strategy, Train
 from tlbench.data.batches import Batch
 from tlbench.engine.model import HEAD_INPUT, TransferModel
 from tlbench.engine.step import Seen
-from tlbench.errors import PhaseError
+from tlbench.errors import PhaseError, UserError
 from tlbench.records import Record
 from tlbench_strategies import near_source, weight_space
 
@@ -215,6 +218,60 @@ def test_fisher_is_the_mean_square_of_each_examples_gradient(moved: tuple[Transf
         squares += gradient**2 / 4
     torch.testing.assert_close(found["one.weight"], squares)
     assert not any(name.startswith("fc") for name in found)
+
+
+def save_pictures(folder: Path, number: int) -> list[np.ndarray]:
+    """Random pictures, some deeper than others, in the order of their names."""
+    generator = np.random.default_rng(0)
+    pixels = [generator.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(number)]
+    for place, each in enumerate(pixels):
+        file = folder / ("deep" if place % 2 else "") / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(each).save(file)
+    order = sorted(range(number), key=lambda place: folder / ("deep" if place % 2 else "") / f"{place}.png")
+    return [pixels[place] for place in order]
+
+
+def test_ewc_takes_the_fisher_of_the_source_model_on_the_sources_images(
+    moved: tuple[TransferModel, TransferModel], tmp_path: Path
+) -> None:
+    model, _ = moved
+    pictures = save_pictures(tmp_path, 5)
+    published = copy.deepcopy(model.module)
+    published.set_submodule("fc", nn.Linear(5, 7))
+    model.published = lambda: copy.deepcopy(published).requires_grad_(False).eval()
+    phases = iter(near_source.ewc.phases(model, near_source.EWC(source=tmp_path, samples=3)))
+    look = next(phases)
+    assert isinstance(look, Look)
+    torch.manual_seed(4)
+    found = look.apply(model, [Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2))])
+
+    torch.manual_seed(4)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.preprocessing.mean, model.preprocessing.std))
+    weight = published.get_parameter("one.weight")
+    squares = torch.zeros_like(weight)
+    for place in (0, 2, 4):
+        image = (torch.from_numpy(pictures[place]).permute(2, 0, 1) / 255 - mean) / std
+        scores = published(image[None]).log_softmax(1)
+        label = torch.multinomial(scores.detach().exp(), 1)[0]
+        (gradient,) = torch.autograd.grad(-scores[0, label].sum(), weight)
+        squares += gradient**2 / 3
+    torch.testing.assert_close(found["one.weight"], squares, rtol=1e-4, atol=1e-7)
+    assert model.notes["fisher"] == "source images"
+    assert not any(name.startswith("fc") for name in found)
+
+
+def test_ewc_with_source_images_runs_where_there_is_a_source_model(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "pictures", 4)
+    wanted = {"datasets": "digits:train=40:test=20", "epochs": 1, "image_size": 32, "progress": False}
+    strategies = f"ewc:samples=4:source={tmp_path / 'pictures'}"
+    (record,) = tlbench.run(strategies=strategies, results=tmp_path / "one", **wanted)
+    assert record.status == "ok", record.error
+    assert record.notes == {"fisher": "source images"}
+    with pytest.raises(UserError, match="does not start from a published model"):
+        tlbench.run(strategies=strategies, results=tmp_path / "two", weights="random", **wanted)
+    with pytest.raises(UserError, match="no picture in it"):
+        tlbench.run(strategies=f"ewc:source={tmp_path / 'nothing'}", results=tmp_path / "three", **wanted)
 
 
 @pytest.mark.parametrize("norm", ["mars", "l2"])

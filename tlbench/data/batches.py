@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from tlbench.contracts import Dataset, Preprocessing, Split
 from tlbench.data.augment import Augment
+from tlbench.data.pictures import pictures_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import TestSplitShut
@@ -152,3 +154,15 @@ def open_split(
         images: Split = getattr(source(), prepared.origins[split])
         pixels = FilePixels(images, indices, prepared.image_size, preprocessing.interpolation)
     return Images(pixels, torch.from_numpy(labels), torch.from_numpy(indices), preprocessing, device, memory_format)
+
+
+def batches_below(folder: Path, most: int, like: torch.Tensor, preprocessing: Preprocessing) -> Iterator[Batch]:
+    """Pictures evenly chosen below a folder, in batches of the size, device and layout of `like`; all labels are 0."""
+    files = pictures_below(folder)
+    files = [files[place] for place in np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int)]
+    labels, places = torch.zeros(len(files), dtype=torch.long), torch.arange(len(files))
+    pixels = FilePixels(split_of(files, labels.numpy()), places.numpy(), like.shape[-1], preprocessing.interpolation)
+    channels_last = like.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    images = Images(pixels, labels, places, preprocessing, like.device, layout)
+    return images.batches(places.split(len(like)))  # type: ignore[no-untyped-call]

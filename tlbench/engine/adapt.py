@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
+from tlbench.data.batches import epoch_order
 from tlbench.engine.compilation import compiled
 from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
-from tlbench.engine.feed import first_batch, in_order
+from tlbench.engine.feed import first_batch
 from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.probe import probe_step
 from tlbench.engine.selection import Selection
@@ -64,8 +65,9 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
             with stand.meters.stages.within("validate"):
                 return stand.predict("val", stand.data.val)
         case Look():
-            batches = in_order(stand.data.train, stand.setting.protocol.batch_size)
-            return phase.apply(stand.model, batches)
+            drawn = torch.Generator().manual_seed(stand.seeds.of("order", " of a look"))
+            order = epoch_order(len(stand.data.train), stand.setting.protocol.batch_size, drawn)
+            return phase.apply(stand.model, stand.data.train.batches(order))
     raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
 
 

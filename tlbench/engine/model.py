@@ -52,6 +52,7 @@ class TransferModel:
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
+        self.preprocessing = backbone.preprocessing
         self._head_paths = backbone.head_paths
         names = dict(module.named_modules())
         for path in self._head_paths:
@@ -127,6 +128,14 @@ class TransferModel:
         cloned = copy.copy(self)
         cloned.module, cloned.notes = copy.deepcopy(self.module), dict(self.notes)
         return cloned
+
+    def as_published(self) -> TransferModel:
+        """The source model whole, with its own head; raises LookupError where the model did not start from one."""
+        if self.published is None:
+            raise LookupError("the model did not start from published weights, or they have no head of their own")
+        source = copy.copy(self)
+        source.module = self.published()
+        return source
 
     def copy(self) -> TransferModel:
         """The same model once more, frozen and in eval mode: what it was before it is changed."""
