@@ -24,7 +24,7 @@ class LastK(Options):
 
 @strategy(
     "last-k",
-    learning_rates={"adamw": 2e-3, "sgd": 0.1},
+    learning_rates={"adamw": 1e-3, "sgd": 0.1},
     options=LastK,
     paper="Yosinski et al. 2014, How transferable are features in deep neural networks? arXiv:1411.1792",
     when="there is too little data or time for full; what is frozen is computed once",

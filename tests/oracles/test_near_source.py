@@ -24,6 +24,7 @@ from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError, UserError
 from tlbench.records import Record
 from tlbench_strategies import near_source, weight_space
+from tlbench_strategies.basic import full
 
 SAME_AS_FULL = (
     "l2-sp:alpha=0",
@@ -41,19 +42,23 @@ OTHERS = ("freeze", "l2-sp:alpha=1000", "l2-sp:alpha=10", "wise-ft:alpha=0", "wi
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Record, dict[str, torch.Tensor]]]:
     """lite0's real weights on 80 digits: by strategy the record, and the predictions."""
-    results = tlbench.run(
-        strategies=["full", *SAME_AS_FULL, *OTHERS],
-        datasets="digits:train=80:test=60",
-        epochs=2,
-        batch_size=16,
-        results=tmp_path_factory.mktemp("results"),
-        progress=False,
-    )
+    wanted: dict[str, Any] = {
+        "datasets": "digits:train=80:test=60",
+        "epochs": 2,
+        "batch_size": 16,
+        "results": tmp_path_factory.mktemp("results"),
+        "progress": False,
+    }
+    own_rates = [each for each in ("full", *SAME_AS_FULL, *OTHERS) if not each.startswith("layer-decay")]
+    runs = [
+        tlbench.run(strategies=own_rates, name="own rates", **wanted),
+        tlbench.run(strategies="layer-decay:decay=1", lr=full.learning_rates["adamw"], name="full's rate", **wanted),
+    ]
     found = {}
-    for record in results:
+    for folder, record in ((results.folder, record) for results in runs for record in results):
         assert record.status == "ok", record.error
         assert record.predictions is not None
-        predictions = load_file(results.folder / "trials" / record.predictions)
+        predictions = load_file(folder / "trials" / record.predictions)
         found[record.trial.cell.strategy.removeprefix("builtin/")] = (record, predictions)
     return found
 
