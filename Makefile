@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks reference strategies docs
+.PHONY: install check format lint types test benchmarks peers reference strategies docs
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -24,6 +24,10 @@ test:
 benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s
 	python benchmarks/profile_step.py
+
+peers:  ## whole commands beside other tools' (pip install -e '.[peers]'); writes the tables of docs/speed.md, in 45 minutes
+	python benchmarks/peers/compare.py --rounds 2
+	python benchmarks/peers/long_run.py
 
 reference:  ## the committed run that the README's table is made from
 	rm -rf results/reference

@@ -27,6 +27,7 @@ from tlbench.engine.fuse import fused
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.numerics import choose, measure
+from tlbench.engine.pack import packed
 from tlbench.phases import Train
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 
@@ -123,4 +124,17 @@ def test_folded_batchnorms(paired: Paired) -> None:
     folded = fused(prefix, pictures)
     with torch.inference_mode():
         ratio = paired(lambda: folded(pictures), lambda: prefix(pictures), 30)
+    assert ratio <= 1.02
+
+
+def test_features_by_packed_convolutions(paired: Paired) -> None:
+    """The same with convolutions laid out once and activations in their pass, against BatchNorms folded alone."""
+    model = lite0()
+    model.train_only(model.head)
+    pictures = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    folded = fused(cut(model.module, pictures).prefix, pictures)
+    made = packed(folded, pictures)
+    assert made is not folded
+    with torch.inference_mode():
+        ratio = paired(lambda: made(pictures), lambda: folded(pictures), 30)
     assert ratio <= 1.02

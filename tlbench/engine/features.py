@@ -22,6 +22,7 @@ from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order
 from tlbench.engine.fuse import fused
 from tlbench.engine.model import TransferModel
+from tlbench.engine.pack import packed
 from tlbench.engine.precision import DTYPES, FORMATS, autocast
 from tlbench.engine.undone import modes_restored
 from tlbench.engine.weights import digest
@@ -129,7 +130,7 @@ def feed_of(
     if not cache.holds("features", key):
         batch = first_batch(source.images, source.protocol.batch_size).images
         if source.protocol.precision == "fp32":
-            prefix = fused(prefix, batch)
+            prefix = packed(fused(prefix, batch), batch)
         reason, size = _not_worth_it(prefix, batch, source)
         if reason is not None:
             return whole, FeaturesRecord(used=False, reason=reason, cut_at=pieces.at, bytes=size)
@@ -197,7 +198,7 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
 
 def _key(pieces: Cut, source: Source) -> dict[str, object]:
     return {
-        "version": 2,
+        "version": 3,
         "dataset": source.dataset_digest,
         "split": source.split,
         "tensors": digest(pieces.prefix, ()),

@@ -46,7 +46,7 @@ def _fold(module: fx.GraphModule, node: fx.Node) -> bool:
     if norm is None or not isinstance(source, fx.Node) or source.op != "call_module":
         return False
     convolution = module.get_submodule(str(source.target))
-    seen_by_others = any(user is not node and not _asks_for_shape(user) for user in source.users)
+    seen_by_others = any(user is not node and not asks_for_shape(user) for user in source.users)
     calls = [each for each in module.graph.nodes if each.op == "call_module" and each.target == source.target]
     if not isinstance(convolution, nn.Conv2d) or seen_by_others or len(calls) > 1:
         return False
@@ -86,6 +86,6 @@ def _tensor(module: nn.Module, path: str) -> torch.Tensor:
     return tensor
 
 
-def _asks_for_shape(node: fx.Node) -> bool:
-    """timm's norms check the number of dimensions, which folding doesn't change."""
+def asks_for_shape(node: fx.Node) -> bool:
+    """timm's norms check the number of dimensions, which neither folding nor an activation changes."""
     return node.op == "call_function" and node.target is getattr and node.args[1:] == ("ndim",)
