@@ -25,7 +25,7 @@ from tlbench.errors import Diverged
 from tlbench.events import Grouped, Report
 from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_record
 from tlbench.plan import Trial
-from tlbench.records import CandidateRecord, Cost, EpochRecord, ErrorRecord, Metrics, Record
+from tlbench.records import CandidateRecord, Cost, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.registry import Registry
 from tlbench.trial import carry_out, failed, save_predictions
 
@@ -126,9 +126,10 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
         tested[trial.seed] = None if best is None else _test(stand, product, best, images, test, job.predictions(trial))
     stages.enter("save")
     shared = attributed_cost(stand, job, product, alone)
+    travelled = distance(stand.model, stand.start)  # their body is one
     feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
-        _record(stand, job, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, started)
+        _record(stand, job, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled, started)
         for trial in job.trials
     ]
 
@@ -164,6 +165,7 @@ def _record(
     tried: list[Tried],
     tested: Tested | None,
     feeds_seconds: float,
+    travelled: DistanceRecord,
     started: datetime,
 ) -> Record:
     progress = stand.progress
@@ -195,7 +197,7 @@ def _record(
             EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(tested.chosen.head.losses))
             for epoch, loss in enumerate(tested.chosen.head.losses, start=1)
         ],
-        distance=distance(stand.model, stand.start),
+        distance=travelled,
         cost=cost,
         environment=progress.environment,
         numerics=job.numerics,

@@ -65,11 +65,4 @@ def insert(model: TransferModel, shapes: Shapes, width: int) -> None:
 
 def adapter_part(model: TransferModel) -> Part:
     """All adapters."""
-    return Part(
-        frozenset(
-            f"{path}.{inner}" if inner else path
-            for path, module in model.module.named_modules()
-            if isinstance(module, Adapter)
-            for inner, _ in module.named_modules()
-        )
-    )
+    return model.below([path for path, module in model.module.named_modules() if isinstance(module, Adapter)])

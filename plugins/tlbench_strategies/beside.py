@@ -61,5 +61,4 @@ def put_beside(model: TransferModel, width: int, alpha: float) -> None:
 
 def side_part(model: TransferModel) -> Part:
     """The side network and the number that mixes."""
-    below = (path for path, _ in model.module.named_modules() if path == SIDE or path.startswith(f"{SIDE}."))
-    return Part(frozenset(below), frozenset({"mix"}))
+    return model.below((SIDE,)) | Part(frozenset(), frozenset({"mix"}))

@@ -140,9 +140,9 @@ class EWC(Options):
     @field_validator("source")
     @classmethod
     def _has_pictures(cls, value: Path | None) -> Path | None:
-        from tlbench.data.pictures import pictures_below
+        from tlbench.data.pictures import has_picture
 
-        if value is not None and not pictures_below(value.expanduser()):
+        if value is not None and not has_picture(value.expanduser()):
             raise ValueError(f"there is no folder {value}, or no picture in it")
         return value
 

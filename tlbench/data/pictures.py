@@ -14,7 +14,16 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".t
 
 def pictures_below(folder: Path) -> list[Path]:
     """All picture files at any depth, sorted."""
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(filter(_is_picture, folder.rglob("*")))
+
+
+def has_picture(folder: Path) -> bool:
+    """Whether there is any picture file at any depth; the rest of the folder is not looked at."""
+    return any(map(_is_picture, folder.rglob("*")))
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.is_file()
 
 
 def split_of(files: list[Path], labels: np.ndarray) -> Split:

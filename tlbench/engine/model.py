@@ -77,7 +77,7 @@ class TransferModel:
     @property
     def head(self) -> Part:
         """What maps features to classes."""
-        return self._below(self._head_paths)
+        return self.below(self._head_paths)
 
     @property
     def body(self) -> Part:
@@ -87,7 +87,7 @@ class TransferModel:
     @property
     def blocks(self) -> list[Part]:
         """The body's blocks from input to output."""
-        return [self._below((path,)) for path in self.block_paths]
+        return [self.below((path,)) for path in self.block_paths]
 
     @property
     def norms(self) -> Part:
@@ -219,7 +219,8 @@ class TransferModel:
         for path, module in self.module.named_modules():
             module.training = path in part.paths or path in active
 
-    def _below(self, roots: tuple[str, ...]) -> Part:
+    def below(self, roots: Sequence[str]) -> Part:
+        """The modules at some paths, and all inside of them."""
         inside = (
             path
             for path, _ in self.module.named_modules()

@@ -13,17 +13,21 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from tlbench.engine.fuse import asks_for_shape
+from tlbench.engine.fuse import asks_for_shape, gives_the_same
+
+Activation = tuple[str, list[float]]
+"""oneDNN's name of an activation, and its bounds."""
+NONE: Activation = ("none", [])
 
 
 class Packed(nn.Module):
     """A convolution, and an activation behind it, for images of the shape it was made for (any number of them)."""
 
-    def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None, shape: Sequence[int]) -> None:
+    def __init__(self, convolution: nn.Conv2d, activation: Activation, shape: Sequence[int]) -> None:
         super().__init__()
         self.where = convolution.padding, convolution.stride, convolution.dilation, convolution.groups
         self.bias = convolution.bias
-        self.kind, self.bounds = ("none", []) if activation is None else _kind(activation) or ("none", [])
+        self.kind, self.bounds = activation
         weight = convolution.weight.detach().to_mkldnn()
         lay_out: Callable[..., torch.Tensor] = torch._C._nn.mkldnn_reorder_conv2d_weight
         self.weight = lay_out(weight, *self.where, list(shape))
@@ -47,11 +51,9 @@ def packed(piece: fx.GraphModule, inputs: torch.Tensor) -> fx.GraphModule:
     try:
         with torch.inference_mode():
             made = _packed(piece, inputs)
-            before, after = piece(inputs), made(inputs)
+            return made if gives_the_same(made, piece, inputs) else piece
     except (RuntimeError, AttributeError):  # operations that PyTorch does not promise to keep
         return piece
-    scale = float(before.abs().max())
-    return made if torch.allclose(before, after, rtol=1e-4, atol=1e-5 * max(scale, 1.0)) else piece
 
 
 def _packed(piece: fx.GraphModule, inputs: torch.Tensor) -> fx.GraphModule:
@@ -67,7 +69,7 @@ def _packed(piece: fx.GraphModule, inputs: torch.Tensor) -> fx.GraphModule:
             and type(convolution.padding) is tuple
         ):
             behind = _behind(made, node)
-            activation = None if behind is None else made.get_submodule(str(behind.target))
+            activation = NONE if behind is None else _kind(made.get_submodule(str(behind.target))) or NONE
             name = f"{node.name}_packed"
             made.add_module(name, Packed(convolution, activation, node.args[0].meta["tensor_meta"].shape))
             node.target = name
@@ -95,8 +97,8 @@ def _behind(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         module.graph.erase_node(user)
 
 
-def _kind(activation: nn.Module) -> tuple[str, list[float]] | None:
-    """oneDNN's name of an activation and its bounds; None where it is not one of those."""
+def _kind(activation: nn.Module) -> Activation | None:
+    """A module as oneDNN knows it; None where it is no activation that it can do in the same pass."""
     if isinstance(activation, nn.Hardtanh):  # ReLU6 is one
         return "hardtanh", [float(activation.min_val), float(activation.max_val)]
     known = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Hardswish: "hardswish"}

@@ -183,8 +183,12 @@ def footer(table: list[Row]) -> list[str]:
     lines += _weights_notes(table)
     for row in table:
         for reason in row.reasons:
-            lines.append(f"{short(row.cell.backbone)} × {short(row.cell.strategy)}, {reason}")
+            lines.append(f"{_pair(row)}, {reason}")
     return lines
+
+
+def _pair(row: Row) -> str:
+    return f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
 
 
 def _chosen_numerics(row: Row) -> str:
@@ -193,14 +197,12 @@ def _chosen_numerics(row: Row) -> str:
 
 
 def _compiled(row: Row) -> str:
-    name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
-    return f"{name} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
+    return f"{_pair(row)} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
 
 
 def _at_chance(row: Row) -> str:
-    name = f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
     seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
-    return f"{name}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
+    return f"{_pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
 
 
 def _has_rate(row: Row) -> bool:
