@@ -39,6 +39,7 @@ class Train:
     penalty: Callable[[TransferModel], torch.Tensor] | None = None
     after_step: Callable[[TransferModel], object] | None = None
     of: TransferModel | None = None
+    moves: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ class Validate:
 
 @dataclass(frozen=True)
 class Look:
-    """Look at the training images, in batches of an order that the seed draws; sends back what `apply` gives."""
+    """Look at the training images, in batches of an order that the seed draws; sends back what `apply` gives.
+
+    The model's parameters and buffers stay as they are.
+    """
 
     apply: Callable[[TransferModel, Iterable[Batch]], Any]
 

@@ -139,7 +139,8 @@ class FeaturesRecord(Part):
     """Whether a phase trained on features of its frozen prefix, computed once, and if not, why not.
 
     `computed_seconds` is what computing them took when it was done; where they were there already (`reused`),
-    `shared_seconds` is what that saved the trial, if another one had computed them. `cut_at` is the place in the model.
+    `shared_seconds` is what that saved the trial, if another one had computed them. `peak_memory_bytes` is what
+    computing them took at most over what was held before. `cut_at` is the place in the model.
     """
 
     used: bool
@@ -149,6 +150,7 @@ class FeaturesRecord(Part):
     computed_seconds: float | None = None
     shared_seconds: float | None = None
     reused: bool | None = None
+    peak_memory_bytes: int | None = None
 
 
 class SolveRecord(Part):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tlbench.engine.cut import NotCuttable, cut
@@ -119,3 +122,101 @@ def test_batchnorm_in_train_mode_is_no_part_of_the_prefix() -> None:
     pieces = cut(module, torch.randn(8, 4))
     assert {name for name, _ in pieces.prefix.named_parameters()} == {"model.0.weight", "model.0.bias"}
     assert torch.equal(module[1].running_mean, before)  # type: ignore[arg-type]
+
+
+class Noisy(nn.Module):
+    """Adds noise to what it sees, in whatever mode it is."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs + torch.randn_like(inputs)
+
+
+class SameNoise(nn.Module):
+    """Adds the same noise to all examples: it asks for numbers of a fixed shape, which a trace would keep."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs + torch.randn(4)
+
+
+class Dropping(nn.Module):
+    """Drops features by a function, as some of timm's models do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(F.dropout(self.body(inputs), 0.5, self.training))
+        return logits
+
+
+class Skipping(nn.Module):
+    """Skips a layer by a number that Python draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        inputs = self.body(inputs) * random.random()
+        logits: torch.Tensor = self.head(inputs)
+        return logits
+
+
+def before_a_head(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 4), layer, nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("module", "head", "computed_in_each_step"),
+    [
+        (Dropping(), "head", "dropout"),
+        (before_a_head(Noisy()), "2", "randn_like"),
+        (before_a_head(SameNoise()), "2", "model_1"),
+        (before_a_head(nn.FractionalMaxPool2d((2, 1), output_size=(4, 4))), "2", "model_1"),
+    ],
+)
+def test_what_is_random_is_computed_in_each_step(module: nn.Module, head: str, computed_in_each_step: str) -> None:
+    frozen_but_for(module, module.get_submodule(head))
+    module.training = True  # as the container of what is trained
+    images = torch.randn(4, 3, 9, 4)
+    pieces = cut(module, images)
+    assert computed_in_each_step in [node.name for node in pieces.suffix.graph.nodes]
+    torch.manual_seed(0)
+    features = pieces.prefix(images)
+    torch.manual_seed(1)
+    assert torch.equal(features, pieces.prefix(images))
+
+
+def test_numbers_that_python_draws_can_not_be_kept() -> None:
+    module = Skipping()
+    with pytest.raises(NotCuttable, match="draws random numbers outside of PyTorch"):
+        cut(frozen_but_for(module, module.head), torch.randn(4, 4))
+
+
+def test_dropout_that_is_off_is_no_reason_to_compute_again() -> None:
+    module = Dropping()
+    frozen_but_for(module, module.head)
+    module.training = False
+    assert [node.op for node in cut(module, torch.randn(4, 4)).suffix.graph.nodes][1:-1] == ["call_module"]
+
+
+@pytest.mark.parametrize("name", ["timm/ghostnet_050", "timm/repghostnet_050", "timm/legacy_seresnet18"])
+def test_timms_functional_dropout_is_behind_the_cut(registry: Registry, name: str) -> None:
+    model = model_of(registry, name, 32)
+    model.train_only(model.head)
+    model.module.drop_rate = 0.5
+    images = torch.randn(4, 3, 32, 32)
+    pieces = cut(model.module, images, after=model.head_paths)
+    with torch.no_grad():
+        one, other = pieces.suffix(pieces.prefix(images)), pieces.suffix(pieces.prefix(images))
+        model.module.eval()
+        torch.testing.assert_close(pieces.prefix(images), cut_at_head(model, images), rtol=1e-4, atol=1e-4)
+    assert not torch.equal(one, other)
+
+
+def cut_at_head(model: TransferModel, images: torch.Tensor) -> torch.Tensor:
+    """What the head of a model in eval mode is given."""
+    with model.watched((), head_input=True) as seen:
+        model.module(images)
+    return next(iter(seen.values()))

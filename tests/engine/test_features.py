@@ -11,10 +11,12 @@ import torch
 from builders import PLAIN, make_images, make_protocol
 
 from tlbench.cache import StageCache
+from tlbench.engine import features
 from tlbench.engine.features import Source, feed
 from tlbench.engine.loop import Setting, Trained, prepare_phase, train
 from tlbench.engine.model import Part, TransferModel
 from tlbench.events import EpochDone, Event
+from tlbench.measure.memory import PeakMemory
 from tlbench.phases import Train
 from tlbench.plugins import load_plugins
 from tlbench.records import FeaturesRecord
@@ -38,7 +40,9 @@ def last(model: TransferModel, blocks: int) -> Part:
 
 
 def source_of(folder: Path, **protocol: Any) -> Source:
-    return Source(make_images(folder, 18), "digest", "train", PLAIN, make_protocol(epochs=3, **protocol), CPU)
+    return Source(
+        make_images(folder, 18), "digest", "train", PLAIN, make_protocol(epochs=3, **protocol), CPU, PeakMemory(CPU)
+    )
 
 
 def trained(
@@ -99,6 +103,9 @@ def test_features_are_shared_where_all_that_makes_them_is_equal(tmp_path: Path) 
         (lambda m: Train(m.everything), "nothing is frozen"),
         (lambda m: Train(m.head, epochs=0.1), "the phase sees no image twice"),
         (lambda m: Train(m.head, penalty=lambda _m: torch.zeros(())), "what is minimised may look at the frozen part"),
+        (lambda m: Train(m.head, after_step=lambda _m: None), "what the phase does after a step may change"),
+        (lambda m: Train(m.head, moves=m.body), "what the phase does after a step may change"),
+        (lambda m: Train(m.head, watch=("conv_stem",)), "what is minimised may look at the frozen part"),
         (lambda m: Train(m.head | m.blocks[0]), "nothing is frozen before|tensors lead"),
     ],
 )
@@ -122,3 +129,28 @@ def test_a_cache_that_is_too_small_or_can_not_be_written_is_no_reason_to_fail(
     record = trained(model, Train(model.head), source, StageCache(tmp_path / "other"))[2]
     assert not record.used
     assert "more than the cache may hold" in str(record.reason)
+
+
+def test_kept_features_of_another_model_are_not_taken_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_key", lambda pieces, source: {"key": "the same for all models"})
+    monkeypatch.setattr(features, "_compared", set())
+    cache, source = StageCache(tmp_path), source_of(tmp_path)
+
+    def reused(model: TransferModel) -> bool | None:
+        return trained(model, Train(model.head), source, cache)[2].reused
+
+    other = lite0()
+    other.module.get_parameter("conv_stem.weight").data.mul_(1.1)
+    assert [reused(lite0()), reused(other), reused(lite0())] == [False, False, True]
+    features._compared.clear()  # as in another process
+    assert [reused(other), reused(lite0())] == [True, True]
+
+
+def test_the_record_says_what_computing_took_of_memory_however_it_was_had(tmp_path: Path) -> None:
+    cache, source = StageCache(tmp_path), source_of(tmp_path)
+    model = lite0()
+    first, second = (trained(model, Train(model.head), source, cache)[2] for _ in range(2))
+    assert (first.reused, second.reused) == (False, True)
+    assert first.peak_memory_bytes is not None and first.peak_memory_bytes == second.peak_memory_bytes

@@ -16,6 +16,7 @@ from torch import nn
 
 import tlbench
 from tlbench import Look, Options, Phase, Rewrite, Strategy, Train, Validate, strategy
+from tlbench.cache import StageCache
 from tlbench.data.batches import Batch
 from tlbench.engine.adapt import adapt
 from tlbench.engine.distance import Start
@@ -24,6 +25,7 @@ from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
 from tlbench.engine.seeds import Seeds
 from tlbench.engine.stand import Progress, Stand
+from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import Meters
 from tlbench.plan import CHANCES
@@ -122,7 +124,7 @@ class Small(nn.Module):
 
 def make_stand(folder: Path, made: Strategy) -> Stand:
     """A trial of twelve images of noise, ready to be carried out in this process."""
-    images, protocol = make_images(folder, 12), make_protocol()
+    images, protocol, meters = make_images(folder, 12), make_protocol(), Meters(CPU)
     model = TransferModel(Small(), make_backbone("fc"))
     entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
     return Stand(
@@ -132,10 +134,12 @@ def make_stand(folder: Path, made: Strategy) -> Stand:
         setting=Setting(protocol, 1e-3, torch.Generator(), CPU, lambda _event: None, classes=3),
         seeds=Seeds(0, CHANCES),
         strategy=Component(entry, Options()),
-        source=partial(Source, dataset_digest="", preprocessing=PLAIN, protocol=protocol, device=CPU),
+        source=partial(
+            Source, dataset_digest="", preprocessing=PLAIN, protocol=protocol, device=CPU, memory=meters.memory
+        ),
         cache=None,
         start=Start(()),
-        meters=Meters(CPU),
+        meters=meters,
         progress=Progress(),
     )
 
@@ -187,3 +191,66 @@ def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
     stand = make_stand(tmp_path, made_up)
     with pytest.raises(PhaseError, match="states no learning rates"):
         adapt(replace(stand, setting=replace(stand.setting, learning_rate=None)))
+
+
+class Normed(Small):
+    """The same with a BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.bn(self.conv(images)).relu().mean((2, 3)))
+        return logits
+
+
+def in_train_mode(seen: Seen) -> torch.Tensor:
+    """An objective that lets the statistics of a frozen BatchNorm move."""
+    seen.model.module.get_submodule("bn").train()
+    return seen.loss
+
+
+def nudged(model: TransferModel) -> None:
+    """Change the frozen body after a step."""
+    with torch.no_grad():
+        model.module.get_parameter("conv.weight").add_(0.1)
+
+
+def calibrated(model: TransferModel, batches: Iterable[Batch]) -> None:
+    """Look at images with a BatchNorm in train mode."""
+    model.module.train()(next(iter(batches)).images)
+
+
+@pytest.mark.parametrize(
+    ("phase", "changed"),
+    [
+        (lambda m: Train(m.head, objective=in_train_mode), "bn.running_mean, bn.running_var, bn.num_batches_tracked"),
+        (lambda m: Train(m.head, after_step=nudged), "conv.weight"),
+        (lambda _: Look(calibrated), "bn.running_mean"),
+    ],
+)
+def test_what_is_frozen_stays_as_it_is_bit_for_bit(tmp_path: Path, phase: Any, changed: str) -> None:
+    @strategy("made-up", learning_rates={"adamw": 1e-2})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        yield phase(model)
+
+    stand = replace(make_stand(tmp_path, made_up), model=TransferModel(Normed(), make_backbone("fc")))
+    with pytest.raises(PhaseError, match=f"changed what it does not train: {changed}"):
+        adapt(stand)
+
+
+def test_a_phase_that_says_what_it_changes_trains_on_what_it_has_made(tmp_path: Path) -> None:
+    @strategy("made-up", learning_rates={"adamw": 1e-2})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        yield Train(model.head, after_step=nudged, moves=model.body)
+
+    def loss(cache: StageCache | None) -> float | None:
+        torch.manual_seed(0)
+        model = TransferModel(Small(), make_backbone("fc"))
+        stand = replace(make_stand(tmp_path, made_up), model=model, cache=cache)
+        stand.setting.order.manual_seed(0)
+        adapt(stand)
+        return stand.progress.train_loss
+
+    assert loss(StageCache(tmp_path)) == loss(None)

@@ -21,6 +21,7 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
+from tlbench.measure.memory import PeakMemory
 from tlbench.phases import Phase, Rewrite, Train
 from tlbench.plan import Protocol
 from tlbench.plugins import load_plugins
@@ -44,7 +45,7 @@ def model_of(registry: Registry, name: str = "packaged/efficientnet_lite0", size
 def features_of(model: TransferModel, folder: Path, protocol: Protocol) -> tuple[Feed, Train]:
     phase = Train(model.head)
     prepare_phase(model, phase)
-    source = Source(make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU)
+    source = Source(make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU, PeakMemory(CPU))
     return feed(model, phase, source, StageCache(folder))[0], phase
 
 
@@ -137,7 +138,7 @@ def test_a_head_is_linear_where_the_features_go_through_one_layer(
     phase = Train(model.head)
     prepare_phase(model, phase)
     images = make_images(tmp_path, 12, size=size)
-    source = Source(images, "digest", "train", PLAIN, make_protocol(image_size=size), CPU)
+    source = Source(images, "digest", "train", PLAIN, make_protocol(image_size=size), CPU, PeakMemory(CPU))
     fed = feed(model, phase, source, StageCache(tmp_path))[0]
     assert (linear_suffix(fed) is not None) is is_linear
     assert linear_suffix(Feed(images, model.module)) is None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,9 @@ from tlbench.engine.compilation import compiled
 from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
 from tlbench.engine.feed import first_batch
+from tlbench.engine.frozen import digests, refuse_changes
 from tlbench.engine.loop import phase_steps, prepare_phase, train
+from tlbench.engine.model import Part
 from tlbench.engine.probe import probe_step
 from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
@@ -25,6 +28,8 @@ from tlbench.errors import Diverged, PhaseError
 from tlbench.measure.meters import PhaseMeasured
 from tlbench.phases import Look, Phase, Rewrite, Solve, Train, Validate
 from tlbench.records import CandidateRecord, CompileRecord, EpochRecord
+
+NOTHING = Part(frozenset())
 
 
 def adapt(stand: Stand) -> None:
@@ -50,15 +55,16 @@ def adapt(stand: Stand) -> None:
 def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
     """Do what a phase says; gives what is sent back to the strategy."""
     match phase:
-        case Train() if phase.of is not None:
-            _train(dataclasses.replace(stand, model=phase.of), phase, number)
-            return None
         case Train():
-            _train(stand, phase, number)
-            stand.progress.note_trained(stand.model.parameters(phase.part))
+            trained = stand if phase.of is None else dataclasses.replace(stand, model=phase.of)
+            with _frozen(trained, phase.part if phase.moves is None else phase.part | phase.moves):
+                _train(trained, phase, number)
+            if phase.of is None:
+                stand.progress.note_trained(stand.model.parameters(phase.part))
             return None
         case Solve():
-            return stand.meters.add_solve(solve(stand, phase, number))
+            with _frozen(stand, stand.model.head):
+                return stand.meters.add_solve(solve(stand, phase, number))
         case Rewrite():
             return phase.apply(stand.model)
         case Validate():
@@ -67,8 +73,19 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
         case Look():
             drawn = torch.Generator().manual_seed(stand.seeds.of("order", " of a look"))
             order = epoch_order(len(stand.data.train), stand.setting.protocol.batch_size, drawn)
-            return phase.apply(stand.model, stand.data.train.batches(order))
+            with _frozen(stand, NOTHING):
+                return phase.apply(stand.model, stand.data.train.batches(order))
     raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
+
+
+@contextlib.contextmanager
+def _frozen(stand: Stand, but: Part) -> Iterator[None]:
+    """Hold a phase to changing nothing outside of a part; comparing counts as measuring."""
+    with stand.meters.stages.within("measure"):
+        before = digests(stand.model, but)
+    yield
+    with stand.meters.stages.within("measure"):
+        refuse_changes(stand.model, but, before)
 
 
 def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRecord]]:

@@ -8,6 +8,13 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from tlbench.engine.chance import (
+    DrawsRandomNumbers,
+    python_chance_restored,
+    random_nodes,
+    random_refused,
+    seed_everything,
+)
 from tlbench.engine.undone import passes_undone
 
 
@@ -15,6 +22,10 @@ class NotCuttable(Exception):
     """A model can't be cut; the message says why, for the record."""
 
 
+TOLERANCE = {"cpu": 1e-4}
+"""How far the pieces' outputs may be from the model's, relative to the largest of these."""
+LOOSER = 1e-3
+"""The same on accelerators, where one convolution may be computed by different algorithms."""
 MODEL = "model"
 """Where `Whole` has the model."""
 
@@ -74,16 +85,18 @@ class ForgivingTracer(fx.Tracer):
 def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) -> Cut:
     """Cut a model in the modes and with the frozen parameters that it has now; raises NotCuttable.
 
-    Everything that depends on the images alone, through frozen modules in eval mode, is the prefix. One tensor
-    must lead from it to the rest, and on the given images the pieces must give what the model gives. The modules at
-    the paths in `after` are of the rest in any case.
+    Everything that depends on the images alone, through frozen modules in eval mode and without random numbers, is
+    the prefix. One tensor must lead from it to the rest. On two batches made of the given images, under two seeds, the
+    pieces must give what the model gives. The modules at the paths in `after` are of the rest in any case.
     """
     try:
-        with passes_undone(module, images.device):
-            pieces = _cut(module, frozenset(f"{MODEL}.{path}" for path in after))
-            fit = _agree(module, pieces, images)
+        with passes_undone(module, images.device), python_chance_restored():
+            pieces = _cut(module, images, frozenset(f"{MODEL}.{path}" for path in after))
+            fit = all(_agree(module, pieces, batch, seed) for seed, batch in enumerate(_two_batches(images)))
     except NotCuttable:
         raise
+    except DrawsRandomNumbers as error:
+        raise NotCuttable(f"its code can't be traced: {error} that would be kept as constants") from error
     except Exception as error:  # what a traced model's code may raise when it is run again
         raise NotCuttable(f"its code can't be traced ({type(error).__name__})") from error
     if not fit:
@@ -91,12 +104,11 @@ def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) ->
     return pieces
 
 
-def _cut(module: nn.Module, after: frozenset[str]) -> Cut:
-    whole = Whole(module)
-    graph = ForgivingTracer(after).trace(whole)
-    images = next(node for node in graph.nodes if node.op == "placeholder")
-    live = _live(graph, whole, after)
-    from_images = _dependents(graph, {images})
+def _cut(module: nn.Module, images: torch.Tensor, after: frozenset[str]) -> Cut:
+    whole, graph = _traced(module, after)
+    given = next(node for node in graph.nodes if node.op == "placeholder")
+    live = _live(graph, whole, after, images)
+    from_images = _dependents(graph, {given})
     frontier = [
         node
         for node in graph.nodes
@@ -105,25 +117,57 @@ def _cut(module: nn.Module, after: frozenset[str]) -> Cut:
     if len(frontier) != 1:
         raise NotCuttable(f"{len(frontier)} tensors lead from its frozen part to the rest")
     (place,) = frontier
-    if place is images:
+    if place is given:
         raise NotCuttable("nothing is frozen before its first trained block, or its code can't be traced")
-    return Cut(_prefix(whole, graph, place), _suffix(whole, graph, place, images, live), place.name)
+    return Cut(_prefix(whole, graph, place), _suffix(whole, graph, place, given, live), place.name)
 
 
-def _agree(module: nn.Module, pieces: Cut, images: torch.Tensor) -> bool:
-    """Whether the two pieces give the model's own output on some images, chance being the same for both."""
+def _traced(module: nn.Module, after: frozenset[str]) -> tuple[Whole, fx.Graph]:
+    """The model as a function of images and its graph, which must be the same under two seeds.
+
+    What NumPy or Python draw while tracing would be kept as constants.
+    """
+    roots, graphs, pieces = [], [], []
+    for seed in (0, 1):
+        seed_everything(seed)
+        roots.append(Whole(module))  # a root of its own: tracing leaves constants on it
+        with random_refused():
+            graphs.append(ForgivingTracer(after).trace(roots[-1]))
+        pieces.append(fx.GraphModule(roots[-1], graphs[-1]))
+    first, second = (dict(piece.named_buffers()) for piece in pieces)
+    same = first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+    if not same or pieces[0].code != pieces[1].code:
+        raise NotCuttable("its code draws random numbers outside of PyTorch")
+    return roots[0], graphs[0]
+
+
+def _two_batches(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The halves of a batch; of a small one, itself and its mirror image."""
+    half = len(images) // 2
+    return (images[:half], images[half:]) if half > 1 else (images, images.flip(-1))
+
+
+def _agree(module: nn.Module, pieces: Cut, images: torch.Tensor, seed: int) -> bool:
+    """Whether the two pieces give the model's own output on some images.
+
+    The prefix runs under another seed than the rest, so that anything random in it shows.
+    """
     with torch.no_grad():
-        torch.manual_seed(0)
+        seed_everything(seed + 100)
+        features = pieces.prefix(images)
+        seed_everything(seed)
         whole = module(images)
-        torch.manual_seed(0)
-        pieced = pieces.suffix(pieces.prefix(images))
-    return torch.allclose(whole, pieced, rtol=1e-3, atol=1e-4)
+        seed_everything(seed)
+        pieced = pieces.suffix(features)
+    apart, scale = (whole - pieced).abs().max(), whole.abs().max()
+    return bool(apart <= TOLERANCE.get(images.device.type, LOOSER) * scale)
 
 
-def _live(graph: fx.Graph, module: nn.Module, after: frozenset[str]) -> set[fx.Node]:
-    """The nodes that a step must compute: they use something trainable or in train mode, or depend on what does."""
+def _live(graph: fx.Graph, module: nn.Module, after: frozenset[str], images: torch.Tensor) -> set[fx.Node]:
+    """The nodes that a step must compute: trainable, in train mode or random ones, and what depends on them."""
     named = {node for node in graph.nodes if node.op == "output" or str(node.target) in after}
-    return _dependents(graph, named | {node for node in graph.nodes if _is_trained(node, module)})
+    trained = {node for node in graph.nodes if _is_trained(node, module)}
+    return _dependents(graph, named | trained | random_nodes(module, graph, images[:2]))
 
 
 def _is_trained(node: fx.Node, module: nn.Module) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes, spelled_bytes
+from tlbench.cache import LIMIT_VARIABLE, Kept, StageCache, cache_limit_bytes, spelled_bytes
 from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, Images
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
@@ -21,25 +21,37 @@ from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order
 from tlbench.engine.fuse import fused
+from tlbench.engine.identity import function_digest
 from tlbench.engine.model import TransferModel
 from tlbench.engine.pack import packed
 from tlbench.engine.precision import DTYPES, FORMATS, autocast
 from tlbench.engine.undone import modes_restored
-from tlbench.engine.weights import digest
 from tlbench.errors import UserError
+from tlbench.measure.memory import PeakMemory
 from tlbench.measure.timing import wait_for
 from tlbench.phases import Train
 from tlbench.plan import Protocol
 from tlbench.records import FeaturesRecord
 
-FILE = "features.npy"
+FILE, TAKEN = "features.npy", "taken.json"
 DISK_BYTES_PER_SECOND = 500e6
 """What reading features that don't stay in memory is taken to reach: a plain SSD. Not measured."""
 
 
+MOST_VARIANTS = 4
+COMPARED_IMAGES = 4
+COMPARED_WITHIN = {"fp32": 1e-3, "bf16": 5e-2, "fp16": 5e-3}
+"""How far kept features may be from what the model gives now, relative to the largest: rounding, on another machine."""
+_compared: set[Path] = set()
+"""The files that this process has compared with what a model gives."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """What the features of a split are made of, apart from the model: for the key of the cache."""
+    """What the features of a split are made of, apart from the model: for the key of the cache.
+
+    `memory` measures what computing them takes.
+    """
 
     images: Images
     dataset_digest: str
@@ -47,6 +59,7 @@ class Source:
     preprocessing: Preprocessing
     protocol: Protocol
     device: torch.device
+    memory: PeakMemory
 
 
 class Features:
@@ -92,8 +105,10 @@ def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache |
         return whole, FeaturesRecord(used=False, reason="the images are augmented at random")
     if source.protocol.mixup or source.protocol.cutmix:
         return whole, FeaturesRecord(used=False, reason="the images are mixed at random")
-    if phase.penalty is not None or phase.objective is not None:
+    if phase.penalty is not None or phase.objective is not None or phase.watch:
         return whole, FeaturesRecord(used=False, reason="what is minimised may look at the frozen part")
+    if phase.after_step is not None or phase.moves is not None:
+        return whole, FeaturesRecord(used=False, reason="what the phase does after a step may change the frozen part")
     if phase.epochs * source.protocol.epochs < 1:
         return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
     return feed_of(model, _cut(model, source, cache), source, cache)
@@ -125,19 +140,13 @@ def feed_of(
     whole = Feed(source.images, model.module)
     if isinstance(pieces, str) or cache is None:
         return whole, FeaturesRecord(used=False, reason=str(pieces))
-    key = _key(pieces, source)
-    prefix = pieces.prefix
-    if not cache.holds("features", key):
-        batch = first_batch(source.images, source.protocol.batch_size).images
-        if source.protocol.precision == "fp32":
-            prefix = packed(fused(prefix, batch), batch)
-        reason, size = _not_worth_it(prefix, batch, source)
-        if reason is not None:
-            return whole, FeaturesRecord(used=False, reason=reason, cut_at=pieces.at, bytes=size)
-    try:
-        kept = cache.get("features", key, lambda folder: compute(prefix, source, folder / FILE))
-    except UserError as error:  # the cache can't be written: a pity, and no reason to fail
-        return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
+    with source.memory.section() as taken:
+        try:
+            kept, size = _kept(pieces, source, cache, taken.growth_bytes)
+        except UserError as error:  # the cache can't be written: a pity, and no reason to fail
+            return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
+    if isinstance(kept, str):
+        return whole, FeaturesRecord(used=False, reason=kept, cut_at=pieces.at, bytes=size)
     features = Features(
         kept.path / FILE,
         source.images.labels,
@@ -152,8 +161,57 @@ def feed_of(
         computed_seconds=kept.seconds,
         shared_seconds=kept.shared_seconds,
         reused=kept.reused,
+        peak_memory_bytes=json.loads((kept.path / TAKEN).read_text("utf-8"))["peak_memory_bytes"],
     )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
+
+
+def _kept(
+    pieces: Cut, source: Source, cache: StageCache, growth_bytes: Callable[[], int]
+) -> tuple[Kept | str, int | None]:
+    """The features from the cache, computed first where they must be; or why they are not worth it, and their bytes.
+
+    Kept features are used only where they are what the prefix gives now for some of the images: of those that differ
+    though their keys are equal, each has a variant of its own.
+    """
+    key = _key(pieces, source)
+    for variant in range(MOST_VARIANTS):
+        key["variant"] = variant
+        prefix: nn.Module = pieces.prefix
+        if not cache.holds("features", key):
+            batch = first_batch(source.images, source.protocol.batch_size).images
+            if source.protocol.precision == "fp32":
+                prefix = packed(fused(pieces.prefix, batch), batch)
+            reason, size = _not_worth_it(prefix, batch, source)
+            if reason is not None:
+                return reason, size
+
+        def computed(folder: Path, prefix: nn.Module = prefix) -> None:
+            compute(prefix, source, folder / FILE)
+            (folder / TAKEN).write_text(json.dumps({"peak_memory_bytes": growth_bytes()}), "utf-8")
+
+        kept = cache.get("features", key, computed)
+        if not kept.reused or _are_those_of(pieces.prefix, source, kept.path / FILE):
+            return kept, None
+    return f"{MOST_VARIANTS} other models have kept features under the same key", None
+
+
+def _are_those_of(prefix: nn.Module, source: Source, file: Path) -> bool:
+    """Whether a few kept features are what a prefix gives now; a file is looked at once in a process."""
+    if file in _compared:
+        return True
+    places = torch.linspace(0, len(source.images) - 1, COMPARED_IMAGES).long()
+    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
+        now = _as_stored(prefix(source.images.batch(places).images), source).cpu()
+    then = open_array(file)[places]
+    if now.shape != then.shape or now.dtype != then.dtype:
+        return False
+    dtype = DTYPES[source.protocol.precision]
+    now, then = (each.view(dtype).double() for each in (now, then))
+    alike = bool((now - then).abs().max() <= COMPARED_WITHIN[source.protocol.precision] * now.abs().max())
+    if alike:
+        _compared.add(file)
+    return alike
 
 
 def compute(prefix: nn.Module, source: Source, file: Path) -> None:
@@ -198,14 +256,12 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
 
 def _key(pieces: Cut, source: Source) -> dict[str, object]:
     return {
-        "version": 3,
+        "version": 4,
         "dataset": source.dataset_digest,
         "split": source.split,
-        "tensors": digest(pieces.prefix, ()),
-        "code": hashlib.sha256(pieces.prefix.code.encode()).hexdigest(),
+        "function": function_digest(pieces.prefix),
         "preprocessing": dataclasses.asdict(source.preprocessing),
         "precision": source.protocol.precision,
         "memory_format": source.protocol.memory_format,
         "device": source.device.type,
-        "torch": torch.__version__,
     }

@@ -146,7 +146,7 @@ def make_ready(
     )
     source = partial(
         Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
-        device=device,
+        device=device, memory=meters.memory,
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
     cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -23,22 +24,50 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            with contextlib.suppress(OSError):  # Linux: forget the peak of the start-up
-                Path("/proc/self/clear_refs").write_text("5")
-            self._at_start: int = psutil.Process().memory_info().rss
+        self._at_start = 0 if device.type == "cuda" else _resident_bytes()
+        self._highest = 0
+        self._reset()
 
     def peak_bytes(self) -> int:
         """The peak until now: allocated by tensors on CUDA, resident growth elsewhere."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        return max(0, _peak_resident_bytes() - self._at_start)
+        return max(0, self._highest, self._now_highest() - self._at_start)
 
     def peak_reserved_bytes(self) -> int | None:
         """What CUDA's caching allocator took from the device at most; None elsewhere."""
         return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None
+
+    @contextlib.contextmanager
+    def section(self) -> Iterator[Section]:
+        """Watch a block by itself; the trial's peak goes on counting."""
+        self._highest = self.peak_bytes()
+        self._reset()
+        begun = self._held_now()
+        yield Section(lambda: max(0, self._now_highest() - begun))
+        self._highest = self.peak_bytes()
+
+    def as_if_taken(self, growth_bytes: int) -> None:
+        """Count a block that others have gone through for this trial: what it took, on top of what is held now."""
+        self._highest = max(self.peak_bytes(), self._held_now() - self._at_start + growth_bytes)
+
+    def _reset(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        else:
+            with contextlib.suppress(OSError):  # Linux: forget the peak until now
+                Path("/proc/self/clear_refs").write_text("5")
+
+    def _now_highest(self) -> int:
+        return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else _peak_resident_bytes()
+
+    def _held_now(self) -> int:
+        return torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else _resident_bytes()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A block whose memory is watched by itself: `growth_bytes()` is its peak until now over what was held before."""
+
+    growth_bytes: Callable[[], int]
 
 
 def tensor_bytes(tensors: Iterable[torch.Tensor]) -> int:
@@ -83,6 +112,10 @@ class SavedForBackward:
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             yield
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -50,15 +50,17 @@ class Meters:
         self.stages = Stages()
         self.energy = energy_meter(device)
         self._device = device
-        self._memory = PeakMemory(device)
+        self.memory = PeakMemory(device)
         self._peaks: tuple[int, int | None] | None = None
         self._phases: list[PhaseMeasured] = []
         self._solves: list[SolveRecord] = []
         self._shared_seconds = 0.0
 
     def share(self, features: FeaturesRecord) -> None:
-        """Features have been asked for."""
+        """Features have been asked for; alone, the trial would have computed those that were there already."""
         self._shared_seconds += features.shared_seconds or 0.0
+        if features.reused and features.peak_memory_bytes is not None:
+            self.memory.as_if_taken(features.peak_memory_bytes)
 
     def add(self, phase: PhaseMeasured) -> None:
         """A phase has ended."""
@@ -70,7 +72,7 @@ class Meters:
 
     def end_memory(self) -> None:
         """What is held from now on is the harness's own, and does not count."""
-        self._peaks = self._memory.peak_bytes(), self._memory.peak_reserved_bytes()
+        self._peaks = self.memory.peak_bytes(), self.memory.peak_reserved_bytes()
 
     def cost(
         self,

@@ -1,0 +1,102 @@
+"""Which operations draw random numbers, found by running them: those that move a generator's state."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class DrawsRandomNumbers(Exception):
+    """Code drew random numbers where the result would be kept as a constant."""
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes operators that draw from a generator; with `refuse`, the first one raises instead.
+
+    PyTorch tags every operator that may draw; attention, say, does so only with dropout, so the state of the default
+    generators decides.
+    """
+
+    def __init__(self, refuse: bool = False) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = False
+        self._refuse = refuse
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in operator.tags:
+            return operator(*args, **given)
+        before = _generator_states()
+        result = operator(*args, **given)
+        if given.get("generator") is not None or before != _generator_states():
+            if self._refuse:
+                raise DrawsRandomNumbers(f"{operator} draws random numbers")
+            self.seen = True
+        return result
+
+
+def _generator_states() -> list[bytes]:
+    """The states of PyTorch's default generators, on the CPU and on the accelerator that is in use."""
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states += torch.cuda.get_rng_state_all()
+    elif torch.backends.mps.is_available():
+        states.append(torch.mps.get_rng_state())
+    return [state.numpy().tobytes() for state in states]
+
+
+@contextlib.contextmanager
+def random_refused() -> Iterator[None]:
+    """Raise DrawsRandomNumbers where an operator draws random numbers in this block."""
+    with _Watch(refuse=True):
+        yield
+
+
+class _Finder(fx.Interpreter):
+    """Runs a graph and collects the nodes in which random numbers are drawn."""
+
+    def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(module, graph=graph)
+        self.found: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        with _Watch() as watch:
+            result = super().run_node(n)
+        if watch.seen:
+            self.found.add(n)
+        return result
+
+
+@torch.no_grad()
+def random_nodes(module: nn.Module, graph: fx.Graph, images: torch.Tensor) -> set[fx.Node]:
+    """The nodes of a module's graph that draw random numbers when it is run on some images."""
+    finder = _Finder(module, graph)
+    finder.run(images)
+    return finder.found
+
+
+def seed_everything(seed: int) -> None:
+    """Seed PyTorch, NumPy and Python alike: a model's code may ask any of them."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+@contextlib.contextmanager
+def python_chance_restored() -> Iterator[None]:
+    """Put the states of NumPy's and Python's own generators back after this block."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
