@@ -82,7 +82,11 @@ class Solve:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Change the model in place without looking at data (wrap, merge, grow, interpolate)."""
+    """Change the model in place without looking at data (wrap, merge, grow, interpolate).
+
+    Where weights are averaged by `model.interpolate` or `model.average`, and the models differ in their BatchNorm
+    statistics, these are estimated again on the training images when the phase ends.
+    """
 
     apply: Callable[[TransferModel], object]
 

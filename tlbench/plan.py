@@ -21,6 +21,7 @@ CompilePolicy = Literal["off", "on", "auto"]
 FeaturesPolicy = Literal["cache", "compute"]
 OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
+BatchNormPolicy = Literal["auto", "train", "frozen"]
 Augmentation = Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")
 """In the order in which they are applied."""
@@ -62,6 +63,7 @@ class Request(Frozen):
     cutmix: float = Field(0.0, ge=0, allow_inf_nan=False)
     ema: float = Field(0.0, ge=0, lt=1)
     class_weights: bool = False
+    batchnorm: BatchNormPolicy = "auto"
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"
@@ -140,7 +142,8 @@ class Protocol(Frozen):
 
     The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
     to a norm of `gradient_clip`. `mixup` and `cutmix` are the alphas of the shares that images are mixed by, `ema` is
-    the decay of averaged weights; `class_weights` makes all classes count alike. `vary` names what the seed decides;
+    the decay of averaged weights; `class_weights` makes all classes count alike. `batchnorm` says whether statistics of
+    what is trained move; `auto` decides for each phase. `vary` names what the seed decides;
     the rest is as with seed 0. `asked_batch_size` is what was asked for where `--find-batch-size` found that less fits.
     With `auto_precision`, what is equal is that each model has the fastest precision and memory format that were
     measured for it.
@@ -164,6 +167,7 @@ class Protocol(Frozen):
     cutmix: float | None = None
     ema: float | None = None
     class_weights: bool = False
+    batchnorm: BatchNormPolicy = "auto"
     deterministic: bool = False
     vary: tuple[Chance, ...] = CHANCES
     select: Literal["last", "best"] = "last"

@@ -228,6 +228,7 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         cutmix=request.cutmix or None,
         ema=request.ema or None,
         class_weights=request.class_weights,
+        batchnorm=request.batchnorm,
         augmentation=tuple(each for each in AUGMENTATIONS if each in request.augment),
         deterministic=request.deterministic,
         vary=tuple(chance for chance in CHANCES if chance in request.vary),

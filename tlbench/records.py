@@ -216,6 +216,15 @@ class CompileRecord(Part):
     compiled_step_ms: float | None = None
 
 
+class BatchNormRecord(Part):
+    """Whether the BatchNorm statistics of what a phase trains moved, and why: `moving` of its `layers` did."""
+
+    statistics: Literal["train", "frozen"]
+    moving: int
+    layers: int
+    reason: str
+
+
 class PhaseCost(Part):
     """One `Train` phase, with one of the rates where several were tried: its steps, and the FLOPs of one of them.
 
@@ -235,6 +244,7 @@ class PhaseCost(Part):
     train_flops_per_image: float | None
     features: FeaturesRecord | None = None
     compile: CompileRecord | None = None
+    batchnorm: BatchNormRecord | None = None
 
 
 class Cost(Part):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tlbench.engine.model import Snapshot, TransferModel
 
 
+PROBE = 3.0
+"""The rate of a head on a frozen body over that of full: it is new, and convex to train."""
+
+
 class WiseFT(Options):
     """How far to go."""
 
@@ -30,19 +34,15 @@ class WiseFT(Options):
     when="the model must not lose what it could before: it costs nothing to go only half the way",
 )
 def wise_ft(model: TransferModel, options: WiseFT) -> Iterator[Phase]:
-    """Train everything, and a probe on the source weights; then take the weights between the two."""
-    start = model.snapshot()
-    yield Train(model.everything)
-    tuned = model.snapshot()
-    yield Rewrite(lambda model: model.restore(start))
-    yield Train(model.head, lr=3.0)
+    """Train a probe on the source weights, everything from there, and take the weights between the two.
+
+    The probe stands in for the paper's zero-shot head, as in its appendix on linear classifiers. BatchNorm statistics
+    that differ are not averaged but estimated again. Both trainings have all epochs.
+    """
+    yield Train(model.head, lr=PROBE)
     probe = model.snapshot()
-
-    def between(model: TransferModel) -> None:
-        model.restore(tuned)
-        model.interpolate(probe, options.alpha)
-
-    yield Rewrite(between)
+    yield Train(model.everything)
+    yield Rewrite(lambda model: model.interpolate(probe, options.alpha))
 
 
 class Soup(Options):
@@ -78,23 +78,12 @@ def model_soup(model: TransferModel, options: Soup) -> Generator[Phase, Any, Non
     best, kept = members[0][0].accuracy, [members[0][1]]
     for _, member in members[1:]:
         tried = [*kept, member]
-        yield Rewrite(lambda model, tried=tried: model.restore(average(tried)))  # type: ignore[misc]
+        yield Rewrite(lambda model, tried=tried: model.average(tried))  # type: ignore[misc]
         score = yield Validate()
         if options.recipe == "uniform" or score.accuracy >= best:
             best, kept = score.accuracy, tried
     model.notes["soup_members"] = len(kept)
-    yield Rewrite(lambda model: model.restore(average(kept)))
-
-
-def average(snapshots: list[Snapshot]) -> Snapshot:
-    """The mean of some models' tensors; counts are the first one's."""
-    import torch
-
-    first = snapshots[0]
-    return {
-        name: torch.stack([each[name] for each in snapshots]).mean(0) if tensor.is_floating_point() else tensor
-        for name, tensor in first.items()
-    }
+    yield Rewrite(lambda model: model.average(kept))
 
 
 class Mars(Options):

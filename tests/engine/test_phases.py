@@ -139,6 +139,7 @@ def make_stand(folder: Path, made: Strategy) -> Stand:
         ),
         cache=None,
         start=Start(()),
+        pretrained=True,
         meters=meters,
         progress=Progress(),
     )

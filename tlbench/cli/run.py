@@ -95,6 +95,13 @@ def run(
     class_weights: Annotated[
         bool, typer.Option("--class-weights", help="Let all classes count alike in the loss, however many images each.")
     ] = False,
+    batchnorm: Annotated[
+        str,
+        typer.Option(
+            help="BatchNorm statistics of what is trained: train (they move), frozen, or auto: frozen where steps or "
+            "batches are too few for new ones."
+        ),
+    ] = "auto",
     select: Annotated[str, typer.Option(help="Which epoch's model is tested: the last, or the best on val.")] = "last",
     patience: Annotated[
         int | None,
@@ -176,6 +183,7 @@ def run(
         cutmix=cutmix,
         ema=ema,
         class_weights=class_weights,
+        batchnorm=batchnorm,
         select=select,
         patience=patience,
         find_batch_size=find_batch_size,

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tlbench.data.batches import epoch_order
+from tlbench.data.batches import Batch, epoch_order
+from tlbench.engine.batchnorm import reestimate, settle
 from tlbench.engine.compilation import compiled
 from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
@@ -66,16 +67,24 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
             with _frozen(stand, stand.model.head):
                 return stand.meters.add_solve(solve(stand, phase, number))
         case Rewrite():
-            return phase.apply(stand.model)
+            found = phase.apply(stand.model)
+            if stand.model.statistics_mixed:
+                reestimate(stand.model, _looked_at(stand, " of statistics"))
+            return found
         case Validate():
             with stand.meters.stages.within("validate"):
                 return stand.predict("val", stand.data.val)
         case Look():
-            drawn = torch.Generator().manual_seed(stand.seeds.of("order", " of a look"))
-            order = epoch_order(len(stand.data.train), stand.setting.protocol.batch_size, drawn)
             with _frozen(stand, NOTHING):
-                return phase.apply(stand.model, stand.data.train.batches(order))
+                return phase.apply(stand.model, _looked_at(stand, " of a look"))
     raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
+
+
+def _looked_at(stand: Stand, use: str) -> Iterator[Batch]:
+    """The training images in batches, in an order that the seed draws for one use."""
+    drawn = torch.Generator().manual_seed(stand.seeds.of("order", use))
+    order = epoch_order(len(stand.data.train), stand.setting.protocol.batch_size, drawn)
+    return stand.data.train.batches(order)
 
 
 @contextlib.contextmanager
@@ -132,6 +141,8 @@ def _since(begun: float) -> float:
 def _train(stand: Stand, phase: Train, number: int) -> None:
     model, data, setting, meters, progress = stand.model, stand.data, stand.setting, stand.meters, stand.progress
     prepare_phase(model, phase)
+    steps = phase_steps(phase, setting.protocol, len(data.train))
+    batchnorm = settle(model, setting.protocol, steps, stand.pretrained)
     with meters.stages.within("features"):
         fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
     with meters.stages.within("measure"):
@@ -143,7 +154,6 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
     if setting.protocol.compile != "off" and phase.watch:
         compilation = CompileRecord(used=False, reason="the phase watches the activations of single modules")
     elif setting.protocol.compile != "off" and setting.most_steps is None:
-        steps = phase_steps(phase, setting.protocol, len(fed.source))
         with meters.stages.within("compile"):
             fed, compilation = compiled(model, phase, fed, setting.protocol, setting.device, steps)
     val = partial(stand.evaluation_feed, "val", data.val)
@@ -167,5 +177,6 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
             probe=probe,
             features=features,
             compile=compilation,
+            batchnorm=batchnorm,
         )
     )

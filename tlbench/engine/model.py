@@ -47,7 +47,8 @@ class TransferModel:
     What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
     head; None where the model did not start from published weights, or they have none. `another(name)` builds another
     backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
-    own names begin: empty, but where a strategy has put it inside of another module.
+    own names begin: empty, but where a strategy has put it inside of another module. `statistics_mixed` says that
+    averaging has mixed the BatchNorm statistics of different models, which must be estimated again.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -62,6 +63,7 @@ class TransferModel:
         self.published: Callable[[], nn.Module] | None = None
         self.notes: dict[str, str | float] = {}
         self.inner = ""
+        self.statistics_mixed = False
         self.block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
 
     @property
@@ -156,12 +158,32 @@ class TransferModel:
     @torch.no_grad()
     def interpolate(self, source: Snapshot, alpha: float) -> None:
         """Move every tensor to (1 - alpha) · source + alpha · itself; counts (integers) change where alpha is 0."""
-        for name, tensor in self.module.state_dict().items():
+        own = self.module.state_dict()
+        if 0 < alpha < 1:
+            self._note_mixed([source, own])
+        for name, tensor in own.items():
             if name in source:
                 if alpha == 0:
                     tensor.copy_(source[name])
                 elif tensor.is_floating_point():
                     tensor.copy_(torch.lerp(source[name], tensor, alpha))
+
+    @torch.no_grad()
+    def average(self, snapshots: Sequence[Snapshot]) -> None:
+        """Make every tensor the mean of those of some snapshots; counts (integers) are the first one's."""
+        self._note_mixed(snapshots)
+        first = snapshots[0]
+        for name, tensor in self.module.state_dict().items():
+            if name in first:
+                mean = torch.stack([each[name] for each in snapshots]).mean(0) if tensor.is_floating_point() else None
+                tensor.copy_(first[name] if mean is None else mean)
+
+    def _note_mixed(self, snapshots: Sequence[Snapshot]) -> None:
+        """Averages of running means and variances are not those of the averaged weights, unless all are the same."""
+        first = snapshots[0]
+        running = [name for name in first if name.endswith(("running_mean", "running_var"))]
+        if any(not torch.equal(first[name], each[name]) for each in snapshots[1:] for name in running if name in each):
+            self.statistics_mixed = True
 
     def distance2(self, source: Snapshot) -> torch.Tensor:
         """The squared L2 distance of the trainable parameters from a snapshot, with a gradient."""

@@ -73,7 +73,7 @@ class Stand:
 
     `build` makes the same model anew; `source` says what the features of a split are made of.
     `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has the body's
-    parameters as they were.
+    parameters as they were; `pretrained` says that they are not random.
     """
 
     model: TransferModel
@@ -85,6 +85,7 @@ class Stand:
     source: Callable[..., Source]
     cache: StageCache | None
     start: Start
+    pretrained: bool
     meters: Meters
     progress: Progress
 
@@ -152,7 +153,8 @@ def make_ready(
     cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None
     with meters.stages.within("measure"):
         start = Start(model.parameters(model.body))
-    return Stand(model, build, data, setting, seeds, strategy, source, cache, start, meters, progress)
+    pretrained = cell.weights.kind != "random"
+    return Stand(model, build, data, setting, seeds, strategy, source, cache, start, pretrained, meters, progress)
 
 
 def set_up_torch(job: TrialJob) -> None:

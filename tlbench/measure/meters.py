@@ -13,7 +13,7 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.records import CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost, SolveRecord
+from tlbench.records import BatchNormRecord, CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost, SolveRecord
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class PhaseMeasured:
     probe: StepProbe
     features: FeaturesRecord
     compile: CompileRecord | None = None
+    batchnorm: BatchNormRecord | None = None
 
 
 class Meters:
@@ -172,4 +173,5 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
         train_flops_per_image=measured.probe.train_flops_per_image,
         features=measured.features,
         compile=measured.compile,
+        batchnorm=measured.batchnorm,
     )

@@ -133,6 +133,7 @@ def _recipe(value: Protocol) -> str:
         f"CutMix {value.cutmix}": value.cutmix,
         "all classes weighted alike": value.class_weights,
         f"weights averaged (decay {value.ema})": value.ema,
+        f"BatchNorm statistics {'frozen' if value.batchnorm == 'frozen' else 'trained'}": value.batchnorm != "auto",
     }
     return "".join(f"{text}, " for text, asked in said.items() if asked)
 
