@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tlbench.engine.model import Part, TransferModel
 
 RATES = {"adamw": 3e-3, "sgd": 0.1}
+MAGNITUDES, FACTORS = "lora_magnitude_vector", "ia3_l"
+"""peft's names of what multiplies weights, and so is not decayed: its neutral value is not 0."""
 Layers = Literal["all", "linear", "conv"]
 
 
@@ -78,7 +80,9 @@ def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
 )
 def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
     """Train as lora does, and the norm of each output's weights besides; merged at the end."""
-    yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True))
+    yield from tuned(
+        model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True), MAGNITUDES
+    )
 
 
 @strategy(
@@ -91,7 +95,7 @@ def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
 )
 def ia3(model: TransferModel, options: Wrapped) -> Iterator[Phase]:
     """Train the head and a factor for each output of each layer, and merge the factors at the end."""
-    yield from tuned(model, wrapped_layers(model, options), ia3_config)
+    yield from tuned(model, wrapped_layers(model, options), ia3_config, FACTORS)
 
 
 def low_rank_config(names: str, options: LowRank, dora: bool) -> Any:
@@ -108,12 +112,18 @@ def ia3_config(names: str) -> Any:
     return IA3Config(target_modules=names, feedforward_modules=[])
 
 
-def tuned(model: TransferModel, layers: list[str], configure: Callable[[str], Any]) -> Iterator[Phase]:
-    """Wrap, train what is new and the head, merge."""
+def tuned(
+    model: TransferModel, layers: list[str], configure: Callable[[str], Any], multiplier: str = ""
+) -> Iterator[Phase]:
+    """Wrap, train what is new and the head, merge; tensors of peft's name `multiplier` are not decayed."""
+    from tlbench.engine.model import Part
+
     before = {name for name, _ in model.module.named_parameters()}
     config = configure("|".join(re.escape(path) for path in layers))
     yield Rewrite(lambda model: wrap(model, config))
-    yield Train(model.head | added(model, before))
+    new = added(model, before)
+    undecayed = Part(frozenset(), frozenset(name for name in new.tensors if multiplier in name.split(".")))
+    yield Train(model.head | new, no_decay=undecayed)
     yield Rewrite(merge)
 
 
