@@ -66,7 +66,12 @@ def serves(model: TransferModel, options: Any) -> str | None:
     serves=serves,
 )
 def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
-    """Train the head and a product of two thin matrices that is added to each layer's weight, and merged at the end."""
+    """Train the head and a product of two thin matrices that is added to each layer's weight, and merged at the end.
+
+    The layers are the body's linear ones and ungrouped convolutions (`layers`), but none inside PyTorch's multi-head
+    attention; the paper adapts the projections of attention alone. The first matrix starts as in the authors' code
+    (uniform; normal in the paper), the second at 0, so that the model starts as the backbone.
+    """
     yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=False))
 
 
@@ -79,7 +84,11 @@ def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
     serves=serves,
 )
 def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
-    """Train as lora does, and the norm of each output's weights besides; merged at the end."""
+    """Train as lora does, and the norm of each output's weights besides; merged at the end.
+
+    The layers are those of lora, convolutions among them, which the paper does not try. Norms are not decayed: they
+    start at those of the source's weights, and 0 is not their neutral value.
+    """
     yield from tuned(
         model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True), MAGNITUDES
     )
@@ -94,7 +103,11 @@ def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
     serves=serves,
 )
 def ia3(model: TransferModel, options: Wrapped) -> Iterator[Phase]:
-    """Train the head and a factor for each output of each layer, and merge the factors at the end."""
+    """Train the head and a factor for each output of each layer, and merge the factors at the end.
+
+    The paper has factors for keys, values and the inner activations of MLPs alone; here the layers are those of lora,
+    so that any backbone has some. Factors start at 1 and are not decayed.
+    """
     yield from tuned(model, wrapped_layers(model, options), ia3_config, FACTORS)
 
 

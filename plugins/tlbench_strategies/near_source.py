@@ -263,7 +263,8 @@ def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
     """Train everything while the source's own head, kept on the side, goes on saying what the source model said.
 
     The new head is first trained alone for a fifth of the epochs (the paper's warm-up step). The old head is trained
-    with the rest, and removed at the end.
+    with the rest, and removed at the end. The source model looks at each batch as it is augmented; the paper records
+    its outputs once.
     """
     if model.published is None:
         raise PhaseError("lwf keeps the outputs of the published model, and this one starts from random weights")
