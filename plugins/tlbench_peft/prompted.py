@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from timm.layers import to_2tuple
+from timm.layers.helpers import to_2tuple
 from timm.models import vision_transformer as timm_vit
 from torch import nn
 from torchvision.models import vision_transformer as torchvision_vit

@@ -58,7 +58,7 @@ def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:
 
 def no_decay(module: nn.Module) -> Collection[str]:
     """The parameters that timm's optimizers don't decay: those of the model's `no_weight_decay`, names or patterns."""
-    patterns = getattr(module, "no_weight_decay", tuple)()
+    patterns: Collection[str] = getattr(module, "no_weight_decay", tuple)()
     names = [name for name, _ in module.named_parameters()]
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 

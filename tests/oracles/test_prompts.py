@@ -173,7 +173,7 @@ def test_other_models_are_refused_by_what_they_have(build: Any, found: str) -> N
 
 
 def test_blocks_that_are_another_kind_are_refused() -> None:
-    class Own(timm.models.vision_transformer.Block):  # type: ignore[misc]
+    class Own(timm.models.vision_transformer.Block):
         """Does as it likes."""
 
     model = of_timm(block_fn=Own)
