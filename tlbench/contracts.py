@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -71,6 +71,8 @@ class Backbone:
     `head` names the module (or modules) that maps features to classes. `blocks` names the body's blocks from
     input to output; left out, they are found from the module tree. `weights` is None where none are published.
     `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source.
+    `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
+    normalisation): class tokens, position embeddings, tables of relative positions.
     """
 
     build: Build
@@ -78,6 +80,7 @@ class Backbone:
     preprocessing: Preprocessing = Preprocessing()
     weights: Weights | None = None
     blocks: Callable[[nn.Module], Sequence[str]] | None = None
+    no_decay: Callable[[nn.Module], Collection[str]] | None = None
     published: Callable[[int], nn.Module] | None = None
     licence: str | None = None
 

@@ -23,7 +23,8 @@ class Train:
     """Train `part` by gradient descent, all else frozen (and in eval mode).
 
     `epochs` is a fraction of the protocol's epochs, `lr` a factor of the strategy's learning rate; `rates` has factors
-    of some parts besides: of a tensor in several of them, the first holds.
+    of some parts besides: of a tensor in several of them, the first holds. Weight decay leaves `no_decay` alone,
+    whatever the protocol says: what a penalty holds already, and factors, whose neutral value is 1.
 
     What is minimised is the mean loss of a batch, or what `objective` makes of all that the step has seen: the
     activations of the modules named in `watch` among it. `penalty` is added. `after_step` is called when the optimizer
@@ -34,6 +35,7 @@ class Train:
     epochs: float = 1.0
     lr: float = 1.0
     rates: Sequence[tuple[Part, float]] = ()
+    no_decay: Part | None = None
     objective: Callable[[Seen], torch.Tensor] | None = None
     watch: tuple[str, ...] = ()
     penalty: Callable[[TransferModel], torch.Tensor] | None = None

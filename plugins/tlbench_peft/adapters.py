@@ -30,7 +30,9 @@ class Bottleneck(Options):
 def adapter(model: TransferModel, options: Bottleneck) -> Generator[Phase, Any, None]:
     """Train the head, and after each block h + up(gelu(down(h))), where down and up are linear (1×1 on feature maps).
 
-    `up` starts at 0, so that the model starts as the backbone. Being nonlinear, adapters stay in the model.
+    `up` starts at 0, so that the model starts as the backbone. Being nonlinear, adapters stay in the model. They are
+    behind the block's residual sum, and norms stay frozen; Houlsby et al. have two within each block, before the sums,
+    and train its norms, and Rebuffi et al. put a 1×1 convolution beside every convolution.
     """
     from tlbench_peft.bottleneck import adapter_part, insert, widths_of
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tlbench.engine.model import Part, TransferModel
 
 RATES = {"adamw": 3e-3, "sgd": 0.1}
+MAGNITUDES, FACTORS = "lora_magnitude_vector", "ia3_l"
+"""peft's names of what multiplies weights, and so is not decayed: its neutral value is not 0."""
 Layers = Literal["all", "linear", "conv"]
 
 
@@ -64,7 +66,12 @@ def serves(model: TransferModel, options: Any) -> str | None:
     serves=serves,
 )
 def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
-    """Train the head and a product of two thin matrices that is added to each layer's weight, and merged at the end."""
+    """Train the head and a product of two thin matrices that is added to each layer's weight, and merged at the end.
+
+    The layers are the body's linear ones and ungrouped convolutions (`layers`), but none inside PyTorch's multi-head
+    attention; the paper adapts the projections of attention alone. The first matrix starts as in the authors' code
+    (uniform; normal in the paper), the second at 0, so that the model starts as the backbone.
+    """
     yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=False))
 
 
@@ -77,8 +84,14 @@ def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
     serves=serves,
 )
 def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
-    """Train as lora does, and the norm of each output's weights besides; merged at the end."""
-    yield from tuned(model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True))
+    """Train as lora does, and the norm of each output's weights besides; merged at the end.
+
+    The layers are those of lora, convolutions among them, which the paper does not try. Norms are not decayed: they
+    start at those of the source's weights, and 0 is not their neutral value.
+    """
+    yield from tuned(
+        model, wrapped_layers(model, options), lambda names: low_rank_config(names, options, dora=True), MAGNITUDES
+    )
 
 
 @strategy(
@@ -90,8 +103,12 @@ def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
     serves=serves,
 )
 def ia3(model: TransferModel, options: Wrapped) -> Iterator[Phase]:
-    """Train the head and a factor for each output of each layer, and merge the factors at the end."""
-    yield from tuned(model, wrapped_layers(model, options), ia3_config)
+    """Train the head and a factor for each output of each layer, and merge the factors at the end.
+
+    The paper has factors for keys, values and the inner activations of MLPs alone; here the layers are those of lora,
+    so that any backbone has some. Factors start at 1 and are not decayed.
+    """
+    yield from tuned(model, wrapped_layers(model, options), ia3_config, FACTORS)
 
 
 def low_rank_config(names: str, options: LowRank, dora: bool) -> Any:
@@ -108,12 +125,18 @@ def ia3_config(names: str) -> Any:
     return IA3Config(target_modules=names, feedforward_modules=[])
 
 
-def tuned(model: TransferModel, layers: list[str], configure: Callable[[str], Any]) -> Iterator[Phase]:
-    """Wrap, train what is new and the head, merge."""
+def tuned(
+    model: TransferModel, layers: list[str], configure: Callable[[str], Any], multiplier: str = ""
+) -> Iterator[Phase]:
+    """Wrap, train what is new and the head, merge; tensors of peft's name `multiplier` are not decayed."""
+    from tlbench.engine.model import Part
+
     before = {name for name, _ in model.module.named_parameters()}
     config = configure("|".join(re.escape(path) for path in layers))
     yield Rewrite(lambda model: wrap(model, config))
-    yield Train(model.head | added(model, before))
+    new = added(model, before)
+    undecayed = Part(frozenset(), frozenset(name for name in new.tensors if multiplier in name.split(".")))
+    yield Train(model.head | new, no_decay=undecayed)
     yield Rewrite(merge)
 
 

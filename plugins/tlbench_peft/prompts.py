@@ -1,9 +1,9 @@
-"""VPT: learned tokens that every attention layer of a vision transformer looks at besides the image's own."""
+"""VPT: learned tokens among those of an image, in a frozen vision transformer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -14,41 +14,39 @@ if TYPE_CHECKING:
 
 
 class Prompts(Options):
-    """How many."""
+    """How many, and where."""
 
-    tokens: int = Field(10, ge=1, description="learned tokens for each attention layer")
-
-
-def has_attention(model: TransferModel, _options: Prompts) -> str | None:
-    """Why a model can't be prompted, if so."""
-    from tlbench_peft.prompted import attention_layers
-
-    if attention_layers(model):
-        return None
-    kinds = sorted(
-        {type(each).__name__ for each in model.module.modules() if "attention" in type(each).__name__.lower()}
+    tokens: int = Field(10, ge=1, description="learned tokens in the sequence")
+    depth: Literal["deep", "shallow"] = Field(
+        "deep", description="deep: each block is given new tokens; shallow: the first block's go through all blocks"
     )
-    found = f"what it has is {', '.join(kinds)}" if kinds else "it has no attention"
-    return f"prompts need timm's Attention or PyTorch's MultiheadAttention on tokens N×T×C, and {found}"
+
+
+def takes_tokens(model: TransferModel, _options: Prompts) -> str | None:
+    """Why a model can't be prompted, if so."""
+    from tlbench_peft.prompted import why_not
+
+    reason = why_not(model)
+    return reason and f"prompts are more tokens for a plain vision transformer's blocks, and {reason}"
 
 
 @strategy(
     "vpt",
     learning_rates={"adamw": 1e-2, "sgd": 0.3},
     options=Prompts,
-    serves=has_attention,
-    paper="Jia et al. 2022, Visual Prompt Tuning (deep), arXiv:2203.12119; the gates: Zhang et al. 2023, "
-    "LLaMA-Adapter, arXiv:2303.16199, eq. 8",
+    serves=takes_tokens,
+    paper="Jia et al. 2022, Visual Prompt Tuning, arXiv:2203.12119, eq. 4 to 8",
     when="one frozen transformer serves many tasks, each with a few tokens",
 )
 def vpt(model: TransferModel, options: Prompts) -> Iterator[Phase]:
-    """Train the head, and for each attention layer some tokens that all others look at.
+    """Train the head, and tokens that stand between the class token and the image's and go through the blocks.
 
-    What they see there comes in through a gate for each head, tanh(g), which starts at 0, so that the model starts as
-    the backbone; without it, as in the paper on VPT, tokens would change the output before the first step. They stay in
-    the model.
+    They take part in attention and in the MLPs as the others do. Behind the last block they are removed: pooling, the
+    last norm and the head see the image's own tokens. With `deep`, they are removed behind every block, and the next
+    one is given others. Tokens change the output from the start, so that the model does not begin as the backbone. They
+    stay in the model. The paper's dropout of prompts is left out; it searches rates and weight decays for each task.
     """
-    from tlbench_peft.prompted import prompt_part, wrap
+    from tlbench_peft.prompted import insert, prompt_part
 
-    yield Rewrite(lambda model: wrap(model, options.tokens))
+    yield Rewrite(lambda model: insert(model, options.tokens, deep=options.depth == "deep"))
     yield Train(model.head | prompt_part(model))

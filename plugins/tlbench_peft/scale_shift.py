@@ -21,7 +21,8 @@ def ssf(model: TransferModel, _options: Options) -> Iterator[Phase]:
     """Train the head, and a factor and an offset for each channel that a layer of the body gives; merged at the end.
 
     The layers are linear layers, convolutions and normalisations, but for subclasses that compute in their own way.
-    Factors start at 1 and offsets at 0, so that the model starts as the backbone.
+    Factors start at 1 and offsets at 0, so that the model starts as the backbone; in the paper both are drawn around
+    these values, with a standard deviation of 0.02.
     """
     from tlbench_peft.scaled import merge, scaled_part, wrap
 

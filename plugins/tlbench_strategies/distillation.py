@@ -93,7 +93,9 @@ def feature_distill(model: TransferModel, options: FeatureDistill) -> Generator[
     """Fine-tune a teacher as full does, then train everything on the labels and on the features before its head.
 
     A linear layer, trained with the rest and removed at the end, maps the student's features to the teacher's width;
-    the mean squared difference is added to the loss.
+    the mean squared difference is added to the loss. FitNets compares a layer in the middle (a hint), trains the
+    student up to there by it first, and then distils the outputs; here the hint is the last features, and both losses
+    are minimised at once.
     """
     teacher = yield from taught(model, options)
     widths = yield Look(lambda model, batches: feature_widths(model, teacher, batches))

@@ -31,7 +31,7 @@ class L2SP(Options):
     """The strengths."""
 
     alpha: float = Field(0.1, ge=0, description="pull of the body to the source: alpha/2 · the squared distance")
-    beta: float = Field(0.0, ge=0, description="pull of the head to 0: beta/2 · its squared norm")
+    beta: float = Field(0.01, ge=0, description="pull of the head to 0: beta/2 · its squared norm")
 
 
 @strategy(
@@ -42,22 +42,24 @@ class L2SP(Options):
     when="there is little data, and the source task is akin",
 )
 def l2_sp(model: TransferModel, options: L2SP) -> Iterator[Phase]:
-    """Train everything with an L2 penalty on the body's distance from the source parameters.
+    """Train everything with an L2 penalty on the body's distance from the source parameters, and on the head's norm.
 
-    The protocol's weight decay is decoupled and stays; `--weight-decay 0` leaves the penalty alone.
+    As in the paper, the penalty is in place of the protocol's weight decay, which is off in this strategy.
     """
     source = model.snapshot(model.body)
 
     def penalty(model: TransferModel) -> torch.Tensor:
         return options.alpha / 2 * model.distance2(source) + options.beta / 2 * model.norm2(model.head)
 
-    yield Train(model.everything, penalty=penalty if options.alpha or options.beta else None)
+    wanted = penalty if options.alpha or options.beta else None
+    yield Train(model.everything, penalty=wanted, no_decay=model.everything)
 
 
 class Delta(Options):
     """How strongly, and where."""
 
-    alpha: float = Field(0.01, ge=0, description="strength of the penalty")
+    alpha: float = Field(0.01, ge=0, description="strength of the penalty on feature maps")
+    beta: float = Field(0.01, ge=0, description="pull of the head to 0: beta/2 · its squared norm")
     layers: int = Field(4, ge=1, description="after how many blocks, evenly spread, feature maps are compared")
 
 
@@ -65,13 +67,17 @@ class Delta(Options):
     "delta",
     learning_rates=RATES,
     options=Delta,
-    paper="Li et al. 2019, DELTA, arXiv:1901.09229, eq. 4 with equal weights for all channels (their DELTA w/o ATT)",
+    paper="Li et al. 2019, DELTA, arXiv:1901.09229, eq. 4 and 5, without attention (their DELTA w/o ATT)",
     when="there is little data, and what the source model sees should stay the same more than its weights",
 )
 def delta(model: TransferModel, options: Delta) -> Iterator[Phase]:
     """Train everything with a penalty on how far feature maps are from those of the source model on the same images.
 
-    For each compared block, alpha times the squared difference, summed over channels, averaged over images and places.
+    For each compared block, alpha times the squared difference, summed over channels, averaged over images and places
+    (the paper sums over places: alpha depends on the image size there). All channels weigh the same; the paper also
+    weighs them by how much the target needs each. The head, which has no counterpart in the source, is pulled to 0 by
+    beta/2 · its squared norm. As in the authors' code, the two are in place of the protocol's weight decay, which is
+    off in this strategy.
     """
     import torch
 
@@ -84,7 +90,16 @@ def delta(model: TransferModel, options: Delta) -> Iterator[Phase]:
         apart = [map_distance(seen.activations[path], before[path]) for path in watch]
         return seen.loss + options.alpha * torch.stack(apart).sum()
 
-    yield Train(model.everything, objective=objective, watch=watch) if options.alpha else Train(model.everything)
+    def penalty(model: TransferModel) -> torch.Tensor:
+        return options.beta / 2 * model.norm2(model.head)
+
+    yield Train(
+        model.everything,
+        objective=objective if options.alpha else None,
+        watch=watch if options.alpha else (),
+        penalty=penalty if options.beta else None,
+        no_decay=model.everything,
+    )
 
 
 def spread(model: TransferModel, layers: int) -> tuple[str, ...]:
@@ -134,7 +149,7 @@ class EWC(Options):
     strength: float = Field(100.0, ge=0, description="lambda: strength of the penalty")
     samples: int = Field(128, ge=1, description="images that each parameter's importance is estimated from")
     source: Path | None = Field(
-        None, description="a folder of the source's images at any depth; none: the target's training images are taken"
+        None, description="a folder of the source's images at any depth; none: target images stand in for them"
     )
 
     @field_validator("source")
@@ -160,14 +175,17 @@ def has_a_source_head(model: TransferModel, options: EWC) -> str | None:
     options=EWC,
     serves=has_a_source_head,
     paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796, eq. 3",
-    when="the source task still counts, or its most used parameters should be kept",
+    when="the source task still counts, and there is a folder of its images; without one, it is l2-sp with weights "
+    "that come from target images",
 )
 def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
     """Train everything with a penalty on the body's distance from the source, weighted by each parameter's importance.
 
-    The importance is the diagonal of the Fisher information: on the source's images for the source model's own head,
-    where you name their folder; else on target images, for a head that is first trained on the frozen body for a tenth
-    of the epochs. `notes` in the record says which.
+    The importance is the diagonal of the Fisher information. With `source=FOLDER` it is the paper's: that of the source
+    task, on the source's images, for the source model's own head. Without, this is not the paper's EWC: no source data
+    are at hand, so the importance is estimated on target images, for a head that is first trained on the frozen body
+    for a tenth of the epochs, and says nothing of the source task. `notes` in the record says which. The protocol's
+    weight decay stays.
     """
     if options.source is None:
         yield Train(model.head, epochs=0.1, lr=3.0)
@@ -245,7 +263,8 @@ def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
     """Train everything while the source's own head, kept on the side, goes on saying what the source model said.
 
     The new head is first trained alone for a fifth of the epochs (the paper's warm-up step). The old head is trained
-    with the rest, and removed at the end.
+    with the rest, and removed at the end. The source model looks at each batch as it is augmented; the paper records
+    its outputs once.
     """
     if model.published is None:
         raise PhaseError("lwf keeps the outputs of the published model, and this one starts from random weights")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, cast
 
@@ -36,6 +38,7 @@ def timm_backbone(name: str) -> Backbone:
             ),
         ),
         weights=_weights(name, config),
+        no_decay=no_decay,
         published=partial(published, name, bool(config.fixed_input_size)),
         licence=config.license,
     )
@@ -51,6 +54,13 @@ def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:
     """timm's model with its published head."""
     size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
     return timm.create_model(name, pretrained=True, **size)
+
+
+def no_decay(module: nn.Module) -> Collection[str]:
+    """The parameters that timm's optimizers don't decay: those of the model's `no_weight_decay`, names or patterns."""
+    patterns: Collection[str] = getattr(module, "no_weight_decay", tuple)()
+    names = [name for name, _ in module.named_parameters()]
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _weights(name: str, config: Any) -> Weights | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, cast
 
@@ -30,6 +31,9 @@ HEADS = {
 }
 """The head's place by the architecture's first letters; everywhere else it is `fc`."""
 
+NO_DECAY = {"class_token", "pos_embedding", "relative_position_bias_table", "layer_scale"}
+"""What torchvision's recipes and the architectures' papers don't decay, of ViT, Swin, MaxViT and ConvNeXt."""
+
 INTERPOLATIONS: dict[InterpolationMode, Interpolation] = {
     InterpolationMode.NEAREST: "nearest",
     InterpolationMode.BILINEAR: "bilinear",
@@ -50,6 +54,7 @@ def torchvision_backbone(name: str) -> Backbone:
             tuple(transform.mean), tuple(transform.std), INTERPOLATIONS[transform.interpolation]
         ),
         published=partial(published, name),
+        no_decay=no_decay,
         weights=Weights(f"torchvision/{name}.{weights.name}", partial(fetch, weights), weights.url, licence),
         licence="BSD-3-Clause",
     )
@@ -69,6 +74,11 @@ def published(name: str, image_size: int) -> nn.Module:
     model = cast(nn.Module, get_model(name, weights=None, **_arguments(name, image_size)))
     model.load_state_dict(_adapt(name, fetch(get_model_weights(name).DEFAULT), model, image_size))
     return model
+
+
+def no_decay(module: nn.Module) -> Collection[str]:
+    """The parameters that are embeddings or factors of a block's output."""
+    return [name for name, _ in module.named_parameters() if name.rpartition(".")[2] in NO_DECAY]
 
 
 def _arguments(name: str, image_size: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +12,21 @@ import torch
 import torch.nn.functional as F
 from builders import make_backbone, make_images, make_protocol
 from sklearn.utils.class_weight import compute_class_weight
+from timm.optim import param_groups_weight_decay
 from torch import nn
 
+from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor
+from tlbench.engine.renormalise import renormalising
 from tlbench.engine.step import batch_loss
 from tlbench.errors import UserError
 from tlbench.phases import Train
 from tlbench.plan import make_request
+from tlbench_timm.backbone import timm_backbone
 
 CPU = torch.device("cpu")
 
@@ -79,7 +84,7 @@ def test_a_constant_schedule_stays_where_warm_up_ends() -> None:
 def test_a_tensor_takes_the_rate_of_the_first_part_that_holds_it() -> None:
     model = small()
     rates = [(model.head, 2.0), (model.everything, 0.5)]
-    optimizer = make_optimizer(model, 0.1, rates, make_protocol())
+    optimizer = make_optimizer(model, 0.1, Train(model.everything, rates=rates), make_protocol())
     found = {
         name: (group["peak_rate"], group["weight_decay"])
         for group in optimizer.param_groups
@@ -90,6 +95,44 @@ def test_a_tensor_takes_the_rate_of_the_first_part_that_holds_it() -> None:
         "conv.weight": (0.05, 0.01), "conv.bias": (0.05, 0.0), "norm.weight": (0.05, 0.0), "norm.bias": (0.05, 0.0),
         "fc.weight": (0.2, 0.01), "fc.bias": (0.2, 0.0),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_vit_is_decayed_as_timm_does(behind: bool) -> None:
+    """Whether the model is timm's own or behind another normalisation, where its names begin with another one."""
+    backbone = timm_backbone("vit_tiny_patch16_224")
+    if behind:
+        backbone = renormalising(backbone, Preprocessing())
+    model = TransferModel(backbone.build(3, image_size=32, pretrained=False), backbone)
+    inside = model.module.get_submodule("model") if behind else model.module
+    theirs = param_groups_weight_decay(inside, 0.01, no_weight_decay_list=inside.no_weight_decay())
+    ours = make_optimizer(model, 0.1, Train(model.everything), make_protocol()).param_groups
+    assert split(ours) == split(theirs)
+    names = {id(each): name for name, each in inside.named_parameters()}
+    undecayed = {names[each] for each in split(ours)[0.0] if inside.get_parameter(names[each]).ndim > 1}
+    assert undecayed == {"cls_token", "pos_embed"}
+
+
+def test_names_are_found_where_a_strategy_has_put_the_model_inside_another() -> None:
+    backbone = timm_backbone("vit_tiny_patch16_224")
+    model = TransferModel(backbone.build(3, image_size=32, pretrained=False), backbone)
+    model.surround(nn.ModuleDict({"body": model.module}), "body", ("body.head",))
+    assert model.no_decay.tensors == {"body.cls_token", "body.pos_embed"}
+
+
+def split(groups: list[dict[str, Any]]) -> dict[float, set[int]]:
+    """Which tensors have which weight decay."""
+    found: dict[float, set[int]] = {}
+    for group in groups:
+        found.setdefault(group["weight_decay"], set()).update(id(each) for each in group["params"])
+    return found
+
+
+def test_a_phase_can_leave_a_part_out_of_weight_decay() -> None:
+    model = small()
+    optimizer = make_optimizer(model, 0.1, Train(model.everything, no_decay=model.body), make_protocol())
+    decayed = [each for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]]
+    assert [id(each) for each in decayed] == [id(model.module.get_parameter("fc.weight"))]
 
 
 def test_class_weights_are_scikit_learns_balanced_ones() -> None:

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import make_backbone
+from builders import make_backbone, make_protocol
 from safetensors.torch import load_file
 from torch import nn
 
@@ -20,6 +20,7 @@ import tlbench
 from tlbench import Look, Strategy, Train
 from tlbench.data.batches import Batch
 from tlbench.engine.model import HEAD_INPUT, TransferModel
+from tlbench.engine.recipe import make_optimizer
 from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError, UserError
 from tlbench.records import Record
@@ -27,14 +28,14 @@ from tlbench_strategies import near_source, weight_space
 from tlbench_strategies.basic import full
 
 SAME_AS_FULL = (
-    "l2-sp:alpha=0",
-    "delta:alpha=0",
     "bss:eta=0",
     "mars:radius=1e9",
     "model-soup:rates=1",
     "last-k:k=99",
     "layer-decay:decay=1",
 )
+SAME_AS_FULL_UNDECAYED = ("l2-sp:alpha=0:beta=0", "delta:alpha=0:beta=0")
+"""Their penalties are in place of weight decay."""
 OTHERS = (
     "freeze", "l2-sp:alpha=1000", "l2-sp:alpha=10", "wise-ft:alpha=0", "wise-ft", "wise-ft:alpha=1",
     "mars:norm=l2:radius=0.01",
@@ -84,6 +85,23 @@ def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
     torch.testing.assert_close(start["nll"], frozen["nll"], rtol=1e-3, atol=1e-3)
     _, end = ran["wise-ft:alpha=1"]
     assert float(end["nll"].mean()) < float(start["nll"].mean())
+
+
+def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_bit_for_bit(tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {
+        "datasets": "digits:train=80:test=60", "epochs": 1, "batch_size": 16, "results": tmp_path, "progress": False
+    }  # fmt: skip
+    runs = [
+        tlbench.run(strategies="full", weight_decay=0, name="full", **wanted),
+        tlbench.run(strategies="full", weight_decay=0.5, name="decayed", **wanted),
+        tlbench.run(strategies=list(SAME_AS_FULL_UNDECAYED), weight_decay=0.5, name="ends", **wanted),
+    ]
+    full, decayed, *ends = (
+        load_file(results.folder / "trials" / str(record.predictions))["nll"] for results in runs for record in results
+    )
+    assert len(ends) == 2
+    assert all(torch.equal(each, full) for each in ends)
+    assert not torch.equal(decayed, full)
 
 
 def test_last_k_of_no_block_is_freeze_bit_for_bit(tmp_path: Path) -> None:
@@ -167,6 +185,28 @@ def test_l2_sps_gradient_is_autograds_of_the_formula(moved: tuple[TransferModel,
     for name, parameter in model.module.named_parameters():
         expected = 0.2 * parameter if name.startswith("fc") else 0.3 * (parameter - old[name])
         torch.testing.assert_close(parameter.grad, expected.detach())
+
+
+def test_delta_pulls_the_head_alone_to_0(moved: tuple[TransferModel, TransferModel]) -> None:
+    model, _ = moved
+    phase = last_phase(near_source.delta, model, beta=0.2)
+    assert phase.penalty is not None
+    phase.penalty(model).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.module.named_parameters():
+        if name.startswith("fc"):
+            torch.testing.assert_close(parameter.grad, 0.2 * parameter.detach())
+        else:
+            assert parameter.grad is None
+
+
+@pytest.mark.parametrize("strategy", [near_source.l2_sp, near_source.delta], ids=lambda each: each.name)
+def test_a_penalty_in_place_of_weight_decay_leaves_none(
+    moved: tuple[TransferModel, TransferModel], strategy: Strategy
+) -> None:
+    model, _ = moved
+    optimizer = make_optimizer(model, 0.1, last_phase(strategy, model), make_protocol(weight_decay=0.1))
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0}
+    assert last_phase(strategy, model).penalty is not None
 
 
 def test_delta_is_the_papers_sum_over_feature_maps(moved: tuple[TransferModel, TransferModel]) -> None:

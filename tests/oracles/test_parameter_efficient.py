@@ -1,4 +1,7 @@
-"""Parameter-efficient strategies: they start as the backbone, train what they declare, and merge without a trace."""
+"""Parameter-efficient strategies: they start as the backbone, train what they declare, and merge without a trace.
+
+Prompts (`vpt`), which do not start as the backbone, are in test_prompts.py.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
+from tlbench.engine.recipe import make_optimizer
 from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
 from tlbench_peft import STRATEGIES, adapter, dora, ia3, lora, ssf, vpt
@@ -94,7 +98,8 @@ def test_it_starts_as_the_backbone_and_trains_only_what_it_declares(
     before = output(model, images)
     walk = Walk(strategy, model, images)
     phase = walk.to_training()
-    torch.testing.assert_close(output(model, images), before, rtol=0, atol=1e-5)
+    if strategy is not vpt:  # whose tokens are seen from the start
+        torch.testing.assert_close(output(model, images), before, rtol=0, atol=1e-5)
 
     prepare_phase(model, phase)
     declared = {name for name, each in model.module.named_parameters() if each.requires_grad}
@@ -130,3 +135,22 @@ def test_a_backbone_without_fitting_layers_is_told_by_its_layers(registry: Regis
     assert lora.serves is not None
     assert "no layer to wrap" in str(lora.serves(model, lora.options()))
     assert ssf.serves is None
+
+
+@pytest.mark.parametrize(("strategy", "multiplier"), [(lora, None), (dora, "lora_magnitude_vector"), (ia3, "ia3_l")])
+def test_what_multiplies_weights_is_not_decayed(
+    registry: Registry, tmp_path: Path, strategy: Strategy, multiplier: str | None
+) -> None:
+    """Decay would pull factors and norms to 0, and their neutral value is another; thin matrices are decayed."""
+    backbone = registry.backbones.resolve("packaged/small_cnn").load()
+    model = TransferModel(backbone.build(3, image_size=SIZE, pretrained=False), backbone)
+    phase = Walk(strategy, model, make_images(tmp_path, 8, size=SIZE)).to_training()
+    prepare_phase(model, phase)
+    optimizer = make_optimizer(model, 0.1, phase, make_protocol())
+    undecayed = {id(each) for group in optimizer.param_groups if not group["weight_decay"] for each in group["params"]}
+    trained = {name: each for name, each in model.module.named_parameters() if each.requires_grad}
+    multipliers = {name for name in trained if multiplier is not None and f".{multiplier}." in name}
+    assert any(trained[name].ndim > 1 for name in multipliers) == (multiplier is not None)
+    expected = multipliers | {name for name, each in trained.items() if each.ndim <= 1}
+    assert {name for name, each in trained.items() if id(each) in undecayed} == expected
+    assert any("lora_A" in name for name in set(trained) - expected) == (strategy is not ia3)

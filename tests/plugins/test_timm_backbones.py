@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from timm.optim import param_groups_weight_decay
 
 from tlbench.engine.model import TransferModel
 from tlbench.errors import UserError, WeightsUnavailable
@@ -32,6 +33,21 @@ def test_head_blocks_and_preprocessing(name: str) -> None:
     config = timm.get_pretrained_cfg(name)
     assert backbone.preprocessing.mean == tuple(config.mean)
     assert backbone.preprocessing.std == tuple(config.std)
+
+
+@pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", "swin_tiny_patch4_window7_224", "levit_128s"])
+def test_what_timm_does_not_decay_is_not_decayed(name: str) -> None:
+    backbone = timm_backbone(name)
+    with torch.device("meta"):
+        module = backbone.build(7, image_size=224, pretrained=False)
+    model = TransferModel(module, backbone)
+    ours = {
+        each for each, tensor in module.named_parameters() if tensor.ndim > 1 and each not in model.no_decay.tensors
+    }
+    groups = param_groups_weight_decay(module, 0.1, no_weight_decay_list=module.no_weight_decay())
+    decayed = {id(each) for group in groups if group["weight_decay"] for each in group["params"]}
+    assert ours == {each for each, tensor in module.named_parameters() if id(tensor) in decayed}
+    assert model.no_decay.tensors
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "resnet18"])

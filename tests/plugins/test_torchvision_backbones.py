@@ -69,3 +69,22 @@ def test_weights_that_cannot_be_downloaded(checkpoints: Path) -> None:
     with pytest.raises(WeightsUnavailable, match=r"resnet18-.*\.pth: .*urlopen error"):
         weights.fetch()
     assert not list(checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vit_b_16", {"class_token", "pos_embedding"}),
+        ("swin_t", {"relative_position_bias_table"}),
+        ("convnext_tiny", {"layer_scale"}),
+        ("resnet18", set()),
+    ],
+)
+def test_embeddings_and_factors_are_not_decayed(name: str, expected: set[str]) -> None:
+    backbone = torchvision_backbone(name)
+    with torch.device("meta"):
+        model = TransferModel(backbone.build(7, image_size=224, pretrained=False), backbone)
+    names = set(dict(model.module.named_parameters()))
+    assert model.no_decay.tensors <= names
+    assert {each.rpartition(".")[2] for each in model.no_decay.tensors} == expected
+    assert all(each in model.no_decay.tensors for each in names if each.rpartition(".")[2] in expected)

@@ -85,7 +85,7 @@ def train(
     parameters = model.trainable()
     if setting.learning_rate is None:
         raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
-    optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase.rates, protocol)
+    optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
     weights = class_weights(examples.labels, setting.classes, device) if protocol.class_weights else None
     mix = mixing(protocol, setting.classes)
     averaged = Averaged(model.module, protocol.ema) if protocol.ema else None

@@ -64,6 +64,7 @@ class TransferModel:
         self.notes: dict[str, str | float] = {}
         self.inner = ""
         self.statistics_mixed = False
+        self._no_decay = backbone.no_decay
         self.block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
 
     @property
@@ -101,6 +102,12 @@ class TransferModel:
         """All tensors named bias. Their modules stay in eval mode."""
         names = (name for name, _ in self.module.named_parameters())
         return Part(frozenset(), frozenset(name for name in names if name.rpartition(".")[2] == "bias"))
+
+    @property
+    def no_decay(self) -> Part:
+        """The tensors that weight decay leaves alone because the backbone says so."""
+        names = self._no_decay(self.module.get_submodule(self.inner.rstrip("."))) if self._no_decay else ()
+        return Part(frozenset(), frozenset(f"{self.inner}{name}" for name in names))
 
     def parameters(self, part: Part) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters of a part."""

@@ -10,24 +10,25 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tlbench.data.batches import Batch
-from tlbench.engine.model import Part, TransferModel
+from tlbench.engine.model import TransferModel
+from tlbench.phases import Train
 from tlbench.plan import Protocol
 
 MOMENTUM = 0.9
 
 
-def make_optimizer(
-    model: TransferModel, rate: float, rates: Sequence[tuple[Part, float]], protocol: Protocol
-) -> torch.optim.Optimizer:
+def make_optimizer(model: TransferModel, rate: float, phase: Train, protocol: Protocol) -> torch.optim.Optimizer:
     """The protocol's optimizer for what is trainable: AdamW, or SGD with Nesterov's momentum of 0.9.
 
-    It decays matrices and kernels, not biases and normalisation. Each group has its peak rate as `peak_rate`.
+    It decays matrices and kernels, not biases and normalisation, nor what the backbone or the phase leaves out. `rate`
+    is the phase's; each group has its peak rate as `peak_rate`.
     """
+    undecayed = model.no_decay if phase.no_decay is None else model.no_decay | phase.no_decay
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.module.named_parameters():
         if parameter.requires_grad:
-            factor = next((factor for part, factor in rates if part.holds(name)), 1.0)
-            groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
+            factor = next((factor for part, factor in phase.rates if part.holds(name)), 1.0)
+            groups.setdefault((factor, parameter.ndim > 1 and not undecayed.holds(name)), []).append(parameter)
     described = [
         {"params": members, "peak_rate": rate * factor, "weight_decay": protocol.weight_decay if decays else 0.0}
         for (factor, decays), members in sorted(groups.items(), key=lambda each: (-each[0][0], not each[0][1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import nn
@@ -50,5 +50,11 @@ def renormalising(backbone: Backbone, given: Preprocessing) -> Backbone:
     def blocks(module: nn.Module) -> Sequence[str]:
         return [f"{INNER}.{path}" for path in TransferModel(module.get_submodule(INNER), backbone).block_paths]
 
+    def no_decay(module: nn.Module) -> Collection[str]:
+        own = TransferModel(module.get_submodule(INNER), backbone).no_decay
+        return [f"{INNER}.{name}" for name in own.tensors]
+
     head = tuple(f"{INNER}.{path}" for path in backbone.head_paths)
-    return dataclasses.replace(backbone, build=build, head=head, blocks=blocks, preprocessing=given, published=None)
+    return dataclasses.replace(
+        backbone, build=build, head=head, blocks=blocks, no_decay=no_decay, preprocessing=given, published=None
+    )
