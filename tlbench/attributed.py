@@ -15,9 +15,10 @@ from tlbench.engine.probe import probe_step
 from tlbench.engine.product import Product
 from tlbench.engine.stand import Stand
 from tlbench.jobs import TrialJob
-from tlbench.measure.meters import PhaseMeasured, StepProbe
+from tlbench.measure.meters import PhaseMeasured, StepProbe, end_to_end
 from tlbench.measure.steps import PhaseSteps
 from tlbench.records import Cost
+from tlbench.trial import budget_images
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ def measure_alone(stand: Stand, product: Product) -> Alone:
 def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone) -> Cost:
     """The cost of the whole job, with the steps of a head by itself for each rate."""
     trials, meters = len(job.trials), stand.meters
+    images = round(product.phase.epochs * stand.setting.protocol.epochs * len(stand.data.train))
     rates = [head.learning_rate for head in product.heads[: len(product.heads) // trials]]
     for rate in rates:
         meters.add(
@@ -57,6 +59,7 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
                 phase=0,
                 learning_rate=rate,
                 steps=alone.steps,
+                images=images,
                 trainable_parameters=sum(each.numel() for each in product.layer.parameters()),
                 optimizer_bytes=alone.optimizer_bytes,
                 probe=alone.probe,
@@ -64,8 +67,10 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
             )
         )
     module, trained = stand.model.module, sum(stand.progress.trained.values())
-    cost = meters.cost(module, trained, job.concurrent_trials, job.peak_flops_per_second)
+    budget = budget_images(stand, job)
+    cost = meters.cost(module, trained, job.concurrent_trials, job.peak_flops_per_second, budget)
     steps = phase_steps(product.phase, stand.setting.protocol, len(stand.data.train))
+    train_seconds = alone.step_seconds * steps * len(rates)
     return cost.model_copy(
         update={
             "basis": "attributed",
@@ -73,8 +78,8 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
             "paid_seconds": cost.paid_seconds / trials,
             "features_paid_seconds": (cost.features_paid_seconds or 0.0) / trials,
             "measure_seconds": alone.probe_seconds * len(rates),
-            "train_seconds": alone.step_seconds * steps * len(rates),
-            "step_ms": cost.phases[0].step_ms,  # all rates have the same steps
+            "train_seconds": train_seconds,
+            "images_per_second": end_to_end(images * len(rates), train_seconds, cost.features_seconds),
             "warmup_steps": cost.phases[0].warmup_steps,
             "warmup_seconds": cost.phases[0].warmup_seconds,
             "phases": [each.model_copy(update={"steps": steps}) for each in cost.phases],

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tlbench.plan import Cell, MemoryFormat, Precision
 from tlbench.provenance import Provenance
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal["ok", "failed", "out-of-memory", "timeout", "diverged", "killed", "interrupted"]
 
@@ -110,8 +110,8 @@ class PartsMs(Part):
 class MemoryParts(Part):
     """Bytes of what a trial keeps at once, from the tensors; the largest over its phases.
 
-    `activations` is what autograd keeps for one backward pass. `activations_and_temporaries` is CUDA's peak less
-    parameters, buffers, gradients and optimizer state.
+    `activations` is what autograd keeps for one backward pass; `features` is what computing features of a frozen part
+    took at most. `activations_and_temporaries` is CUDA's peak less parameters, buffers, gradients and optimizer state.
     """
 
     parameters: int
@@ -119,6 +119,7 @@ class MemoryParts(Part):
     gradients: int
     optimizer: int
     activations: int | None
+    features: int | None = None
     activations_and_temporaries: int | None = None
 
 
@@ -228,12 +229,14 @@ class BatchNormRecord(Part):
 class PhaseCost(Part):
     """One `Train` phase, with one of the rates where several were tried: its steps, and the FLOPs of one of them.
 
-    FLOPs are those that are really computed: none for frozen parts' gradients, none for features that are read.
+    `images` counts those of all its steps; `images_per_second` is of its steady steps alone. FLOPs are those that are
+    really computed: none for frozen parts' gradients, none for features that are read.
     """
 
     phase: int
     learning_rate: float | None = None
     steps: int
+    images: int
     warmup_steps: int
     warmup_seconds: float
     step_ms: StepMs | None
@@ -247,6 +250,14 @@ class PhaseCost(Part):
     batchnorm: BatchNormRecord | None = None
 
 
+class InferenceRecord(Part):
+    """How fast the finished model predicts in batches of one size: the median batch."""
+
+    batch_size: int
+    images_per_second: float
+    batch_ms: float
+
+
 class Cost(Part):
     """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
 
@@ -257,9 +268,16 @@ class Cost(Part):
     the stage of the trial itself, is less where they were there already. `shared_seconds` is all that results of other
     trials and runs saved this one (features of val and test too): alone, it would have paid so much more.
 
+    `images_per_second` is end to end: the images of all training steps (or of a fit in closed form) over the seconds of
+    training, features included, as if alone. `passes` is those images over the images of the protocol's epochs, for
+    one learning rate where several were tried: what the strategy spent of the budget. `inference` is of the finished
+    model, one entry a batch size. Times of steps are the phases'.
+
+    `peak_memory_bytes` is as if alone, too: of features that were there already it has what computing them took.
+
     `flops_per_image` is of the forward pass, `train_flops_per_image` of a training step as performed (the mean over
-    all steps). `achieved_flops_per_second` is the latter times images per second, `peak_flops_per_second` what this
-    machine reaches on matrix products. Energy is of the training stage.
+    all steps). `achieved_flops_per_second` is the latter times the images per second of steady steps,
+    `peak_flops_per_second` what this machine reaches on matrix products. Energy is of the training stage.
     """
 
     basis: Literal["measured", "attributed"] = "measured"
@@ -278,8 +296,11 @@ class Cost(Part):
     save_seconds: float | None = None
     warmup_steps: int
     warmup_seconds: float
-    step_ms: StepMs | None
     images_per_second: float | None
+    passes: float | None = None
+    inference: list[InferenceRecord] = []
+    inference_images_per_second: float | None = None
+    inference_images_per_second_one: float | None = None
     phases: list[PhaseCost] = []
     solves: list[SolveRecord] = []
     peak_memory_bytes: int
@@ -311,7 +332,7 @@ class ErrorRecord(Part):
 class Record(Part):
     """The result of one trial."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     trial: TrialKey
     status: Status
     started: datetime

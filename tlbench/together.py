@@ -27,7 +27,7 @@ from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_reco
 from tlbench.plan import Trial
 from tlbench.records import CandidateRecord, Cost, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.registry import Registry
-from tlbench.trial import carry_out, failed, save_predictions
+from tlbench.trial import carry_out, failed, measure_inference, save_predictions
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
     stages, data, protocol = stand.meters.stages, stand.data, stand.setting.protocol
     with stages.within("measure"):
         alone = measure_alone(stand, product)
-    train_heads(product.heads, product.feed, product.phase, 0, protocol, stand.setting.report)
+    with stand.meters.memory.aside():
+        train_heads(product.heads, product.feed, product.phase, 0, protocol, stand.setting.report)
     stand.progress.note_trained(stand.model.parameters(product.phase.part))
 
     stages.enter("validate")
@@ -125,6 +126,9 @@ def _run_together(stand: Stand, job: TrialJob, product: Product, started: dateti
         best = max(whole, key=itemgetter(0), default=(None, None))[1]
         tested[trial.seed] = None if best is None else _test(stand, product, best, images, test, job.predictions(trial))
     stages.enter("save")
+    with stages.within("measure"):
+        stand.meters.end_memory()
+        measure_inference(stand)
     shared = attributed_cost(stand, job, product, alone)
     travelled = distance(stand.model, stand.start)  # their body is one
     feeds_seconds = cut_seconds + val_seconds + test_seconds

@@ -12,10 +12,12 @@ from safetensors.torch import save_file
 from tlbench.engine.adapt import adapt, tuned
 from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, evaluation_batch
+from tlbench.engine.feed import first_batch
 from tlbench.engine.metrics import metrics
 from tlbench.engine.stand import Progress, Stand, make_ready
 from tlbench.errors import Diverged
 from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_record
+from tlbench.measure.inference import inference
 from tlbench.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.registry import Registry
 
@@ -50,6 +52,7 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
     with meters.stages.within("measure"):
         meters.end_memory()
         travelled = distance(model, stand.start)
+        measure_inference(stand)
     return Record(
         trial=trial_key(job.trial),
         status="ok",
@@ -63,13 +66,30 @@ def carry_out(stand: Stand, job: TrialJob, started: datetime) -> Record:
         distance=travelled,
         notes=model.notes,
         cost=meters.cost(
-            model.module, sum(progress.trained.values()), job.concurrent_trials, job.peak_flops_per_second
+            model.module,
+            sum(progress.trained.values()),
+            job.concurrent_trials,
+            job.peak_flops_per_second,
+            budget_images(stand, job),
         ),
         environment=progress.environment,
         numerics=job.numerics,
         provenance=job.provenance,
         predictions=job.predictions(job.trial).name,
     )
+
+
+def measure_inference(stand: Stand) -> None:
+    """Let the finished model predict some images of val in several batch sizes."""
+    protocol = stand.setting.protocol
+    images = first_batch(stand.data.val, protocol.batch_size).images
+    stand.meters.add_inference(inference(stand.model.module, images, protocol))
+
+
+def budget_images(stand: Stand, job: TrialJob) -> int:
+    """How many images the protocol's epochs have for all rates that a trial tries."""
+    rates = max(1, len(job.trial.cell.tuned_rates))
+    return len(stand.data.train) * stand.setting.protocol.epochs * rates
 
 
 def failed(job: TrialJob, error: Exception, progress: Progress, started: datetime) -> Record:

@@ -53,9 +53,7 @@ def prepared(momentum: float = 0.1) -> TransferModel:
         ("frozen", 32, 9999, 0.1, True, "frozen"),
     ],
 )
-def test_the_rule(
-    policy: str, batch_size: int, steps: int, momentum: float, pretrained: bool, statistics: str
-) -> None:
+def test_the_rule(policy: str, batch_size: int, steps: int, momentum: float, pretrained: bool, statistics: str) -> None:
     model = prepared(momentum)
     found = settle(model, make_protocol(batchnorm=policy, batch_size=batch_size), steps, pretrained)
     assert found is not None and found.statistics == statistics

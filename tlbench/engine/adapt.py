@@ -70,6 +70,7 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
             found = phase.apply(stand.model)
             if stand.model.statistics_mixed:
                 reestimate(stand.model, _looked_at(stand, " of statistics"))
+                stand.meters.add_images(len(stand.data.train))
             return found
         case Validate():
             with stand.meters.stages.within("validate"):
@@ -172,6 +173,7 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
             phase=number,
             learning_rate=setting.learning_rate,
             steps=trained.steps,
+            images=sum(trained.steps.images),
             trainable_parameters=sum(parameter.numel() for parameter in parameters.values()),
             optimizer_bytes=trained.optimizer_bytes,
             probe=probe,

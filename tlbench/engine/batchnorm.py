@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -41,7 +41,7 @@ def settle(model: TransferModel, protocol: Protocol, steps: int, pretrained: boo
     )
 
 
-def _wanted(layers: list[nn.Module], protocol: Protocol, steps: int, pretrained: bool) -> tuple[str, str]:
+def _wanted(layers: Sequence[nn.Module], protocol: Protocol, steps: int, pretrained: bool) -> tuple[str, str]:
     if protocol.batchnorm != "auto":
         return protocol.batchnorm, f"--batchnorm {protocol.batchnorm}"
     if not pretrained:
@@ -68,5 +68,5 @@ def reestimate(model: TransferModel, batches: Iterable[Batch]) -> None:
     Parameters and modes stay as they are.
     """
     with modes_restored(model.module), torch.no_grad():
-        update_bn((batch.images for batch in batches), model.module)  # type: ignore[no-untyped-call]
+        update_bn((batch.images for batch in batches), model.module)
     model.statistics_mixed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ from tlbench.data.split import draw
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.features import evaluation_cut, feed_of
 from tlbench.engine.feed import in_order
-from tlbench.engine.model import HEAD_INPUT
+from tlbench.engine.model import HEAD_INPUT, TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.product import linear_suffix
 from tlbench.engine.stand import Stand
@@ -39,6 +40,7 @@ def solve(stand: Stand, phase: Solve, number: int) -> SolveRecord:
     model.replace_head(solved.head)
     model.train_only(model.head)
     stand.progress.note_trained(model.parameters(model.head))
+    stand.progress.note_trained(_stored(model))
     return SolveRecord(
         phase=number,
         seconds=time.perf_counter() - begun,
@@ -47,6 +49,11 @@ def solve(stand: Stand, phase: Solve, number: int) -> SolveRecord:
         chosen=dict(solved.chosen),
         candidates=[dict(each) for each in solved.candidates],
     )
+
+
+def _stored(model: TransferModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """The numbers that a fitted head keeps besides parameters: training features, of nearest neighbours."""
+    return (pair for pair in model.module.named_buffers() if model.head.holds(pair[0]) and pair[1].is_floating_point())
 
 
 def _examples(stand: Stand, split: Literal["train", "val"]) -> tuple[Examples, FeaturesRecord]:

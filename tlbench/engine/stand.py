@@ -52,7 +52,7 @@ class Progress:
     history: list[EpochRecord] = field(default_factory=list)
     environment: dict[str, Any] | None = None
 
-    def note_trained(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+    def note_trained(self, parameters: Iterable[tuple[str, torch.Tensor]]) -> None:
         """A phase has trained these."""
         self.trained |= {name: each.numel() for name, each in parameters}
 

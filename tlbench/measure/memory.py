@@ -45,6 +45,13 @@ class PeakMemory:
         yield Section(lambda: max(0, self._now_highest() - begun))
         self._highest = self.peak_bytes()
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """A block that the trial alone would not have gone through; its peak is not the trial's."""
+        self._highest = self.peak_bytes()
+        yield
+        self._reset()
+
     def as_if_taken(self, growth_bytes: int) -> None:
         """Count a block that others have gone through for this trial: what it took, on top of what is held now."""
         self._highest = max(self.peak_bytes(), self._held_now() - self._at_start + growth_bytes)

@@ -13,7 +13,17 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.records import BatchNormRecord, CompileRecord, Cost, FeaturesRecord, MemoryParts, PartsMs, PhaseCost, SolveRecord
+from tlbench.records import (
+    BatchNormRecord,
+    CompileRecord,
+    Cost,
+    FeaturesRecord,
+    InferenceRecord,
+    MemoryParts,
+    PartsMs,
+    PhaseCost,
+    SolveRecord,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class PhaseMeasured:
     phase: int
     learning_rate: float | None
     steps: PhaseSteps
+    images: int
     trainable_parameters: int
     optimizer_bytes: int
     probe: StepProbe
@@ -56,12 +67,17 @@ class Meters:
         self._phases: list[PhaseMeasured] = []
         self._solves: list[SolveRecord] = []
         self._shared_seconds = 0.0
+        self._features_bytes: list[int] = []
+        self._other_images = 0
+        self._inference: list[InferenceRecord] = []
 
     def share(self, features: FeaturesRecord) -> None:
         """Features have been asked for; alone, the trial would have computed those that were there already."""
         self._shared_seconds += features.shared_seconds or 0.0
-        if features.reused and features.peak_memory_bytes is not None:
-            self.memory.as_if_taken(features.peak_memory_bytes)
+        if features.peak_memory_bytes is not None:
+            self._features_bytes.append(features.peak_memory_bytes)
+            if features.reused:
+                self.memory.as_if_taken(features.peak_memory_bytes)
 
     def add(self, phase: PhaseMeasured) -> None:
         """A phase has ended."""
@@ -70,6 +86,14 @@ class Meters:
     def add_solve(self, solve: SolveRecord) -> None:
         """A head has been fitted."""
         self._solves.append(solve)
+
+    def add_images(self, number: int) -> None:
+        """Training images have gone through the model outside of steps and fits."""
+        self._other_images += number
+
+    def add_inference(self, found: list[InferenceRecord]) -> None:
+        """The finished model has predicted."""
+        self._inference = found
 
     def end_memory(self) -> None:
         """What is held from now on is the harness's own, and does not count."""
@@ -81,39 +105,49 @@ class Meters:
         trained_parameters: int,
         concurrent_trials: int,
         peak_flops_per_second: float | None,
+        budget_images: int,
     ) -> Cost:
-        """The trial's cost; `trained_parameters` is how many numbers any of its phases trained."""
+        """The trial's cost; `trained_parameters` is how many numbers any of its phases trained.
+
+        `budget_images` is how many images the protocol's epochs have, over all learning rates that were tried.
+        """
         phases = [phase.steps for phase in self._phases]
-        images_per_second = steps.images_per_second(phases)
+        steady_images_per_second = steps.images_per_second(phases)
         flops = self._train_flops_per_image()
-        achieved = None if flops is None or images_per_second is None else flops * images_per_second
+        achieved = None if flops is None or steady_images_per_second is None else flops * steady_images_per_second
         if self._peaks is None:
             self.end_memory()
         assert self._peaks is not None
         peak_memory_bytes, reserved = self._peaks
         memory = self._memory_parts(module, peak_memory_bytes)
         costs = [_phase_cost(phase) for phase in self._phases]
-        step_ms = costs[0].step_ms if len(costs) == 1 else steps.step_ms(phases)
         features = [*(each.features for each in self._phases), *(each.features for each in self._solves)]
         shared = sum(each.shared_seconds or 0.0 for each in features)
         paid_seconds, stages = self.stages.end(), self.stages.seconds
+        features_seconds = stages["features"] + shared if "features" in stages else None
+        train_seconds = stages.get("train", 0.0)
+        images = sum(phase.images for phase in self._phases) + sum(solve.images for solve in self._solves)
+        fastest = max((each.images_per_second for each in self._inference), default=None)
         return Cost(
             concurrent_trials=concurrent_trials,
             paid_seconds=paid_seconds,
             load_seconds=stages["load"],
             measure_seconds=stages.get("measure", 0.0),
-            features_seconds=stages["features"] + shared if "features" in stages else None,
+            features_seconds=features_seconds,
             features_paid_seconds=stages.get("features"),
             shared_seconds=self._shared_seconds,
             compile_seconds=stages.get("compile"),
-            train_seconds=stages.get("train", 0.0),
+            train_seconds=train_seconds,
             validate_seconds=stages.get("validate"),
             evaluate_seconds=stages["evaluate"],
             save_seconds=stages["save"],
             warmup_steps=sum(phase.warmup_steps for phase in phases),
             warmup_seconds=sum(phase.warmup_seconds for phase in phases),
-            step_ms=step_ms,
-            images_per_second=images_per_second,
+            images_per_second=end_to_end(images, train_seconds, features_seconds),
+            passes=(images + self._other_images) / budget_images if budget_images else None,
+            inference=self._inference,
+            inference_images_per_second=fastest,
+            inference_images_per_second_one=self._inference[0].images_per_second if self._inference else None,
             phases=costs,
             solves=self._solves,
             peak_memory_bytes=peak_memory_bytes,
@@ -150,10 +184,17 @@ class Meters:
             gradients=gradients,
             optimizer=optimizer,
             activations=max((phase.probe.activation_bytes for phase in self._phases), default=None),
+            features=max(self._features_bytes, default=None),
             activations_and_temporaries=(
                 peak_bytes - parameters - buffers - gradients - optimizer if on_cuda else None
             ),
         )
+
+
+def end_to_end(images: int, train_seconds: float, features_seconds: float | None) -> float | None:
+    """Images per second of the whole training, features included; None where no image was trained on."""
+    seconds = train_seconds + (features_seconds or 0.0)
+    return images / seconds if images and seconds else None
 
 
 def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
@@ -163,6 +204,7 @@ def _phase_cost(measured: PhaseMeasured) -> PhaseCost:
         phase=measured.phase,
         learning_rate=measured.learning_rate,
         steps=len(log.steps),
+        images=measured.images,
         warmup_steps=log.warmup_steps,
         warmup_seconds=log.warmup_seconds,
         step_ms=steps.step_ms([log]),
