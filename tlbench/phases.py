@@ -81,7 +81,10 @@ class Solve:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Change the model in place without looking at data (wrap, merge, grow, interpolate)."""
+    """Change the model in place without looking at data (wrap, merge, grow, interpolate).
+
+    What is random in it is drawn from the seed of initialisation, as it is in the strategy's own code between phases.
+    """
 
     apply: Callable[[TransferModel], object]
 

@@ -18,6 +18,7 @@ from tlbench.engine.features import feed
 from tlbench.engine.feed import first_batch
 from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.probe import probe_step
+from tlbench.engine.seeds import Stream
 from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
 from tlbench.engine.stand import Stand
@@ -35,15 +36,22 @@ def adapt(stand: Stand) -> None:
     torch.manual_seed(stand.seeds.of("augmentation"))
     if stand.data.train.augment is not None:
         stand.data.train.augment.restart()
-    phases = iter(strategy.load().phases(stand.model, strategy.options))
+    new_tensors = Stream(stand.seeds.of("initialisation", " of new tensors"), stand.setting.device)
+    with new_tensors.drawing():
+        phases = iter(strategy.load().phases(stand.model, strategy.options))
     found: Any = None
     for number in itertools.count():
         try:
-            phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
+            with new_tensors.drawing():
+                phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
         except StopIteration:
             break
         progress.phase, progress.step = number, None
-        found = _carry_out(stand, phase, number)
+        if isinstance(phase, Rewrite):
+            with new_tensors.drawing():
+                found = phase.apply(stand.model)
+        else:
+            found = _carry_out(stand, phase, number)
     progress.phase, progress.step = None, None
 
 
@@ -59,8 +67,6 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
             return None
         case Solve():
             return stand.meters.add_solve(solve(stand, phase, number))
-        case Rewrite():
-            return phase.apply(stand.model)
         case Validate():
             with stand.meters.stages.within("validate"):
                 return stand.predict("val", stand.data.val)
