@@ -72,6 +72,13 @@ def run(
             help="fp32, bf16 or fp16 (autocast), or auto: the fastest for each model, by a short measurement."
         ),
     ] = "fp32",
+    memory_format: Annotated[
+        str,
+        typer.Option(
+            help="The order of images in memory: contiguous, channels_last, or auto (channels_last; with --precision "
+            "auto, the faster for each model)."
+        ),
+    ] = "auto",
     compile_: Annotated[
         str, typer.Option("--compile", help="torch.compile: off, on, or auto: where the steps ahead repay it.")
     ] = "off",
@@ -164,6 +171,7 @@ def run(
         lr=lr,
         tune=None if tune is None else _rates(tune),
         precision=precision,
+        memory_format=memory_format,
         compile=compile_,
         augment=tuple(each.strip() for each in augment.split(",") if each.strip()),
         optimizer=optimizer,
