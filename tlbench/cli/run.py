@@ -13,7 +13,7 @@ from tlbench.errors import UserError
 if TYPE_CHECKING:
     from tlbench.plan import Request
 
-RETRIED = ("failed", "out-of-memory", "timeout", "diverged")
+RETRIED = ("failed", "crashed", "out-of-memory", "timeout", "diverged")
 
 
 def _names(values: list[str] | None) -> tuple[str, ...] | None:
@@ -207,7 +207,7 @@ def resume(
     results: Results = Path("results"),
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try again what failed, diverged, or ran out of memory or time."),
+        typer.Option("--retry-failed", help="Try again what failed, crashed, diverged, or ran out of memory or time."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
     debug: Debug = False,
