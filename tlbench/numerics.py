@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from tlbench.cache import keep, small_file
-from tlbench.plan import Protocol, WeightsPlan
+from tlbench.plan import MEMORY_FORMATS, Protocol, WeightsPlan
 from tlbench.records import NumericsCandidate
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def measured(
     threads: int,
     announce: Callable[[], object],
 ) -> list[NumericsCandidate]:
-    """A few training steps in each number format and memory layout, on the first images of train.
+    """A few training steps in each number format and memory format, on the first images of train.
 
-    Kept by backbone, weights, image and batch size, device, threads and torch's release; `announce` is called where
-    they are not yet.
+    Of memory formats, the one that was asked for is tried, or all. Kept by backbone, weights, that memory format, image
+    and batch size, device, threads and torch's release; `announce` is called where they are not yet.
     """
     import torch
 
@@ -59,7 +59,9 @@ def measured(
         module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
         TransferModel(module, backbone).reset_head()
         images = open_split(data, "train", preprocessing=backbone.preprocessing, device=device, source=source)
-        found = measure(module, first_batch(images, protocol.batch_size))
+        asked = protocol.asked_memory_format
+        formats = MEMORY_FORMATS if asked is None else (asked,)
+        found = measure(module, first_batch(images, protocol.batch_size), formats)
     finally:
         torch.set_num_threads(before)
     with contextlib.suppress(OSError):  # it will be measured again
@@ -74,4 +76,6 @@ def _file(ref: str, protocol: Protocol, pretrained: bool, device: torch.device, 
 
     tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
     what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, device_name(device), threads, tf32]
+    if protocol.asked_memory_format is not None:
+        what.append(protocol.asked_memory_format)
     return small_file("numerics", json.dumps([*what, torch.__version__]))

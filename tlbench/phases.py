@@ -88,6 +88,8 @@ class Rewrite:
 
     Where weights are averaged by `model.interpolate` or `model.average`, and the models differ in their BatchNorm
     statistics, these are estimated again on the training images when the phase ends.
+
+    What is random in it is drawn from the seed of initialisation, as it is in the strategy's own code between phases.
     """
 
     apply: Callable[[TransferModel], object]

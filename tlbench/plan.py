@@ -17,6 +17,7 @@ from tlbench.provenance import Provenance
 
 Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
+MEMORY_FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 CompilePolicy = Literal["off", "on", "auto"]
 FeaturesPolicy = Literal["cache", "compute"]
 OptimizerName = Literal["adamw", "sgd"]
@@ -51,6 +52,7 @@ class Request(Frozen):
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     compile: CompilePolicy = "off"
     augment: tuple[Augmentation, ...] = ()
     optimizer: OptimizerName = "adamw"
@@ -146,7 +148,7 @@ class Protocol(Frozen):
     what is trained move; `auto` decides for each phase. `vary` names what the seed decides;
     the rest is as with seed 0. `asked_batch_size` is what was asked for where `--find-batch-size` found that less fits.
     With `auto_precision`, what is equal is that each model has the fastest precision and memory format that were
-    measured for it.
+    measured for it; with an `asked_memory_format`, only that one was.
     """
 
     epochs: int
@@ -175,6 +177,7 @@ class Protocol(Frozen):
     asked_batch_size: int | None = None
     augmentation: tuple[Augmentation, ...] = ()
     memory_format: MemoryFormat = "channels_last"
+    asked_memory_format: MemoryFormat | None = None
 
     @property
     def plain_steps(self) -> bool:
@@ -225,7 +228,7 @@ class Cell(Frozen):
     @property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
-        undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size"}}
+        undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size", "asked_memory_format"}}
         decisive = self.model_dump(mode="json", exclude=undecisive)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

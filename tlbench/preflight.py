@@ -163,13 +163,13 @@ def preflight(
             own, tried = protocol, []
             if protocol.auto_precision:
                 numerics = known.get((backbone_ref, dataset_ref))
-                if numerics is None:
+                if numerics is None or protocol.asked_memory_format not in (None, numerics.memory_format):
                     text = f"trying number formats and memory layouts for {backbone_ref} ({dataset_ref})"
                     tried = measured(
                         backbone_ref, backbone, protocol, weights[backbone_ref], prepared[key],
                         dataset_component.load, torch.device(device), found.threads, partial(tell, Note(text)),
                     )  # fmt: skip
-                    numerics = choose(tried)
+                    numerics = choose(tried, protocol.memory_format)
                 own = protocol.model_copy(update=numerics.model_dump())
             _note_peak(found, device, own.precision)
             for strategy_ref in wanted[backbone_ref]:
@@ -217,6 +217,8 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
         test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
         precision="fp32" if request.precision == "auto" else request.precision,
         auto_precision=request.precision == "auto",
+        memory_format="channels_last" if request.memory_format == "auto" else request.memory_format,
+        asked_memory_format=None if request.memory_format == "auto" else request.memory_format,
         compile=request.compile,
         optimizer=request.optimizer,
         weight_decay=request.weight_decay,

@@ -12,7 +12,7 @@ from tlbench.provenance import Provenance
 
 SCHEMA_VERSION = 2
 
-Status = Literal["ok", "failed", "out-of-memory", "timeout", "diverged", "killed", "interrupted"]
+Status = Literal["ok", "failed", "out-of-memory", "timeout", "diverged", "crashed", "killed", "interrupted"]
 
 UNFINISHED: tuple[Status, ...] = ("killed", "interrupted")
 """Statuses that say nothing of the cell: resuming a run tries these trials again."""

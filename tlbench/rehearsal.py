@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from tlbench.execute.crash import crash
 from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import ProcessDied, call
 from tlbench.jobs import TrialJob
@@ -17,7 +18,10 @@ STEPS = 2
 
 
 def fits(job: TrialJob, batch_size: int) -> bool:
-    """Try some steps of each of a trial's phases, and then predictions, with a batch size."""
+    """Try some steps of each of a trial's phases, and then predictions, with a batch size.
+
+    A crash says nothing of memory: that is for the trial itself to tell of.
+    """
     cell = job.trial.cell
     protocol = cell.protocol.model_copy(update={"batch_size": batch_size})
     trial = job.trial.model_copy(update={"cell": cell.model_copy(update={"protocol": protocol})})
@@ -27,6 +31,8 @@ def fits(job: TrialJob, batch_size: int) -> bool:
     except ProcessDied as death:
         if memory.explains(death.end):
             return False
+        if crash(death.end) is not None:
+            return True
         raise
 
 

@@ -16,8 +16,9 @@ from tlbench.data.root import data_root
 from tlbench.errors import UserError
 from tlbench.events import EpochDone, Event, Grouped, Report
 from tlbench.execute.concurrency import try_at_once
+from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.local import run_trials
-from tlbench.execute.process import call
+from tlbench.execute.process import ProcessDied, call
 from tlbench.jobs import TrialJob, threads_each, usable_cores
 from tlbench.plan import Numerics, Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
@@ -85,16 +86,7 @@ def start(
         check_writable(results)
     folder = RunFolder(results / (name or _new_name()))
     with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
-        found: Preflight = call(
-            preflight_in_process,
-            request,
-            Path(temporary),
-            request.data_root or data_root(),
-            _numerics(folder.plan()) if folder.exists else {},
-            on_event=lambda event: _show(event, display),
-        )
-        if request.find_batch_size:
-            found = _with_batch_size(request, found, folder, display)
+        found = _looked_at(request, Path(temporary), folder, display)
         plan = _plan(request, found, folder)
         if folder.exists and (difference := plan.difference(folder.plan())):
             raise UserError(
@@ -106,6 +98,31 @@ def start(
             return Outcome(plan, folder, [])
         with folder.writing():
             return _carry_out(plan, found, folder, plugins, display, {*UNFINISHED, *retry})
+
+
+def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Display) -> Preflight:
+    """What preflight finds; a process of it that dies is told of by name."""
+    last: list[str] = []
+
+    def show(event: Note | Preparing) -> None:
+        last[:] = [event.text if isinstance(event, Note) else f"decoding {event.dataset}"]
+        _show(event, display)
+
+    known = _numerics(folder.plan()) if folder.exists else {}
+    root = request.data_root or data_root()
+    try:
+        found: Preflight = call(preflight_in_process, request, temporary, root, known, on_event=show)
+        return _with_batch_size(request, found, folder, display) if request.find_batch_size else found
+    except ProcessDied as death:
+        crashed = crash(death.end)
+        how = f"ended by {death.end}" if crashed is None else f"crashed: {crashed}"
+        tries_channels_last = request.precision == "auto" and request.memory_format != "contiguous"
+        remedy = f"; {CONTIGUOUS}" if crashed and tries_channels_last and request.device in ("auto", "cpu") else ""
+        raise UserError(f"the process that prepares the run {how}{_after(last)}{remedy}") from death
+
+
+def _after(last: list[str]) -> str:
+    return "".join(f" (last: {text})" for text in last)
 
 
 def preflight_in_process(

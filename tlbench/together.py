@@ -93,7 +93,7 @@ def _heads(stand: Stand, job: TrialJob, layer: nn.Linear, rates: tuple[float, ..
     heads = []
     for trial in job.trials:
         seeds = Seeds(trial.seed, trial.cell.protocol.vary)
-        draw_head(stand.model, seeds)
+        draw_head(stand.model, seeds, stand.setting.device)
         weight, bias = (None if each is None else each.detach().clone() for each in (layer.weight, layer.bias))
         assert weight is not None
         order = seeds.generator("order")

@@ -11,7 +11,7 @@ import pytest
 from conftest import QUICK, Cli, Finished, PluginMaker, run_cli
 
 STRATEGIES = """
-import os, time
+import ctypes, os, time
 from pathlib import Path
 
 import torch
@@ -74,7 +74,9 @@ ALL = {
     "allocate": acting(lambda: torch.empty(2**55)),
     "sigkill": acting(lambda: os.kill(os.getpid(), 9)),
     "sigterm": acting(lambda: os.kill(os.getpid(), 15)),
-    "segfault": acting(lambda: os.kill(os.getpid(), 11)),
+    "segfault": acting(lambda: ctypes.string_at(0)),
+    "bus-error": acting(lambda: os.kill(os.getpid(), 7)),
+    "aborts": acting(lambda: os.abort()),
     "exits": acting(lambda: os._exit(3)),
     "sleeps": acting(lambda: time.sleep(99)),
     "limited": acting(limited),
@@ -99,7 +101,15 @@ EXPECTED = {
     "allocate": ("out-of-memory", "RuntimeError", 1, 1, "allocate memory"),
     "sigkill": ("killed", "SIGKILL", 1, 1, "killed by SIGKILL"),
     "sigterm": ("killed", "SIGTERM", 1, 1, "killed by SIGTERM"),
-    "segfault": ("failed", "SIGSEGV", 1, 1, "the trial's process died: SIGSEGV"),
+    "segfault": (
+        "crashed",
+        "SIGSEGV",
+        1,
+        1,
+        "the process crashed: segmentation fault (SIGSEGV); PyTorch's channels_last",
+    ),
+    "bus-error": ("crashed", "SIGBUS", 1, 1, "the process crashed: bus error (SIGBUS)"),
+    "aborts": ("crashed", "SIGABRT", 1, 1, "the process crashed: abort (SIGABRT)"),
     "exits": ("failed", "exit status 3", 1, 1, "the trial's process died: exit status 3"),
     "sleeps": ("timeout", "Timeout", 1, 1, "longer than the limit of 6 s"),
 }
@@ -148,6 +158,26 @@ def test_an_outcome_is_a_status_with_its_place(by_strategy: dict[str, dict[str, 
 
 def test_what_a_plugin_raises_is_kept_with_its_traceback(by_strategy: dict[str, dict[str, Any]]) -> None:
     assert "lambda: 1 / 0" in by_strategy["explode"]["error"]["traceback"]
+
+
+def test_a_crash_has_the_python_stack_of_its_threads(by_strategy: dict[str, dict[str, Any]]) -> None:
+    for name in ("segfault", "aborts"):
+        trace = by_strategy[name]["error"]["traceback"]
+        assert "outcomes_module.py" in trace and "Extension modules" not in trace
+    assert "in string_at" in by_strategy["segfault"]["error"]["traceback"]
+
+
+def test_what_has_crashed_is_tried_again_on_request_alone(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("outcomes", STRATEGIES).environment
+    command = ("run", *QUICK, "--strategies", "segfault", "--memory-format", "contiguous", "--find-batch-size")
+    (record,) = cli(*command, "--name", "crash", "--json", environment=environment).records
+    assert record["status"] == "crashed"
+    assert record["error"]["message"] == "the process crashed: segmentation fault (SIGSEGV)"
+    assert record["trial"]["cell"]["protocol"]["batch_size"] == 32
+    again = cli("resume", "crash", environment=environment)
+    assert again.status == 1 and "1 are done already, 0 to go" in again.stderr
+    retried = cli("resume", "crash", "--retry-failed", "--json", environment=environment)
+    assert retried.records[0]["started"] > record["started"]
 
 
 LIMITED = Path("/sys/fs/cgroup/memory")

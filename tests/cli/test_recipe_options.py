@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Cli
+from conftest import Cli, PluginMaker
 
 TINY = ("--datasets", "digits:train=60:test=40", "--batch-size", "20", "--epochs", "2")
 RECIPE = {
@@ -42,6 +42,11 @@ def test_a_recipe_is_one_for_all(cli: Cli, tmp_path: Path) -> None:
     ("option", "value", "said"),
     [
         ("--optimizer", "lion", "--optimizer 'lion': Input should be 'adamw' or 'sgd'"),
+        (
+            "--memory-format",
+            "nhwc",
+            "--memory-format 'nhwc': Input should be 'auto', 'contiguous' or 'channels_last'",
+        ),
         ("--ema", "1.5", "--ema 1.5"),
         ("--label-smoothing", "1", "--label-smoothing 1.0"),
         ("--warmup", "-0.1", "--warmup -0.1"),
@@ -53,3 +58,57 @@ def test_a_bad_value_is_named(cli: Cli, option: str, value: str, said: str) -> N
     finished = cli("run", option, value)
     assert finished.status == 2
     assert said in finished.stderr
+
+
+SEEN = """
+import torch
+from torch import nn
+from tlbench import Backbone, hookimpl
+
+tlbench_api = 1
+
+class Seen(nn.Module):
+    \"\"\"Says, by failing, if its images or its weights lie in memory other than contiguously.\"\"\"
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(8, num_classes)
+
+    def forward(self, images):
+        assert images.is_contiguous() and self.conv.weight.is_contiguous(), "not contiguous"
+        return self.fc(self.conv(images).relu().mean((2, 3)))
+
+@hookimpl
+def tlbench_register_backbones(register):
+    register("seen", lambda options: Backbone(lambda n, image_size, pretrained: Seen(n), head="fc"))
+"""
+
+
+def test_the_memory_format_is_that_which_was_asked_for(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("seen", SEEN).environment
+    command = ("run", *TINY, "--backbones", "seen", "--strategies", "full,freeze", "--json")
+    contiguous = cli(*command, "--memory-format", "contiguous", "--name", "asked", environment=environment)
+    assert contiguous.status == 0, contiguous.stderr
+    assert {record["trial"]["cell"]["protocol"]["memory_format"] for record in contiguous.records} == {"contiguous"}
+    assert "fp32, contiguous" in cli("show", "asked").stdout
+    default, named = (
+        cli(*command, *more, environment=environment) for more in ((), ("--memory-format", "channels_last"))
+    )
+    for records in (default.records, named.records):
+        assert ["not contiguous" in record["error"]["message"] for record in records] == [True, True]
+    ids = [[record["trial"]["id"] for record in each.records] for each in (default, named, contiguous)]
+    assert ids[0] == ids[1] and not set(ids[0]) & set(ids[2])
+
+
+def test_the_fastest_precision_is_looked_for_in_the_memory_format_that_was_asked_for(cli: Cli) -> None:
+    command = ("run", "--backbones", "small_cnn", "--strategies", "full", *TINY, "--precision", "auto")
+    contiguous = cli(*command, "--memory-format", "contiguous", "--name", "own", "--json")
+    (record,) = contiguous.records
+    assert [(each["precision"], each["memory_format"]) for each in record["numerics"]] == [
+        ("fp32", "contiguous"), ("bf16", "contiguous"),
+    ]  # fmt: skip
+    assert "each model's fastest precision, contiguous" in cli("show", "own").stdout
+    other = cli(*command, "--memory-format", "channels_last", "--name", "own")
+    assert other.status == 2
+    assert "exists with a different plan (protocol.memory_format contiguous there, channels_last here)" in other.stderr

@@ -75,6 +75,7 @@ def test_the_fastest_that_is_exact_enough_is_chosen() -> None:
     right = candidate(precision="bf16", step_ms=2.0)
     assert choose([slow, fast, right]) == Numerics(precision="bf16", memory_format="contiguous")
     assert choose([]) == Numerics(precision="fp32", memory_format="channels_last")
+    assert choose([], "contiguous") == Numerics(precision="fp32", memory_format="contiguous")
 
 
 class TooMuch(nn.Module):

@@ -29,9 +29,10 @@ from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import Meters
 from tlbench.plan import CHANCES
+from tlbench.plugins import load_plugins
 from tlbench.provenance import Provenance
 from tlbench.records import Record
-from tlbench.registry import Component, Entry
+from tlbench.registry import Component, Entry, Registry
 
 CPU = torch.device("cpu")
 PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
@@ -255,3 +256,78 @@ def test_a_phase_that_says_what_it_changes_trains_on_what_it_has_made(tmp_path: 
         return stand.progress.train_loss
 
     assert loss(StageCache(tmp_path)) == loss(None)
+
+
+def stopped_at_training(name: str, started: dict[str, torch.Tensor]) -> Strategy:
+    """A built-in strategy until its first steps: then the model's tensors are put into `started`."""
+    component = Registry.of(load_plugins()).strategies.resolve(name)
+
+    @strategy("stopped", learning_rates={"adamw": 1e-3})
+    def stopped(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        phases, found = component.load().phases(model, component.options), None
+        while not isinstance(phase := phases.send(found), Train):  # type: ignore[attr-defined]
+            found = yield phase
+        started.update({name: tensor.clone() for name, tensor in model.module.state_dict().items()})
+
+    return stopped
+
+
+def start_of(folder: Path, name: str, seeds: Seeds) -> dict[str, torch.Tensor]:
+    """What a strategy's training starts from, on the same model for all seeds."""
+    started: dict[str, torch.Tensor] = {}
+    stand = replace(make_stand(folder, stopped_at_training(name, started)), seeds=seeds)
+    torch.manual_seed(7)
+    model = TransferModel(Small(), replace(make_backbone("fc"), blocks=lambda _module: ["conv"]))
+    adapt(replace(stand, model=model))
+    return started
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("lora:layers=conv", "conv.lora_A.default.weight"),
+        ("adapter", "conv.adapter.down.weight"),
+        ("side-tuning", "side.0.weight"),
+    ],
+)
+def test_tensors_that_a_strategy_adds_are_of_the_seed_of_initialisation(tmp_path: Path, name: str, drawn: str) -> None:
+    first = start_of(tmp_path, name, Seeds(0, CHANCES))[drawn]
+    for vary, same in (("initialisation", False), ("augmentation", True), ("order", True)):
+        other = start_of(tmp_path, name, Seeds(1, (vary,)))[drawn]  # type: ignore[arg-type]
+        assert torch.equal(other, first) is same, vary
+
+
+@pytest.mark.parametrize("where", ["in a rewrite", "between phases"])
+def test_what_is_random_in_the_steps_does_not_depend_on_new_tensors(tmp_path: Path, where: str) -> None:
+    def drawn_in_steps(numbers: int) -> list[float]:
+        seen: list[float] = []
+
+        def penalty(model: TransferModel) -> torch.Tensor:
+            seen.append(torch.rand(()).item())
+            return torch.zeros(())
+
+        @strategy("made-up", learning_rates={"adamw": 1e-3})
+        def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+            yield Train(model.head, penalty=penalty)
+            if where == "between phases":
+                torch.rand(numbers)
+            else:
+                yield Rewrite(lambda model: torch.rand(numbers))
+            yield Train(model.head, penalty=penalty)
+
+        adapt(make_stand(tmp_path, made_up))
+        return seen
+
+    assert drawn_in_steps(0) == drawn_in_steps(100)
+
+
+def test_two_rewrites_draw_different_numbers(tmp_path: Path) -> None:
+    found: list[torch.Tensor] = []
+
+    @strategy("made-up", learning_rates={"adamw": 1e-3})
+    def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        for _ in range(2):
+            found.append((yield Rewrite(lambda model: torch.rand(3))))
+
+    adapt(make_stand(tmp_path, made_up))
+    assert not torch.equal(*found)

@@ -13,7 +13,7 @@ from tlbench.errors import UserError
 if TYPE_CHECKING:
     from tlbench.plan import Request
 
-RETRIED = ("failed", "out-of-memory", "timeout", "diverged")
+RETRIED = ("failed", "crashed", "out-of-memory", "timeout", "diverged")
 
 
 def _names(values: list[str] | None) -> tuple[str, ...] | None:
@@ -72,6 +72,13 @@ def run(
             help="fp32, bf16 or fp16 (autocast), or auto: the fastest for each model, by a short measurement."
         ),
     ] = "fp32",
+    memory_format: Annotated[
+        str,
+        typer.Option(
+            help="The order of images in memory: contiguous, channels_last, or auto (channels_last; with --precision "
+            "auto, the faster for each model)."
+        ),
+    ] = "auto",
     compile_: Annotated[
         str, typer.Option("--compile", help="torch.compile: off, on, or auto: where the steps ahead repay it.")
     ] = "off",
@@ -171,6 +178,7 @@ def run(
         lr=lr,
         tune=None if tune is None else _rates(tune),
         precision=precision,
+        memory_format=memory_format,
         compile=compile_,
         augment=tuple(each.strip() for each in augment.split(",") if each.strip()),
         optimizer=optimizer,
@@ -207,7 +215,7 @@ def resume(
     results: Results = Path("results"),
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try again what failed, diverged, or ran out of memory or time."),
+        typer.Option("--retry-failed", help="Try again what failed, crashed, diverged, or ran out of memory or time."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
     debug: Debug = False,

@@ -22,6 +22,7 @@ from tlbench.engine.frozen import digests, refuse_changes
 from tlbench.engine.loop import phase_steps, prepare_phase, train
 from tlbench.engine.model import Part
 from tlbench.engine.probe import probe_step
+from tlbench.engine.seeds import Stream
 from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
 from tlbench.engine.stand import Stand
@@ -41,16 +42,29 @@ def adapt(stand: Stand) -> None:
     torch.manual_seed(stand.seeds.of("augmentation"))
     if stand.data.train.augment is not None:
         stand.data.train.augment.restart()
-    phases = iter(strategy.load().phases(stand.model, strategy.options))
+    new_tensors = Stream(stand.seeds.of("initialisation", " of new tensors"), stand.setting.device)
+    with new_tensors.drawing():
+        phases = iter(strategy.load().phases(stand.model, strategy.options))
     found: Any = None
     for number in itertools.count():
         try:
-            phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
+            with new_tensors.drawing():
+                phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
         except StopIteration:
             break
         progress.phase, progress.step = number, None
-        found = _carry_out(stand, phase, number)
+        found = _rewrite(stand, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(stand, phase, number)
     progress.phase, progress.step = None, None
+
+
+def _rewrite(stand: Stand, phase: Rewrite, new_tensors: Stream) -> Any:
+    """Change the model, and give averaged weights BatchNorm statistics of their own."""
+    with new_tensors.drawing():
+        found = phase.apply(stand.model)
+    if stand.model.statistics_mixed:
+        reestimate(stand.model, _looked_at(stand, " of statistics"))
+        stand.meters.add_images(len(stand.data.train))
+    return found
 
 
 def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
@@ -66,12 +80,6 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
         case Solve():
             with _frozen(stand, stand.model.head):
                 return stand.meters.add_solve(solve(stand, phase, number))
-        case Rewrite():
-            found = phase.apply(stand.model)
-            if stand.model.statistics_mixed:
-                reestimate(stand.model, _looked_at(stand, " of statistics"))
-                stand.meters.add_images(len(stand.data.train))
-            return found
         case Validate():
             with stand.meters.stages.within("validate"):
                 return stand.predict("val", stand.data.val)

@@ -6,7 +6,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torch import nn
 from tlbench.data.batches import Batch
 from tlbench.engine.precision import FORMATS, autocast, gradient_scaler
 from tlbench.measure.timing import wait_for
-from tlbench.plan import Numerics, Precision
+from tlbench.plan import MEMORY_FORMATS, MemoryFormat, Numerics, Precision
 from tlbench.records import NumericsCandidate
 
 STEPS = 3
@@ -28,21 +28,23 @@ CAREFUL_RATE = 1e-6
 """The steps are to be timed, not to train."""
 
 
-def candidates(device: torch.device) -> Iterator[Numerics]:
+def candidates(device: torch.device, memory_formats: Sequence[MemoryFormat]) -> Iterator[Numerics]:
     """What is worth trying on a device; fp32 first, whose loss the others are held to."""
     for precision in ("fp32", _half(device)):
-        for memory_format in ("contiguous", "channels_last"):
+        for memory_format in memory_formats:
             yield Numerics(precision=precision, memory_format=memory_format)
 
 
-def measure(module: nn.Module, batch: Batch) -> list[NumericsCandidate]:
+def measure(
+    module: nn.Module, batch: Batch, memory_formats: Sequence[MemoryFormat] = MEMORY_FORMATS
+) -> list[NumericsCandidate]:
     """Train a copy of a model in eager mode for some steps in each format; those that run out of memory are left out.
 
     `batch` holds normalised images N×3×S×S and labels.
     """
     found: list[NumericsCandidate] = []
     device = batch.labels.device
-    for numerics in candidates(device):
+    for numerics in candidates(device, memory_formats):
         fastest = min((each.step_ms for each in found), default=math.inf)
         try:
             step_ms, loss = _try(module, batch, numerics, fastest)
@@ -61,11 +63,11 @@ def measure(module: nn.Module, batch: Batch) -> list[NumericsCandidate]:
     return found
 
 
-def choose(found: list[NumericsCandidate]) -> Numerics:
-    """The fastest that is exact enough; fp32 in channels_last order where nothing could be measured."""
+def choose(found: list[NumericsCandidate], otherwise: MemoryFormat = "channels_last") -> Numerics:
+    """The fastest that is exact enough; fp32 in the order `otherwise` where nothing could be measured."""
     fit = [each for each in found if each.exact_enough]
     if not fit:
-        return Numerics(precision="fp32", memory_format="channels_last")
+        return Numerics(precision="fp32", memory_format=otherwise)
     best = min(fit, key=lambda each: each.step_ms)
     return Numerics(precision=best.precision, memory_format=best.memory_format)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -29,3 +31,47 @@ class Seeds:
     def generator(self, chance: Chance) -> torch.Generator:
         """A CPU generator of its own for one use."""
         return torch.Generator().manual_seed(self.of(chance))
+
+
+class Stream:
+    """A sequence of random numbers for one use, drawn by torch's global generators while it is on.
+
+    It goes on where it stopped, and the generators where they stood before: neither sequence depends on how many
+    numbers were drawn from the other.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed = seed
+        self._device = device
+        self._states: list[torch.Tensor] | None = None
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Let what is random in this block be drawn from the stream."""
+        before = _states(self._device)
+        if self._states is None:
+            torch.manual_seed(self._seed)
+        else:
+            _set_states(self._states, self._device)
+        try:
+            yield
+        finally:
+            self._states = _states(self._device)
+            _set_states(before, self._device)
+
+
+def _states(device: torch.device) -> list[torch.Tensor]:
+    """The states of the CPU's generator and, where there is one, of the device's."""
+    if device.type == "cuda":
+        return [torch.get_rng_state(), torch.cuda.get_rng_state(device)]
+    if device.type == "mps":
+        return [torch.get_rng_state(), torch.mps.get_rng_state()]
+    return [torch.get_rng_state()]
+
+
+def _set_states(states: list[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])

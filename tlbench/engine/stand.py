@@ -26,7 +26,7 @@ from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
-from tlbench.engine.seeds import Seeds
+from tlbench.engine.seeds import Seeds, Stream
 from tlbench.engine.weights import digest, load_body, read_checkpoint
 from tlbench.events import Event, Report, StepDone
 from tlbench.jobs import TrialJob
@@ -169,19 +169,19 @@ def set_up_torch(job: TrialJob) -> None:
     torch.backends.cudnn.benchmark = not deterministic
 
 
-def draw_head(model: TransferModel, seeds: Seeds) -> None:
+def draw_head(model: TransferModel, seeds: Seeds, device: torch.device) -> None:
     """Give a model a new head, of a seed of its own."""
-    torch.manual_seed(seeds.of("initialisation", " of the head"))
-    model.reset_head()
+    with Stream(seeds.of("initialisation", " of the head"), device).drawing():
+        model.reset_head()
 
 
 def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, device: torch.device) -> TransferModel:
     """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
-    torch.manual_seed(seeds.of("initialisation"))
     pretrained = cell.weights.kind == "pretrained"
-    module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
+    with Stream(seeds.of("initialisation"), device).drawing():
+        module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
     model = TransferModel(module, backbone)
-    draw_head(model, seeds)
+    draw_head(model, seeds, device)
     if cell.weights.kind == "file" and cell.weights.url is not None:
         load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
     module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]

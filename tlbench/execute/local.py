@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tlbench.events import Event, Grouped, Report, StepDone
+from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import LONGEST_WAIT_SECONDS, Child, Raised, Returned, Said
 from tlbench.jobs import TrialJob, failure
@@ -174,6 +175,10 @@ def _finish_dead(each: Running, watcher: Watcher) -> None:
         _finish(each, "out-of-memory", end, f"the kernel killed the process as memory ran out; {needs_less}", watcher)
     elif end in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"):
         _finish(each, "killed", end, f"the trial's process was killed by {end}", watcher)
+    elif (crashed := crash(end)) is not None:
+        cell = each.job.trial.cell
+        remedy = f"; {CONTIGUOUS}" if (cell.device, cell.protocol.memory_format) == ("cpu", "channels_last") else ""
+        _finish(each, "crashed", end, f"the process crashed: {crashed}{remedy}", watcher, each.child.crash_trace())
     else:
         _finish(each, "failed", end, f"the trial's process died: {end}", watcher)
 

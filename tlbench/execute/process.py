@@ -6,21 +6,25 @@ costs milliseconds and not seconds; the parent itself never imports them.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlbench.allocator import keep_freed_memory
 from tlbench.errors import UserError
+from tlbench.execute.crash import told
 
 PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
 
@@ -52,11 +56,17 @@ class Raised:
 
 
 class ProcessDied(Exception):
-    """The process ended without a result; `end` says how: a signal's name, or an exit status."""
+    """The process ended without a result; `end` says how: a signal's name, or an exit status.
 
-    def __init__(self, function: str, end: str) -> None:
+    Where it crashed, `trace` has the Python stack of each of its threads.
+    """
+
+    def __init__(self, function: str, end: str, trace: str | None) -> None:
         super().__init__(f"the process of {function} ended by {end}")
         self.end = end
+        self.trace = trace
+        if trace is not None:
+            self.add_note(trace)
 
 
 class Child:
@@ -70,7 +80,9 @@ class Child:
         self._function = getattr(function, "__name__", repr(function))
         ours, theirs = context.Pipe(duplex=False)
         self.connection: multiprocessing.connection.Connection = ours
-        self._process = context.Process(target=_main, args=(theirs, function, arguments), daemon=True)
+        self._crash = tempfile.NamedTemporaryFile(mode="r", prefix="tlbench-crash-", errors="replace")  # noqa: SIM115
+        given = (theirs, self._crash.name, function, arguments)
+        self._process = context.Process(target=_main, args=given, daemon=True)
         with _without_main_script():
             self._process.start()
         theirs.close()
@@ -101,13 +113,18 @@ class Child:
                         raise UserError(message.message)
                     raise RuntimeError(f"{message.message}\n{message.trace}")
                 else:
-                    raise ProcessDied(self._function, self.end())
+                    raise ProcessDied(self._function, self.end(), self.crash_trace())
 
     def end(self) -> str:
         """Wait for the process to end, and say how it did."""
         self._process.join()
         code = self._process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
+    def crash_trace(self) -> str | None:
+        """The Python stack of each thread of a process that has crashed; None of any other."""
+        self._crash.seek(0)
+        return told(self._crash.read())
 
     def kill(self) -> None:
         """End the process at once."""
@@ -125,7 +142,11 @@ def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any]
         raise
 
 
-def _main(connection: multiprocessing.connection.Connection, function: Callable[..., Any], arguments: Any) -> None:
+def _main(
+    connection: multiprocessing.connection.Connection, crash_file: str, function: Callable[..., Any], arguments: Any
+) -> None:
+    crashes = Path(crash_file).open("w")  # noqa: SIM115 - open as long as the process lives
+    faulthandler.enable(crashes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()

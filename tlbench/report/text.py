@@ -121,7 +121,8 @@ def _numerics(value: Protocol) -> str:
     """The precision, or how it was chosen; compilation, unless it is off."""
     compiled = "" if value.compile == "off" else f", compile {value.compile}"
     if value.auto_precision:
-        return f"each model's fastest precision and memory format{compiled}"
+        asked = value.asked_memory_format
+        return f"each model's fastest precision{' and memory format' if asked is None else f', {asked}'}{compiled}"
     return f"{value.precision}, {value.memory_format}{compiled}"
 
 
