@@ -14,7 +14,18 @@ from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
 from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
-from tlbench.records import Cost, DataRecord, ErrorRecord, Metrics, Record, Status, StepMs, TrialKey, WeightsRecord
+from tlbench.records import (
+    Cost,
+    DataRecord,
+    ErrorRecord,
+    Metrics,
+    PhaseCost,
+    Record,
+    Status,
+    StepMs,
+    TrialKey,
+    WeightsRecord,
+)
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PLAIN = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="nearest")
@@ -46,6 +57,24 @@ def make_cell(backbone: str = "torchvision/resnet18", strategy: str = "builtin/f
     return Cell.model_validate(values | changes)
 
 
+def make_phase(**changes: Any) -> PhaseCost:
+    """A training phase of a small trial."""
+    values: dict[str, Any] = {
+        "phase": 0,
+        "steps": 33,
+        "images": 132,
+        "warmup_steps": 3,
+        "warmup_seconds": 0.5,
+        "step_ms": StepMs(median=20.0, p05=19.0, p95=24.0, n=30),
+        "parts_ms": None,
+        "images_per_second": 200.0,
+        "trainable_parameters": 5_000,
+        "forward_flops_per_image": None,
+        "train_flops_per_image": None,
+    }
+    return PhaseCost.model_validate(values | changes)
+
+
 def make_cost(**changes: Any) -> Cost:
     """What a small trial costs."""
     values: dict[str, Any] = {
@@ -56,8 +85,11 @@ def make_cost(**changes: Any) -> Cost:
         "evaluate_seconds": 1.0,
         "warmup_steps": 3,
         "warmup_seconds": 0.5,
-        "step_ms": StepMs(median=20.0, p05=19.0, p95=24.0, n=30),
         "images_per_second": 200.0,
+        "passes": 1.0,
+        "inference_images_per_second": 900.0,
+        "inference_images_per_second_one": 90.0,
+        "phases": [make_phase()],
         "peak_memory_bytes": 300 * 2**20,
         "memory_basis": "resident-growth",
         "trainable_parameters": 5_000,
@@ -77,6 +109,10 @@ def make_record(cell: Cell, seed: int = 0, accuracy: float = 0.9, **cost: Any) -
         metrics=Metrics(accuracy=accuracy, val_accuracy=accuracy, train_loss=0.25),
         cost=make_cost(**cost),
     )
+
+
+def no_examples(_record: Record) -> None:
+    """No predictions are at hand."""
 
 
 def make_failure(cell: Cell, seed: int = 0, status: Status = "failed", **error: Any) -> Record:

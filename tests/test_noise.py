@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import make_cell, make_failure, make_record
+from builders import make_cell, make_failure, make_phase, make_record
 
 from tlbench.noise import spreads
 from tlbench.records import StepMs
@@ -21,7 +21,7 @@ def test_spreads_against_numpy() -> None:
 
 def test_the_step_is_its_median_and_what_was_not_measured_everywhere_is_left_out() -> None:
     steps = [StepMs(median=value, p05=1, p95=99, n=9) for value in (20.0, 22.0)]
-    records = [make_record(make_cell(), seed, step_ms=step) for seed, step in enumerate(steps)]
+    records = [make_record(make_cell(), seed, phases=[make_phase(step_ms=step)]) for seed, step in enumerate(steps)]
     assert spreads(records)["step_ms"].highest == 22.0
     assert "energy_joules" not in spreads(records)
     assert spreads([*records, make_failure(make_cell(), 2)]) == {}

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_plan_and_records_come_back_as_they_were(folder: RunFolder) -> None:
-    good, bad = make_record(CELL, accuracy=1 / 3, step_ms=None), make_failure(OTHER, step=3, phase=0)
+    good, bad = make_record(CELL, accuracy=1 / 3, passes=None), make_failure(OTHER, step=3, phase=0)
     with folder.writing():
         folder.write_record(good)
         folder.write_record(bad)
@@ -65,7 +65,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert path.read_text() == "before\n"
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 1}', "[1]", "null", '{"schema_version": 1, "x": 2}'])
+@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 2}', "[1]", "null", '{"schema_version": 2, "x": 2}'])
 def test_a_damaged_document_is_named(folder: RunFolder, text: str) -> None:
     (folder.trials / "broken-0.json").write_text(text)
     with pytest.raises(UserError, match=r"broken-0\.json is not a tlbench document"):
@@ -78,11 +78,11 @@ def test_a_document_that_is_not_text_is_named(folder: RunFolder) -> None:
         folder.plan()
 
 
-@pytest.mark.parametrize("version", [2, None, "1"])
+@pytest.mark.parametrize("version", [1, None, "2"])
 def test_a_foreign_schema_version_is_named(folder: RunFolder, version: object) -> None:
     document = json.loads(make_record(CELL).model_dump_json()) | {"schema_version": version}
     (folder.trials / f"{CELL.id}-0.json").write_text(json.dumps(document))
-    with pytest.raises(UserError, match=f"has schema version {version} and this tlbench reads 1"):
+    with pytest.raises(UserError, match=f"has schema version {version} and this tlbench reads 2"):
         folder.records()
 
 

@@ -46,8 +46,9 @@ class Results:
     def to_markdown(self) -> str:
         """The comparison tables."""
         from tlbench.report.documents import to_markdown
+        from tlbench.store import RunFolder
 
-        return to_markdown(self.records)
+        return to_markdown(self.records, RunFolder(self.folder).correct)
 
 
 def run(

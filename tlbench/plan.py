@@ -253,7 +253,7 @@ def trial_id(cell_id: str, seed: int) -> str:
 class Plan(Frozen):
     """All that a run will do. `left_out` says which strategies can't adapt which backbones, and why."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     created: datetime
     request: Request

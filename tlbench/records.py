@@ -318,6 +318,11 @@ class Cost(Part):
     trainable_parameters: int
     total_parameters: int
 
+    @property
+    def trained(self) -> bool:
+        """Whether any phase trained or fitted anything."""
+        return bool(self.phases or self.solves)
+
 
 class ErrorRecord(Part):
     """Why a trial has no result."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -15,6 +15,9 @@ from pydantic import ValidationError
 from tlbench.errors import UserError, nearest
 from tlbench.plan import Plan
 from tlbench.records import SCHEMA_VERSION, Record
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T", Plan, Record)
 
@@ -69,6 +72,21 @@ class RunFolder:
         records = [_read(file, Record) for file in sorted(self.trials.glob("*.json"))]
         place = {name: number for number, name in enumerate(self.plan().trial_ids())}
         return sorted(records, key=lambda record: place.get(record.trial.id, len(place)))
+
+    def correct(self, record: Record) -> np.ndarray | None:
+        """Which test examples a trial predicted correctly, in the test set's order; None where that is not kept."""
+        if record.predictions is None:
+            return None
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            kept = load_file(self.trials / record.predictions)
+            order = kept["indices"].argsort()
+            right: np.ndarray = (kept["predicted"] == kept["labels"])[order]
+        except (OSError, KeyError, SafetensorError):  # copied without its predictions, or damaged
+            return None
+        return right
 
 
 def check_writable(results: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_trial_on_the_gpu_has_all_its_figures(cli: Cli) -> None:
         assert cost["memory_basis"] == "cuda-allocated"
         assert cost["peak_reserved_bytes"] >= cost["peak_memory_bytes"] > cost["memory"]["parameters"]
         assert cost["memory"]["activations_and_temporaries"] >= 0
-        assert cost["step_ms"]["median"] > 0
+        assert cost["phases"][0]["step_ms"]["median"] > 0
         assert 0 < cost["peak_share"] < 1
         assert environment["accelerator"] == torch.cuda.get_device_name()
         assert environment["cudnn"]

@@ -7,10 +7,10 @@ from collections import Counter
 from typing import Literal
 
 import pytest
-from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_record
+from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_phase, make_record, no_examples
 from rich.console import Console
 
-from tlbench.records import FeaturesRecord, PhaseCost, Record, StepMs
+from tlbench.records import BatchNormRecord, FeaturesRecord, Record
 from tlbench.report import text
 from tlbench.report.rows import best, rows
 from tlbench.report.table import print_tables
@@ -20,12 +20,12 @@ RECORDS = [
     make_record(
         make_cell("timm/vit_tiny_patch16_224.augreg_in21k", weights=FALLBACK),
         accuracy=0.5123,
-        step_ms=StepMs(median=1234.0, p05=1000.0, p95=2000.0, n=9),
+        inference_images_per_second=43210.0,
         images_per_second=98765.0,
         peak_memory_bytes=9_999 * 2**20,
         trainable_parameters=123_400_000,
     ),
-    make_record(make_cell("packaged/small_cnn", "builtin/scratch", weights=SCRATCH), step_ms=None),
+    make_record(make_cell("packaged/small_cnn", "builtin/scratch", weights=SCRATCH), passes=None),
     make_failure(make_cell("torchvision/vgg11"), status="out-of-memory", message="4 GiB are not enough"),
 ]
 
@@ -33,7 +33,7 @@ RECORDS = [
 def printed(records: list[Record], width: int, terminal: bool = False) -> str:
     file = io.StringIO()
     colours: Literal["auto", "truecolor"] = "truecolor" if terminal else "auto"
-    print_tables(records, Console(file=file, width=width, force_terminal=terminal, color_system=colours))
+    print_tables(records, no_examples, Console(file=file, width=width, force_terminal=terminal, color_system=colours))
     return file.getvalue()
 
 
@@ -44,7 +44,7 @@ def body(output: str) -> str:
 
 @pytest.mark.parametrize("width", [80, 100, 240])
 def test_no_character_of_any_value_is_lost(width: int) -> None:
-    table = rows(RECORDS)
+    table = rows(RECORDS, no_examples)
     expected = Counter("".join("".join(text.cells(row).values()) for row in table).replace(" ", ""))
     expected["*"] += len(best(table))
     assert Counter("".join(body(printed(RECORDS, width)).split())) == expected
@@ -61,7 +61,7 @@ def test_a_strategy_that_learned_nothing_is_named_with_the_remedy() -> None:
 
 
 def test_a_star_is_explained_where_there_is_one() -> None:
-    explained = "*: the best of its column"
+    explained = "*: the best of its column among comparable rows, and all that can't be told from it"
     assert explained in printed(RECORDS, 240)
     assert explained not in printed(RECORDS[:1], 240)
 
@@ -69,7 +69,7 @@ def test_a_star_is_explained_where_there_is_one() -> None:
 @pytest.mark.parametrize("width", [80, 240])
 def test_figures_are_not_broken_over_lines(width: int) -> None:
     output = body(printed(RECORDS, width))
-    for figure in ("92.5% ±31.8*", "72m01s", "1234ms", "98765", "9999MiB", "123.4M", "51.2%", "–"):
+    for figure in ("92.5% ±34.2*", "72m01s", "43210", "98765", "9999MiB", "123.4M", "51.2%", "–"):
         assert figure.replace("72m01s", "1h12m") in output
 
 
@@ -82,7 +82,7 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(width: int) -> None:
 
 def test_names_stand_whole_where_there_is_room() -> None:
     output = printed(RECORDS, 240)
-    for row in rows(RECORDS):
+    for row in rows(RECORDS, no_examples):
         assert all(value in output for value in text.cells(row).values())
 
 
@@ -92,34 +92,54 @@ def test_footer_says_the_protocol_the_rates_the_random_rows_and_the_reasons() ->
     assert "Learning rates: full 0.003, freeze 0.003, scratch 0.003." in output
     assert "RANDOM: the pretrained weights of vit_tiny_patch16_224.augreg_in21k could not be had" in output
     assert "vgg11 × freeze, seed 0: out-of-memory: 4 GiB are not enough" in output
-    assert "95 % t-interval" in output
+    assert "95 % interval of the accuracy; it includes the spread over seeds and the test sample" in output
 
 
-def test_a_step_on_features_is_not_taken_for_one_of_the_whole_model() -> None:
-    phase = PhaseCost(
-        phase=0,
-        steps=9,
-        warmup_steps=1,
-        warmup_seconds=0.1,
-        step_ms=None,
-        parts_ms=None,
-        images_per_second=None,
-        trainable_parameters=5,
-        forward_flops_per_image=None,
-        train_flops_per_image=None,
-        features=FeaturesRecord(used=True),
-    )
+def test_features_are_in_the_time_of_training_and_the_footer_says_whose() -> None:
+    phase = make_phase(features=FeaturesRecord(used=True))
     cells = make_cell(), make_cell(strategy="builtin/full")
     output = printed([make_record(cells[0], phases=[phase], features_seconds=3.0), make_record(cells[1])], 240)
-    assert "Features of the frozen part were computed once (freeze): Train has that in it" in output
+    assert "Train includes feature extraction" in output
+    assert "Features of a frozen part were computed once: freeze." in output
     assert "10.0s" in output  # 7 s of training, and the features
-    assert "Features" not in printed([make_record(cells[1])], 240)
+    assert "computed once" not in printed([make_record(cells[1])], 240)
+
+
+def test_the_heading_says_what_an_accuracy_was_measured_on() -> None:
+    cell, other = make_cell(), make_cell(strategy="builtin/full")
+    assert "packaged/digits (20 test images, 1 seed)" in printed([make_record(cell)], 240)
+    three = [make_record(cell, 0), make_record(cell, 1), make_record(cell, 2), make_record(other)]
+    assert "packaged/digits (20 test images, 1 to 3 seeds)" in printed(three, 240)
+
+
+def test_steps_are_told_phase_by_phase_on_request() -> None:
+    phases = [make_phase(features=FeaturesRecord(used=True)), make_phase(phase=1, step_ms=None)]
+    file = io.StringIO()
+    print_tables([make_record(make_cell(), phases=phases)], no_examples, Console(file=file, width=240), detail=True)
+    assert "resnet18 × freeze, phase 0: 33 steps, 20.0ms (19.0ms to 24.0ms) on features" in file.getvalue()
+    assert "phase 1" not in file.getvalue()
+    assert "Steps:" not in printed([make_record(make_cell(), phases=phases)], 240)
+
+
+def test_whether_batchnorm_statistics_moved_is_said() -> None:
+    frozen = BatchNormRecord(statistics="frozen", moving=0, layers=20, reason="80 steps are too few")
+    phases = [make_phase(), make_phase(phase=1, batchnorm=frozen)]
+    assert "BatchNorm statistics: freeze frozen." in printed([make_record(make_cell(), phases=phases)], 240)
 
 
 def test_scratch_and_fallback_are_told_apart() -> None:
     lines = body(printed(RECORDS, 240)).splitlines()
     assert "RANDOM" in next(line for line in lines if "vit_tiny" in line)
     assert " random " in next(line for line in lines if "small_cnn" in line)
+
+
+def test_where_a_table_is_too_wide_what_is_equal_in_all_rows_is_said_once() -> None:
+    records = [make_record(make_cell(strategy=f"builtin/{each}")) for each in ("gradual-unfreeze", "layer-decay")]
+    output = printed(records, 80)
+    assert "All rows: weights pretrained, passes 1, status ok" in output
+    assert "gradual-unfreeze " in output
+    assert output.count("pretrained") == 1
+    assert "All rows" not in printed(records, 240)
 
 
 def test_only_a_terminal_gets_colours() -> None:

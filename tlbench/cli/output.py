@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tlbench.plan import Plan
 from tlbench.records import Record
+from tlbench.store import RunFolder
 
 FULL_WIDTH = 240
 
@@ -23,20 +24,20 @@ def progress_console() -> Console:
     return Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=FULL_WIDTH, no_color=True)
 
 
-def print_results(plan: Plan, records: Iterable[Record], form: str) -> None:
+def print_results(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str, detail: bool = False) -> None:
     """Write a run's records to stdout as a table, markdown, json or csv."""
     if form == "table":
         from tlbench.report.table import print_tables
 
-        print_tables(records, result_console())
+        print_tables(records, folder.correct, result_console(), detail)
     else:
-        print(document(plan, records, form))
+        print(document(plan, records, folder, form))
 
 
-def document(plan: Plan, records: Iterable[Record], form: str) -> str:
+def document(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str) -> str:
     """A run's records as markdown, json or csv."""
     from tlbench.report import documents
 
     if form == "json":
         return documents.to_json(plan, records)
-    return documents.to_markdown(records) if form == "markdown" else documents.to_csv(records)
+    return documents.to_markdown(records, folder.correct) if form == "markdown" else documents.to_csv(records)

@@ -252,7 +252,8 @@ def _start(
         if as_json:
             print(outcome.plan.model_dump_json(indent=1))
         return
-    print_results(outcome.plan, outcome.records, "json" if as_json else "table")
+    form = "json" if as_json else "table"
+    print_results(outcome.plan, outcome.records, outcome.folder, form, outcome.plan.request.detail)
     total = sum(1 for _ in outcome.plan.trials())
     saved = shared(outcome.records)
     display.note(

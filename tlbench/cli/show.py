@@ -28,6 +28,9 @@ def show(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")
     ] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Below the table, the times of training steps, phase by phase.")
+    ] = False,
     results: Results = Path("results"),
     debug: Debug = False,
 ) -> None:
@@ -38,7 +41,7 @@ def show(
     folder = find_run(run, results)
     plan, records = folder.plan(), folder.records()
     if output is None:
-        print_results(plan, records, form)
+        print_results(plan, records, folder, form, detail)
         return
     try:
         with output.open("w", encoding="utf-8") as file:
@@ -47,8 +50,8 @@ def show(
 
                 from tlbench.report.table import print_tables
 
-                print_tables(records, Console(file=file, width=FULL_WIDTH, no_color=True))
+                print_tables(records, folder.correct, Console(file=file, width=FULL_WIDTH, no_color=True), detail)
             else:
-                print(document(plan, records, form), file=file)
+                print(document(plan, records, folder, form), file=file)
     except OSError as error:
         raise UserError(f"{output} can't be written: {error.strerror}") from error

@@ -11,9 +11,10 @@ from typing import Any
 from tlbench.plan import Plan
 from tlbench.records import Record
 from tlbench.report import text
-from tlbench.report.rows import best, by_dataset
+from tlbench.report.footer import MARKED, footer, heading
+from tlbench.report.rows import Examples, best, by_dataset
 
-NESTED = ("step_ms", "memory")
+NESTED = ("memory",)
 """Parts of a cost that have figures of their own, and are null where nothing was measured."""
 
 
@@ -23,13 +24,13 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
     return json.dumps(document, indent=1)
 
 
-def to_markdown(records: Iterable[Record]) -> str:
-    """The comparison tables, the best values bold."""
+def to_markdown(records: Iterable[Record], examples: Examples) -> str:
+    """The comparison tables; the best values, and those that can't be told from them, bold."""
     parts = []
-    for dataset, group in by_dataset(records).items():
+    for dataset, group in by_dataset(records, examples).items():
         marked = best(group)
         lines = [
-            f"**{dataset}**",
+            f"**{heading(dataset, group)}**",
             "",
             "| " + " | ".join(text.HEADINGS.values()) + " |",
             "| " + " | ".join("---" for _ in text.HEADINGS) + " |",
@@ -41,7 +42,8 @@ def to_markdown(records: Iterable[Record]) -> str:
                 for name in text.HEADINGS
             )
             lines.append("| " + " | ".join(shown) + " |")
-        lines += ["", *(f"{line}  " for line in text.footer(group))]
+        notes = [*footer(group), *([f"Bold: {MARKED}"] if marked else [])]
+        lines += ["", *(f"{line}  " for line in notes)]
         parts.append("\n".join(lines).rstrip())
     return "\n\n".join(parts)
 

@@ -13,27 +13,34 @@ from rich.text import Text
 
 from tlbench.records import Record
 from tlbench.report import text
-from tlbench.report.rows import Row, best, by_dataset
+from tlbench.report.footer import MARKED, footer, heading, steps
+from tlbench.report.rows import Examples, Row, best, by_dataset
 
 NUMBERS = {
-    "accuracy", "train_seconds", "step_ms", "images_per_second", "peak_memory_bytes", "trainable_parameters",
+    "accuracy", "passes", "train_seconds", "images_per_second", "peak_memory_bytes", "inference_images_per_second_one",
+    "inference_images_per_second", "trainable_parameters",
 }  # fmt: skip
 
-BEST = "*: the best of its column among the rows that may be compared."
-
+SAID_ONCE = ("weights", "passes", "status")
+"""Columns that a table which is too wide leaves out where all rows are equal in them."""
 Cells = dict[str, Text]
 """A row's cells by column."""
 
 
-def print_tables(records: Iterable[Record], console: Console) -> None:
-    """A table for each dataset, with its footer. The best of each column among comparable rows has a star."""
-    for dataset, group in by_dataset(records).items():
+def print_tables(records: Iterable[Record], examples: Examples, console: Console, detail: bool = False) -> None:
+    """A table for each dataset, with its footer. The best of each column among comparable rows has a star.
+
+    With `detail`, the times of steps follow, phase by phase.
+    """
+    for dataset, group in by_dataset(records, examples).items():
         console.print()
-        console.print(Text(dataset, style="bold"))
+        console.print(Text(heading(dataset, group), style="bold"))
         marked = best(group)
         _print_table(_cells(group, marked), console)
-        for line in [*text.footer(group), *([BEST] if marked else [])]:
+        for line in [*footer(group), *([f"*: {MARKED}"] if marked else [])]:
             console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+        for line in steps(group) if detail else ():
+            console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
 def _cells(group: list[Row], marked: set[tuple[int, str]]) -> list[Cells]:
@@ -54,7 +61,10 @@ def _cell(content: str, is_best: bool, column: str, row: Row) -> Text:
 
 
 def _print_table(rows: list[Cells], console: Console) -> None:
-    """One table; where it would be wider than the console, the backbone's name stands on a line above its rows."""
+    """One table; where it would be wider than the console, the backbone's name stands on a line above its rows.
+
+    What is equal in all rows then stands above the table.
+    """
     widths = {
         name: max(cell_len(heading), *(row[name].cell_len for row in rows)) for name, heading in text.HEADINGS.items()
     }
@@ -63,12 +73,17 @@ def _print_table(rows: list[Cells], console: Console) -> None:
             console.print(_table(rows, widths, gap))
             return
     widths.pop("backbone")
+    equal = [name for name in SAID_ONCE if len({row[name].plain for row in rows}) == 1] if len(rows) > 1 else []
+    if equal:
+        said = ", ".join(f"{text.HEADINGS[name].lower()} {rows[0][name].plain}" for name in equal)
+        console.print(Text(f"All rows: {said}"), soft_wrap=not console.is_terminal)
+    widths = {name: width for name, width in widths.items() if name not in equal}
     widths = _narrowed(widths, console.width)
     gap = 2 if _total(widths, 2) <= console.width else 1
     console.print(_table([], widths, gap))
     for backbone, group in groupby(rows, key=lambda row: row["backbone"].plain):
         console.print(Text(backbone, style="bold"))
-        console.print(_table(list(group), widths, gap, heading=False))
+        console.print(_table(list(group), widths, gap, headed=False))
 
 
 def _total(widths: dict[str, int], gap: int) -> int:
@@ -87,9 +102,9 @@ def _narrowed(widths: dict[str, int], most: int) -> dict[str, int]:
     return widths
 
 
-def _table(rows: Sequence[Cells], widths: dict[str, int], gap: int, heading: bool = True) -> Table:
+def _table(rows: Sequence[Cells], widths: dict[str, int], gap: int, headed: bool = True) -> Table:
     padding = (0, gap - 1, 0, 0)  # the box draws a space between columns
-    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False, show_header=heading)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False, show_header=headed)
     for name, width in widths.items():
         numeric = name in NUMBERS
         table.add_column(

@@ -13,10 +13,12 @@ HEADINGS = {
     "strategy": "Strategy",
     "weights": "Weights",
     "accuracy": "Accuracy",
+    "passes": "Passes",
     "train_seconds": "Train",
-    "step_ms": "Step",
     "images_per_second": "Img/s",
     "peak_memory_bytes": "Memory",
+    "inference_images_per_second_one": "Infer 1",
+    "inference_images_per_second": "Infer",
     "trainable_parameters": "Params",
     "status": "Status",
 }
@@ -29,10 +31,12 @@ def cells(row: Row) -> dict[str, str]:
         "strategy": short(row.cell.strategy),
         "weights": weights(row.cell),
         "accuracy": accuracy(row.accuracy),
+        "passes": NOTHING if row.passes is None else f"{row.passes:.2g}",
         "train_seconds": _train(row),
-        "step_ms": milliseconds(row.step_ms),
-        "images_per_second": NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}",
+        "images_per_second": rate(row.images_per_second),
         "peak_memory_bytes": mebibytes(row.peak_memory_bytes),
+        "inference_images_per_second_one": rate(row.inference_images_per_second_one),
+        "inference_images_per_second": rate(row.inference_images_per_second),
         "trainable_parameters": count(row.trainable_parameters),
         "status": row.status,
     }
@@ -75,6 +79,11 @@ def seconds(value: float | None) -> str:
         return f"{value:.1f}s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def rate(value: float | None) -> str:
+    """Images per second."""
+    return NOTHING if value is None else f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
 def milliseconds(value: float | None) -> str:
@@ -150,89 +159,3 @@ def _choices(value: Protocol) -> str:
     if held := [chance for chance in CHANCES if chance not in value.vary]:
         said.append(f"{' and '.join(held)} as with seed 0, ")
     return "".join(said)
-
-
-def footer(table: list[Row]) -> list[str]:
-    """What a table of one dataset needs said under it."""
-    lines = []
-    for text in dict.fromkeys(protocol(row.cell.protocol, row.cell.device) for row in table):
-        lines.append(f"Protocol: {text}.")
-    if rates := dict.fromkeys(_rate(row, table) for row in table if _has_rate(row)):
-        lines.append("Learning rates: " + ", ".join(rates) + ".")
-    if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
-        lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
-    if tuned := next((row.cell.tuned_rates for row in table if row.cell.tuned_rates), ()):
-        lines.append(
-            f"Tuned: each seed chose on val among {', '.join(f'{rate:g}' for rate in tuned)}; all are paid for."
-        )
-    if any(row.accuracy and row.accuracy.half_width is not None for row in table):
-        lines.append("±: half-width of the 95 % t-interval of the mean over seeds; costs are medians over seeds.")
-    if cached := dict.fromkeys(short(row.cell.strategy) for row in table if row.on_features):
-        lines.append(
-            f"Features of the frozen part were computed once ({', '.join(cached)}): Train has that in it; "
-            "Step and Img/s are of the rest of the model."
-        )
-    if compiled := dict.fromkeys(_compiled(row) for row in table if row.compile_seconds is not None):
-        lines.append("Compilation, apart from Train: " + ", ".join(compiled) + ".")
-    if attributed := dict.fromkeys(short(row.cell.strategy) for row in table if row.attributed):
-        lines.append(
-            f"~: attributed. The heads of {', '.join(attributed)} were trained in one product; Train is what one trial "
-            "would have cost alone, told from steps of one head by itself."
-        )
-    if (at_once := max(row.concurrent_trials for row in table)) > 1:
-        lines.append(f"†: up to {at_once} trials ran at once and disturbed each other's times.")
-    lines += [_at_chance(row) for row in table if row.at_chance and _has_rate(row)]
-    lines += _weights_notes(table)
-    for row in table:
-        for reason in row.reasons:
-            lines.append(f"{_pair(row)}, {reason}")
-    return lines
-
-
-def _pair(row: Row) -> str:
-    return f"{short(row.cell.backbone)} × {short(row.cell.strategy)}"
-
-
-def _chosen_numerics(row: Row) -> str:
-    value = row.cell.protocol
-    return f"{short(row.cell.backbone)} {value.precision} {value.memory_format}"
-
-
-def _compiled(row: Row) -> str:
-    return f"{_pair(row)} {seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
-
-
-def _at_chance(row: Row) -> str:
-    seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
-    return f"{_pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
-
-
-def _has_rate(row: Row) -> bool:
-    """A strategy that fits a head in closed form has none."""
-    return row.cell.learning_rate is not None or bool(row.cell.tuned_rates)
-
-
-def _rate(row: Row, table: list[Row]) -> str:
-    """A strategy's rate; of a tuned one those that were chosen, with the backbone where there are several."""
-    strategy = short(row.cell.strategy)
-    if row.cell.learning_rate is not None:
-        return f"{strategy} {row.cell.learning_rate:g}"
-    several = len({each.cell.backbone for each in table}) > 1
-    name = f"{short(row.cell.backbone)} × {strategy}" if several else strategy
-    return f"{name} {' or '.join(f'{rate:g}' for rate in row.learning_rates) or NOTHING}"
-
-
-def _weights_notes(table: list[Row]) -> list[str]:
-    missing = {short(row.cell.backbone): row.cell.weights.detail for row in table if weights(row.cell) == "RANDOM"}
-    lines = []
-    if missing:
-        lines.append(
-            f"RANDOM: the pretrained weights of {', '.join(missing)} could not be had, so these rows trained from "
-            "random weights; they say nothing about transfer and are not ranked beside pretrained rows."
-        )
-    unpublished = dict.fromkeys(
-        short(row.cell.backbone) for row in table if row.cell.weights.reason == "none-published"
-    )
-    if unpublished:
-        lines.append(f"random: nobody publishes weights of {', '.join(unpublished)}.")
-    return lines
