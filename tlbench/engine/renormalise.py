@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone, Preprocessing
-from tlbench.engine.model import TransferModel
+from tlbench.contracts import Backbone, Block, Preprocessing
+from tlbench.engine.blocks import blocks_of
 
 INNER = "model"
 
@@ -47,8 +47,8 @@ def renormalising(backbone: Backbone, given: Preprocessing) -> Backbone:
         module = backbone.build(num_classes, image_size=image_size, pretrained=pretrained)
         return Renormalised(module, given, backbone.preprocessing)
 
-    def blocks(module: nn.Module) -> Sequence[str]:
-        return [f"{INNER}.{path}" for path in TransferModel(module.get_submodule(INNER), backbone).block_paths]
+    def blocks(module: nn.Module) -> Sequence[Block]:
+        return [block.inside(INNER) for block in blocks_of(module.get_submodule(INNER), backbone)]
 
     head = tuple(f"{INNER}.{path}" for path in backbone.head_paths)
     return dataclasses.replace(backbone, build=build, head=head, blocks=blocks, preprocessing=given, published=None)
