@@ -61,7 +61,7 @@ def test_cached_and_uncached_training_agree_step_for_step(tmp_path: Path, blocks
     losses, _, record = trained(cached, Train(last(cached, blocks)), source, StageCache(tmp_path))
     expected, _, computed = trained(uncached, Train(last(uncached, blocks)), source, None)
     assert (record.used, computed.used) == (True, False)
-    tolerance = 1e-5 if precision == "fp32" else 0.02
+    tolerance = 5e-5 if precision == "fp32" else 0.02  # BatchNorm over a batch widens differences of rounding
     assert losses[0] == pytest.approx(expected[0], rel=tolerance)
     assert losses == pytest.approx(expected, rel=50 * tolerance if precision == "fp32" else 0.05)
     if precision == "fp32":  # AdamW makes a whole step of a gradient that is nothing but rounding

@@ -99,13 +99,13 @@ def _completed(module: nn.Module, heads: Sequence[str], blocks: Sequence[Block])
             else:
                 joining[last].append(path)  # an activation, a pooling, a dropout
             continue
-        if last is None and any(has_matrix(module.get_submodule(each)) for each in loose):
-            stem = loose
-        else:
-            for each in loose:
-                ends = last is not None and not lies_in(path, (each.rpartition(".")[0],))
-                norm_of_stage = ends and not has_matrix(module.get_submodule(each))
-                joining[last if norm_of_stage and last is not None else place].append(each)
+        before = [] if last is not None else [each for each in loose if _in_trunk(each, blocks)]
+        if any(has_matrix(module.get_submodule(each)) for each in before):
+            stem, loose = before, [each for each in loose if each not in before]
+        for each in loose:
+            ends = last is not None and not lies_in(path, (each.rpartition(".")[0],))
+            norm_of_stage = ends and not has_matrix(module.get_submodule(each))
+            joining[last if norm_of_stage and last is not None else place].append(each)
         loose, last = [], place
     complete = [
         replace(block, modules=(*block.modules, *joined)) for block, joined in zip(blocks, joining, strict=True)
@@ -118,7 +118,8 @@ def _completed(module: nn.Module, heads: Sequence[str], blocks: Sequence[Block])
     if stem:
         name = output_of([(each, module.get_submodule(each)) for each in stem])
         complete.insert(0, Block(name, tuple(stem), stage=complete[0].stage))
-    order = {path: place for place, (path, _) in enumerate((*module.named_parameters(), *module.named_modules()))}
+    named = (*module.named_parameters(), *module.named_buffers(), *module.named_modules())
+    order = {path: place for place, (path, _) in enumerate(named)}
     return [
         replace(block, modules=tuple(sorted(block.modules, key=lambda path: order.get(path, -1))))
         for block in _with_tensors(module, complete, opened)
@@ -169,6 +170,11 @@ def _in_order(module: nn.Module, prefix: str, opened: set[str], stops: set[str])
             yield path
         else:
             yield from _in_order(child, f"{path}.", opened, stops)
+
+
+def _in_trunk(path: str, blocks: Sequence[Block]) -> bool:
+    """Whether a module is beside blocks, or containers of them, that are all in one container."""
+    return all(lies_in(block.name, (path.rpartition(".")[0],)) for block in blocks)
 
 
 def _has_parameters(module: nn.Module, path: str) -> bool:
