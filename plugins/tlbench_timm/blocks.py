@@ -122,19 +122,21 @@ def _last_module(model: nn.Module, stem: Block) -> str:
 def _covered(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> list[str]:
     """The topmost modules all of whose parameters are among some, and the names of those outside of such modules."""
     wanted = set(names)
+    above = {".".join(parts[:end]) for name in names for parts in [name.split(".")] for end in range(1, len(parts))}
 
     def expand(module: nn.Module, prefix: str) -> Iterator[str]:
         yield from (name for each, _ in module.named_parameters(recurse=False) if (name := prefix + each) in wanted)
         for name, child in module.named_children():
             path = f"{prefix}{name}"
-            own = [f"{path}.{each}" for each, _ in child.named_parameters()]
+            if path not in above:
+                continue
             children = [each for each in child.children() if any(True for _ in each.parameters())]
             sequence = type(child) in CONTAINERS and (len(children) == 1 or type(child) is not nn.Sequential)
             opened = sequence or any(lies_in(head, (path,)) for head in heads)
-            if own and not opened and wanted.issuperset(own):
-                yield path
-            elif not wanted.isdisjoint(own):
+            if opened or any(f"{path}.{each}" not in wanted for each, _ in child.named_parameters()):
                 yield from expand(child, f"{path}.")
+            else:
+                yield path
 
     return list(expand(model, ""))
 

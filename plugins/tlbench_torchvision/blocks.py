@@ -27,7 +27,7 @@ from torchvision.models.googlenet import Inception
 from torchvision.models.mnasnet import MNASNet
 
 from tlbench.contracts import Block
-from tlbench.engine.structure import plain
+from tlbench.engine.structure import lies_in, plain
 
 BLOCKS = (
     resnet.BasicBlock, resnet.Bottleneck, regnet.ResBottleneckBlock, efficientnet.MBConv, efficientnet.FusedMBConv,
@@ -76,12 +76,12 @@ def _by_channels(_model: nn.Module, found: Found) -> list[int]:
 
 def _by_pooling(model: nn.Module, found: Found) -> list[int]:
     """A stage ends with a pooling between blocks."""
-    paths = {path for path, _ in found}
+    paths = [path for path, _ in found]
     stage, stages = 0, []
     for path, each in model.named_modules():
         if path in paths:
             stages.append(stage)
-        elif isinstance(each, nn.MaxPool2d) and path.rpartition(".")[0] not in paths:
+        elif isinstance(each, nn.MaxPool2d) and not lies_in(path, paths):
             stage += 1
     return stages
 

@@ -13,7 +13,6 @@ from torch import nn
 
 from tlbench.contracts import Backbone
 from tlbench.engine.blocks import blocks_of
-from tlbench.engine.structure import lies_in
 
 NORMS = (
     nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
@@ -237,11 +236,9 @@ class TransferModel:
 
     def below(self, roots: Sequence[str]) -> Part:
         """The modules at some paths, and all inside of them; the names of single tensors among the paths are these."""
-        modules = {path for path, _ in self.module.named_modules()}
-        return Part(
-            frozenset(path for path in modules if lies_in(path, roots)),
-            frozenset(root for root in roots if root not in modules),
-        )
+        modules, wanted = {path for path, _ in self.module.named_modules()}, frozenset(roots)
+        inside = (path for path in modules if path in wanted or not wanted.isdisjoint(_ancestors(path)))
+        return Part(frozenset(inside), wanted - modules)
 
 
 def _no_other(name: str) -> TransferModel:

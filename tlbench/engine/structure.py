@@ -69,8 +69,8 @@ def _members(parent: nn.Module, prefix: str, heads: Sequence[str]) -> Iterator[M
         holds_head = any(lies_in(head, (path,)) for head in heads)
         if holds_head or type(child) in CONTAINERS or _holds_equal_blocks(child):
             yield from _members(child, f"{path}.", heads)
-        else:
-            yield path, child
+        elif not (prefix and type(parent) not in CONTAINERS and _holds_equal_blocks(parent)):
+            yield path, child  # beside a stage's sequence of blocks is what reduces or normalises
 
 
 def _holds_equal_blocks(module: nn.Module) -> bool:
