@@ -61,7 +61,7 @@ def test_head_and_body_partition_the_parameters(case: tuple[TransferModel, str])
 
 def test_blocks_and_stages_partition_the_body(case: tuple[TransferModel, str]) -> None:
     model, _ = case
-    body = [name for name, _ in model.module.named_parameters() if model.body.holds(name)]
+    body = names(model, model.body)
     for parts in (model.blocks, model.stages):
         assert sorted(name for part in parts for name in names(model, part)) == sorted(body)
     assert set(names(model, model.neck)) <= set(names(model, model.blocks[-1]))

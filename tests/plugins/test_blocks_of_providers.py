@@ -55,7 +55,6 @@ def registry() -> Registry:
     return Registry.of(load_plugins())
 
 
-@cache
 def made(name: str) -> TransferModel:
     """Names and shapes without the memory; RegNets of torchvision can't be built without computing."""
     backbone = registry().backbones.resolve(name).load()
@@ -71,13 +70,14 @@ def sizes(model: TransferModel, parts: list[Part]) -> list[int]:
 @pytest.mark.parametrize("name", ROWS)
 def test_blocks_are_a_partition_of_the_body_each_with_a_weight_matrix(name: str) -> None:
     model = made(name)
-    body = {each for each, _ in model.module.named_parameters() if model.body.holds(each)}
-    blocks = [dict(model.parameters(part)) for part in model.blocks]
+    parameters = dict(model.module.named_parameters())
+    body = {each for each, _ in model.parameters(model.body)}
+    blocks = [{each: parameters[each] for each in parameters if part.holds(each)} for part in model.blocks]
     owned = [each for block in blocks for each in block]
     assert len(owned) == len(body) and {*owned} == body
     without = [path for path, block in zip(model.block_paths, blocks, strict=True) if not has_matrix(block)]
     assert without == []
-    assert not any(model.head.holds(each) for each in owned)
+    assert body.isdisjoint(each for each, _ in model.parameters(model.head))
     assert len({*model.block_paths}) == len(blocks)
     row = ROWS[name]
     assert (len(blocks), model.layout[-1].stage) == (row["blocks"], row["stages"] - 1)

@@ -86,7 +86,7 @@ class TransferModel:
     @property
     def blocks(self) -> list[Part]:
         """The body's blocks from input to output; each part of the body is in exactly one."""
-        return [self.below(block.modules) for block in self.layout]
+        return self._divided([block.modules for block in self.layout])
 
     @property
     def block_paths(self) -> list[str]:
@@ -97,7 +97,7 @@ class TransferModel:
     def stages(self) -> list[Part]:
         """The body's stages, each a run of blocks; the stem is in the first."""
         runs = groupby(self.layout, key=lambda block: block.stage)
-        return [self.below([path for block in run for path in block.modules]) for _, run in runs]
+        return self._divided([[path for block in run for path in block.modules] for _, run in runs])
 
     @property
     def neck(self) -> Part:
@@ -236,9 +236,20 @@ class TransferModel:
 
     def below(self, roots: Sequence[str]) -> Part:
         """The modules at some paths, and all inside of them; the names of single tensors among the paths are these."""
-        modules, wanted = {path for path, _ in self.module.named_modules()}, frozenset(roots)
-        inside = (path for path in modules if path in wanted or not wanted.isdisjoint(_ancestors(path)))
-        return Part(frozenset(inside), wanted - modules)
+        (part,) = self._divided([roots])
+        return part
+
+    def _divided(self, groups: Sequence[Sequence[str]]) -> list[Part]:
+        """The parts below several groups of paths, in one walk over the modules."""
+        owner = {root: place for place, roots in enumerate(groups) for root in roots}
+        modules = [path for path, _ in self.module.named_modules()]
+        inside: list[set[str]] = [set() for _ in groups]
+        for path in modules:
+            place = next((owner[each] for each in (path, *_ancestors(path)) if each in owner), None)
+            if place is not None:
+                inside[place].add(path)
+        tensors = [frozenset(roots).difference(modules) for roots in groups]
+        return [Part(frozenset(paths), names) for paths, names in zip(inside, tensors, strict=True)]
 
 
 def _no_other(name: str) -> TransferModel:
