@@ -110,7 +110,7 @@ class PluginMaker:
     @property
     def environment(self) -> dict[str, str]:
         """What puts them on the path of a command."""
-        return {"PYTHONPATH": str(self.site)}
+        return {"PYTHONPATH": os.pathsep.join([str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
     def __call__(self, name: str, source: str) -> PluginMaker:
         """Write the plugin `name`."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tlbench.api import Results, load, run
     from tlbench.contracts import (
         Backbone,
+        Block,
         Dataset,
         Options,
         Preprocessing,
@@ -30,7 +31,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "tlbench.api": ("Results", "load", "run"),
     "tlbench.contracts": (
-        "Backbone", "Dataset", "Options", "Preprocessing", "Split", "SplitOptions", "Strategy", "Weights", "strategy",
+        "Backbone", "Block", "Dataset", "Options", "Preprocessing", "Split", "SplitOptions", "Strategy", "Weights",
+        "strategy",
     ),
     "tlbench.errors": ("UserError", "WeightsUnavailable"),
     "tlbench.hookspecs": ("hookimpl",),
@@ -40,6 +42,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Backbone",
+    "Block",
     "Dataset",
     "Look",
     "Options",

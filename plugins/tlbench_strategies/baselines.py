@@ -27,7 +27,7 @@ def build_image_stats(num_classes: int, *, image_size: int, pretrained: bool) ->
 def image_stats_backbone(_options: Options) -> Backbone:
     """A backbone that knows six numbers of an image."""
     half = (0.5, 0.5, 0.5)
-    return Backbone(build_image_stats, head="head", preprocessing=Preprocessing(half, half), blocks=lambda _model: ())
+    return Backbone(build_image_stats, head="head", preprocessing=Preprocessing(half, half))
 
 
 @strategy(

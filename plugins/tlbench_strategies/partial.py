@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -30,20 +30,23 @@ class LastK(Options):
     when="there is too little data or time for full; what is frozen is computed once",
 )
 def last_k(model: TransferModel, options: LastK) -> Iterator[Phase]:
-    """Train the head and the last k blocks; the blocks before them stay as they are."""
-    yield Train(tail(model, options.k))
+    """Train the head and the last k blocks; the blocks before them stay as they are.
+
+    A final norm or convolution head belongs to the last block; a class token and the embedding of positions belong to
+    the first, the stem.
+    """
+    yield Train(tail(model, model.blocks, options.k))
 
 
-def tail(model: TransferModel, k: int) -> Part:
-    """The head and the last k blocks; with all blocks, also what lies outside of any (a class token)."""
-    blocks = model.blocks
-    return model.everything if k >= len(blocks) else reduce(or_, blocks[len(blocks) - k :], model.head)
+def tail(model: TransferModel, parts: Sequence[Part], k: int) -> Part:
+    """The head and the last k of the body's parts; with all of them, everything."""
+    return model.everything if k >= len(parts) else reduce(or_, parts[len(parts) - k :], model.head)
 
 
 class Gradual(Options):
     """In how many steps to unfreeze."""
 
-    groups: int = Field(4, ge=1, description="how many groups of consecutive blocks are unfrozen one after the other")
+    groups: int = Field(4, ge=1, description="how many groups of consecutive stages are unfrozen one after the other")
 
 
 @strategy(
@@ -54,13 +57,15 @@ class Gradual(Options):
     when="full fine-tuning forgets too much at its start",
 )
 def gradual_unfreeze(model: TransferModel, options: Gradual) -> Iterator[Phase]:
-    """Train the head, then the last group of blocks with it, then the last two, … and in the end everything.
+    """Train the head, then the last group of stages with it, then the last two, … and in the end everything.
 
-    The epochs are shared equally among these phases; each has a warm-up and a schedule of its own.
+    With as many groups as stages or more, each stage is a group of its own. The epochs are shared equally among these
+    phases; each has a warm-up and a schedule of its own.
     """
-    number, groups = len(model.blocks), min(options.groups, len(model.blocks))
+    stages = model.stages
+    groups = min(options.groups, len(stages))
     for unfrozen in range(groups + 1):
-        yield Train(tail(model, -(-number * unfrozen // groups)), epochs=1 / (groups + 1))
+        yield Train(tail(model, stages, -(-len(stages) * unfrozen // groups)), epochs=1 / (groups + 1))
 
 
 class LayerDecay(Options):
@@ -79,12 +84,12 @@ class LayerDecay(Options):
 def layer_decay(model: TransferModel, options: LayerDecay) -> Iterator[Phase]:
     """Train everything, each block at a fraction of the rate of the block after it.
 
-    With L blocks, the head has the full rate, block i (from 1) decay^(L + 1 - i), what lies outside of any block (a
-    class token, the embedding of positions) decay^(L + 1).
+    With L blocks, the head and what lies between it and the last block (a final norm, a convolution head) have the
+    full rate, block i (from 1, the stem) decay^(L + 1 - i).
     """
     depth = len(model.blocks)
     rates = [(block, options.decay ** (depth - place)) for place, block in enumerate(model.blocks)]
-    yield Train(model.everything, rates=[(model.head, 1.0), *rates, (model.body, options.decay ** (depth + 1))])
+    yield Train(model.everything, rates=[(model.head | model.neck, 1.0), *rates])
 
 
 class LpFt(Options):
@@ -132,7 +137,7 @@ def norm_tuning(model: TransferModel, _options: Options) -> Iterator[Phase]:
 class Surgical(Options):
     """Which block."""
 
-    block: int = Field(0, description="the block's place: 0 is the first, -1 the last")
+    block: int = Field(0, description="the place of the paper's block, a stage: 0 is the first, -1 the last")
 
 
 @strategy(
@@ -143,11 +148,18 @@ class Surgical(Options):
     when="it is known where the target differs: early blocks for the look of images, late ones for their labels",
 )
 def surgical(model: TransferModel, options: Surgical) -> Iterator[Phase]:
-    """Train the head and one block that you choose."""
-    number = len(model.blocks)
+    """Train the head and one stage that you choose; the paper calls a ResNet's four stages its blocks.
+
+    The stem belongs to the first stage. Where an architecture has no stages (ViT), each of its blocks is one;
+    `tlbench list backbones NAME -v` shows them.
+    """
+    stages = model.stages
+    number = len(stages)
     if not -number <= options.block < number:
-        raise UserError(f"surgical: there is no block {options.block}; the model has {number}, from 0 to {number - 1}")
-    yield Train(model.head | model.blocks[options.block])
+        raise UserError(
+            f"surgical: there is no block {options.block}; the model has {number} stages, from 0 to {number - 1}"
+        )
+    yield Train(model.head | stages[options.block])
 
 
 STRATEGIES = (last_k, gradual_unfreeze, layer_decay, lp_ft, bitfit, norm_tuning, surgical)

@@ -15,6 +15,7 @@ from torch import nn
 
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.errors import UserError, WeightsUnavailable
+from tlbench_timm.blocks import timm_blocks
 
 INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
 
@@ -27,9 +28,11 @@ def timm_backbone(name: str) -> Backbone:
     heads = config.classifier
     if not heads:
         raise UserError(f"timm/{name} has no classification head (it is a feature extractor)")
+    paths = tuple(heads) if isinstance(heads, tuple | list) else (heads,)
     return Backbone(
         build=partial(build, name, bool(config.fixed_input_size)),
-        head=tuple(heads) if isinstance(heads, tuple | list) else heads,
+        head=paths if len(paths) > 1 else paths[0],
+        blocks=partial(timm_blocks, paths),
         preprocessing=Preprocessing(
             mean=cast(Any, tuple(config.mean)),
             std=cast(Any, tuple(config.std)),

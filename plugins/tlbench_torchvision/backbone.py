@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode
 
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.errors import WeightsUnavailable
+from tlbench_torchvision.blocks import torchvision_blocks
 
 HEADS = {
     "alexnet": "classifier.6",
@@ -47,9 +48,11 @@ def torchvision_backbone(name: str) -> Backbone:
     weights = get_model_weights(name).DEFAULT
     transform = weights.transforms()
     licence = weights.meta.get("license", "BSD-3-Clause")
+    head = next((head for prefix, head in HEADS.items() if name.startswith(prefix)), "fc")
     return Backbone(
         build=partial(build, name),
-        head=next((head for prefix, head in HEADS.items() if name.startswith(prefix)), "fc"),
+        head=head,
+        blocks=partial(torchvision_blocks, head),
         preprocessing=Preprocessing(
             tuple(transform.mean), tuple(transform.std), INTERPOLATIONS[transform.interpolation]
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from conftest import QUICK, Cli
+from conftest import QUICK, Cli, PluginMaker
 
 
 def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 12) -> Path:
@@ -136,3 +136,44 @@ def test_unknown_runs_are_suggested(trained: tuple[Path, object], cli: Cli) -> N
     assert finished.status == 2
     assert "there is no run 'trainde'" in finished.stderr
     assert "did you mean trained?" in finished.stderr
+
+
+WRONG = """
+from tlbench import Backbone, hookimpl
+
+tlbench_api = 1
+
+def build(num_classes, *, image_size, pretrained):
+    from torch import nn
+    layers = [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes)]
+    return nn.Sequential(*layers)
+
+@hookimpl
+def tlbench_register_backbones(register):
+    register("no-head", lambda options: Backbone(build, head="5"))
+    register("no-block", lambda options: Backbone(build, head="4", blocks=lambda model: ["0", "conv1"]))
+    register("head-among", lambda options: Backbone(build, head="4", blocks=lambda model: ["0", "1", "4"]))
+    register("twice", lambda options: Backbone(build, head="4", blocks=lambda model: ["0", "0"]))
+    register("none", lambda options: Backbone(build, head="4", blocks=lambda model: []))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no-head", "backbone wrong/no-head: head='5' names no module"),
+        ("no-block", "backbone wrong/no-block: blocks= has 'conv1', which names no module"),
+        ("head-among", "backbone wrong/head-among: blocks= has '4', which overlaps the head '4'"),
+        ("twice", "backbone wrong/twice: blocks= has '0' twice; name each block once"),
+        ("none", "backbone wrong/none: blocks= gives no block, and the body has parameters"),
+    ],
+)
+def test_a_backbone_whose_head_or_blocks_cannot_be_is_refused_by_name(
+    cli: Cli, plugin: PluginMaker, name: str, said: str
+) -> None:
+    plugin("wrong", WRONG)
+    for command in (("run", "--datasets", "digits:train=64:test=40", "--backbones"), ("list", "-v", "backbones")):
+        finished = cli(*command, f"wrong/{name}", environment=plugin.environment)
+        assert finished.status == 2
+        assert said in finished.stderr
+        assert "Traceback" not in finished.stderr

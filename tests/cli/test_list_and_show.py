@@ -162,3 +162,28 @@ def tlbench_run_finished(plan, folder, records): write(f"run_finished {len(recor
         "run_finished 1",
     ]
     assert finished.stderr.count("plugin bad raised in tlbench_epoch_finished: KeyError: 'mine'") == 1
+
+
+def test_a_backbones_blocks_are_shown_with_their_stages_and_parameters(cli: Cli) -> None:
+    shown = cli("list", "backbones", "torchvision/resnet18", "-v").stdout
+    rows = {row[3]: row for line in shown.splitlines() if len(row := line.split()) > 3 and row[0].isdigit()}
+    assert rows["relu"] == ["0", "0", "9,536", "relu", "conv1,", "bn1"]
+    assert rows["layer2.0"] == ["3", "1", "230,144", "layer2.0"]
+    assert rows["layer4.1"] == ["8", "3", "4,720,640", "layer4.1"]
+    (row,) = json.loads(cli("list", "backbones", "efficientnet_lite0", "-v", "--json").stdout)
+    assert row["name"] == "packaged/efficientnet_lite0"
+    assert row["head"] == {"parameters": 1_281_000, "modules": ["classifier"]}
+    assert [block["stage"] for block in row["blocks"]] == [0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 5, 6]
+    assert row["blocks"][-1]["output"] == "blocks.6.0"
+    assert row["blocks"][-1]["neck"] == ["conv_head", "bn2"]
+
+
+def test_a_name_lists_one_or_those_that_contain_it(cli: Cli) -> None:
+    assert [row["name"] for row in json.loads(cli("list", "backbones", "resnet18", "--json").stdout)] == [
+        "torchvision/resnet18"
+    ]
+    several = [row["name"] for row in json.loads(cli("list", "strategies", "unfree", "--json").stdout)]
+    assert several == ["builtin/gradual-unfreeze"]
+    unknown = cli("list", "backbones", "resnet1888")
+    assert unknown.status == 2
+    assert "unknown backbone 'resnet1888'; did you mean" in unknown.stderr

@@ -14,6 +14,7 @@ from builders import make_backbone
 from torch import nn
 
 from tlbench.engine.model import Part, TransferModel
+from tlbench.errors import BackboneError
 
 NORMALISATION_AND_DROPOUT = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 
@@ -25,68 +26,62 @@ def small() -> nn.Module:
     return nn.Sequential(OrderedDict({**modules, "fc": nn.Linear(4, 3)}))
 
 
-Case = tuple[Callable[[], nn.Module], str, set[str]]
+Case = tuple[Callable[[], nn.Module], str]
 
 CASES: dict[str, Case] = {
-    "small": (small, "fc", set()),
-    "resnet18": (torchvision.models.resnet18, "fc", set()),
-    "vgg11": (torchvision.models.vgg11, "classifier.6", set()),
-    "vit_b_16": (torchvision.models.vit_b_16, "heads.head", {"class_token", "encoder.pos_embedding"}),
-    "vit_tiny": (lambda: timm.create_model("vit_tiny_patch16_224"), "head", {"cls_token", "pos_embed"}),
+    "small": (small, "fc"),
+    "resnet18": (torchvision.models.resnet18, "fc"),
+    "vgg11": (torchvision.models.vgg11, "classifier.6"),
+    "vit_b_16": (torchvision.models.vit_b_16, "heads.head"),
+    "vit_tiny": (lambda: timm.create_model("vit_tiny_patch16_224"), "head"),
 }
-"""What builds the module, its head, and the tokens that it owns outside of any block."""
+"""What builds the module, and its head."""
 
 
 @pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest) -> tuple[TransferModel, str, set[str]]:
-    """A model on the meta device: names and shapes without the memory."""
-    build, head, tokens = CASES[request.param]
+def case(request: pytest.FixtureRequest) -> tuple[TransferModel, str]:
+    """A model on the meta device, its blocks found: names and shapes without the memory."""
+    build, head = CASES[request.param]
     with torch.device("meta"):
         module = build()
-    return TransferModel(module, make_backbone(head)), head, tokens
+    return TransferModel(module, make_backbone(head)), head
 
 
 def names(model: TransferModel, part: Part) -> list[str]:
     return [name for name, _ in model.parameters(part)]
 
 
-def root(block: Part) -> str:
-    return min(block.paths, key=len)
-
-
-def test_head_and_body_partition_the_parameters(case: tuple[TransferModel, str, set[str]]) -> None:
-    model, head, _ = case
+def test_head_and_body_partition_the_parameters(case: tuple[TransferModel, str]) -> None:
+    model, head = case
     everything = [name for name, _ in model.module.named_parameters()]
     assert sorted(names(model, model.everything)) == sorted(everything)
     assert sorted(names(model, model.head) + names(model, model.body)) == sorted(everything)
     assert names(model, model.head) == [f"{head}.weight", f"{head}.bias"]
 
 
-def test_blocks_are_disjoint_and_cover_the_body_but_for_tokens(case: tuple[TransferModel, str, set[str]]) -> None:
-    model, _, tokens = case
-    in_blocks = [name for block in model.blocks for name in names(model, block)]
-    assert len(set(in_blocks)) == len(in_blocks)
-    assert set(names(model, model.body)) - set(in_blocks) == tokens
-    assert not set(in_blocks) & set(names(model, model.head))
+def test_blocks_and_stages_partition_the_body(case: tuple[TransferModel, str]) -> None:
+    model, _ = case
+    body = names(model, model.body)
+    for parts in (model.blocks, model.stages):
+        assert sorted(name for part in parts for name in names(model, part)) == sorted(body)
+    assert set(names(model, model.neck)) <= set(names(model, model.blocks[-1]))
 
 
-def test_blocks_run_in_their_order(case: tuple[TransferModel, str, set[str]]) -> None:
-    model, _, _ = case
+def test_blocks_run_in_their_order(case: tuple[TransferModel, str]) -> None:
+    model, _ = case
     ran: list[str] = []
-    roots = [root(block) for block in model.blocks]
 
     def note(path: str, *_: object) -> None:
         ran.append(path)
 
-    for path in roots:
+    for path in model.block_paths:
         model.module.get_submodule(path).register_forward_hook(partial(note, path))
     model.module.eval()(torch.empty(1, 3, 224, 224, device="meta"))
-    assert ran == roots
-    assert len(roots) > 3
+    assert ran == model.block_paths
 
 
-def test_training_the_head_rests_all_else(case: tuple[TransferModel, str, set[str]]) -> None:
-    model, head, _ = case
+def test_training_the_head_rests_all_else(case: tuple[TransferModel, str]) -> None:
+    model, head = case
     model.train_only(model.head)
     trained = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
     assert trained == {f"{head}.weight", f"{head}.bias"}
@@ -95,8 +90,8 @@ def test_training_the_head_rests_all_else(case: tuple[TransferModel, str, set[st
     assert not any(module.training for module in resting)
 
 
-def test_training_everything_undoes_that(case: tuple[TransferModel, str, set[str]]) -> None:
-    model, _, _ = case
+def test_training_everything_undoes_that(case: tuple[TransferModel, str]) -> None:
+    model, _ = case
     model.train_only(model.head)
     model.train_only(model.everything)
     assert all(module.training for module in model.module.modules())
@@ -112,9 +107,13 @@ def test_training_the_last_block_and_the_head_reaches_no_other_block() -> None:
     assert not model.module.get_submodule("stem").training
 
 
-def test_blocks_of_the_small_model_are_the_members_of_its_sequences() -> None:
+def test_blocks_of_the_small_model_are_its_convolutions_with_what_follows_them() -> None:
     model = TransferModel(small(), make_backbone("fc"))
-    assert [root(block) for block in model.blocks] == ["stem.0", "stem.1", "stage.0", "stage.1"]
+    assert [block.modules for block in model.layout] == [
+        ("stem.0", "stem.1", "stem.2"),
+        ("stage.0", "stage.1", "stage.2", "pool", "flat"),
+    ]
+    assert model.block_paths == ["stem.2", "stage.1"]
 
 
 def test_named_blocks_go_before_those_found() -> None:
@@ -123,18 +122,18 @@ def test_named_blocks_go_before_those_found() -> None:
     blocks = TransferModel(small(), named).blocks
     assert [sorted(block.paths) for block in blocks] == [
         ["stem", "stem.0", "stem.1", "stem.2"],
-        ["stage", "stage.0", "stage.1", "stage.2"],
+        ["flat", "pool", "stage", "stage.0", "stage.1", "stage.2"],
     ]
 
 
 def test_a_head_of_two_modules() -> None:
     model = TransferModel(small(), make_backbone(("stage", "fc")))
     assert {name.partition(".")[0] for name in names(model, model.head)} == {"stage", "fc"}
-    assert [root(block) for block in model.blocks] == ["stem.0", "stem.1"]
+    assert model.block_paths == ["stem.2"]
 
 
 def test_a_head_that_is_not_there_is_said_at_once() -> None:
-    with pytest.raises(LookupError, match="'classifier'"):
+    with pytest.raises(BackboneError, match="head='classifier' names no module"):
         TransferModel(small(), make_backbone("classifier"))
 
 

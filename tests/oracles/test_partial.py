@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from builders import make_images, make_protocol
+from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from tlbench import Strategy, Train
@@ -44,7 +45,11 @@ def phases_of(strategy: Strategy, model: TransferModel, **options: Any) -> list[
 )
 def model(request: pytest.FixtureRequest) -> TransferModel:
     """A CNN of torchvision, a transformer of timm, a CNN of a package: names and shapes without the memory."""
-    backbone = Registry.of(load_plugins()).backbones.resolve(request.param).load()
+    return made(request.param)
+
+
+def made(name: str) -> TransferModel:
+    backbone = Registry.of(load_plugins()).backbones.resolve(name).load()
     with torch.device("meta"):
         return TransferModel(backbone.build(3, image_size=224, pretrained=False), backbone)
 
@@ -80,13 +85,84 @@ def test_norm_tuning_trains_norms_and_the_head(model: TransferModel) -> None:
     assert len(layers) == count > 5
 
 
-def test_surgical_trains_one_block(model: TransferModel) -> None:
+def test_surgical_trains_one_stage(model: TransferModel) -> None:
     head = {name for name, _ in model.parameters(model.head)}
     for place in (0, 3, -1):
         names = trained(model, *phases_of(partial.surgical, model, block=place))
-        assert names - head == {name for name, _ in model.parameters(model.blocks[place])}
-    with pytest.raises(UserError, match="there is no block 99"):
+        assert names - head == {name for name, _ in model.parameters(model.stages[place])}
+    with pytest.raises(UserError, match="there is no block 99; the model has"):
         phases_of(partial.surgical, model, block=99)
+
+
+def test_surgical_counts_the_four_stages_of_a_resnet_as_the_paper_does() -> None:
+    model = made("torchvision/resnet18")
+    by_block = [trained(model, *phases_of(partial.surgical, model, block=place)) for place in range(4)]
+    assert [{name.partition(".")[0] for name in names} for names in by_block] == [
+        {"conv1", "bn1", "layer1", "fc"},
+        {"layer2", "fc"},
+        {"layer3", "fc"},
+        {"layer4", "fc"},
+    ]
+
+
+def test_gradual_unfreezing_goes_stage_by_stage() -> None:
+    model = made("torchvision/resnet18")
+    phases = phases_of(partial.gradual_unfreeze, model)
+    before: set[str] = set()
+    for phase, more in zip(phases, ("fc", "layer4", "layer3", "layer2", "layer1"), strict=True):
+        names = trained(model, phase)
+        assert {name.partition(".")[0] for name in names - before} - {"conv1", "bn1"} == {more}
+        before = names
+    assert before == {name for name, _ in model.module.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("timm/vit_tiny_patch16_224", {"blocks.11", "norm", "head"}),
+        ("torchvision/vit_b_16", {"encoder.layers.encoder_layer_11", "encoder.ln", "heads.head"}),
+        ("packaged/efficientnet_lite0", {"blocks.6.0", "conv_head", "bn2", "classifier"}),
+        ("torchvision/swin_t", {"features.7.1", "norm", "head"}),
+        ("torchvision/densenet121", {"features.denseblock4.denselayer16", "features.norm5", "classifier"}),
+    ],
+)
+def test_last_k_of_one_trains_the_last_block_with_what_follows_it(name: str, expected: set[str]) -> None:
+    model = made(name)
+    wanted = {each for each, _ in model.parameters(model.below(sorted(expected)))}
+    assert trained(model, *phases_of(partial.last_k, model, k=1)) == wanted
+    assert {path for path in expected if not any(each.startswith(f"{path}.") for each in wanted)} == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "convnext_atto", "vit_tiny_patch16_224", "efficientnet_b0", "swin_tiny_patch4_window7_224"]
+)
+def test_layer_decays_factors_are_those_of_timm_but_that_the_neck_is_beside_the_head(name: str) -> None:
+    model = made(f"timm/{name}")
+    theirs = {
+        id(each): group["lr_scale"]
+        for group in param_groups_layer_decay(model.module, layer_decay=0.7)
+        for each in group["params"]
+    }
+    (phase,) = phases_of(partial.layer_decay, model, decay=0.7)
+    neck = {each for each, _ in model.parameters(model.neck)}
+    for each, parameter in model.module.named_parameters():
+        factor = next(factor for part, factor in phase.rates if part.holds(each))
+        assert factor == pytest.approx(1.0 if each in neck else theirs[id(parameter)]), each
+
+
+def test_layer_decay_of_a_vit_is_that_of_beit() -> None:
+    model = made("timm/vit_tiny_patch16_224")
+    (phase,) = phases_of(partial.layer_decay, model, decay=0.65)
+    for name, _ in model.module.named_parameters():
+        factor = next(factor for part, factor in phase.rates if part.holds(name))
+        assert factor == pytest.approx(0.65 ** (13 - beit_layer(name))), name
+
+
+def beit_layer(name: str) -> int:
+    """get_num_layer_for_vit of BEiT's optim_factory.py, for 12 blocks."""
+    if name in ("cls_token", "mask_token", "pos_embed") or name.startswith("patch_embed"):
+        return 0
+    return int(name.split(".")[1]) + 1 if name.startswith("blocks") else 13
 
 
 def test_lp_ft_probes_as_freeze_does_and_then_trains_everything(model: TransferModel) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlbench.cli.app import Block, Debug, app
+from tlbench.errors import UserError
 
 if TYPE_CHECKING:
     from tlbench.contracts import Strategy
@@ -27,9 +28,15 @@ class What(StrEnum):
 @app.command(name="list")
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Only this one, or those whose names contain it.", show_default="all")
+    ] = None,
     search: Annotated[str | None, typer.Option(help="Only names that contain this.", show_default="all")] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show options with their types, and what a strategy cites.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Show options with their types, what a strategy cites, a single backbone's blocks."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     block: Block = None,
@@ -48,9 +55,13 @@ def list_(
             What.datasets: registry.datasets,
             What.strategies: registry.strategies,
         }
-        found = [_describe(entry) for entry in kinds[what]]
-    if search is not None:
-        found = [row for row in found if search.lower() in row["name"].lower()]
+        entries = _named(kinds[what], name)
+        found = [_describe(entry) for entry in entries]
+    for part in (search, name if what is What.plugins else None):
+        if part is not None:
+            found = [row for row in found if part.lower() in row["name"].lower()]
+    if what is What.backbones and verbose and len(found) == 1:
+        found[0] |= _outline(registry, found[0]["name"])
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -59,6 +70,26 @@ def list_(
         typer.echo(f"warning: {fault}", err=True)
         if debug and fault.trace:
             typer.echo(fault.trace, err=True)
+
+
+def _named(kind: Kind[Any], name: str | None) -> list[Entry[Any]]:
+    """The entry of a name, or those whose names contain it; raises UserError where there is none."""
+    if name is None:
+        return list(kind)
+    try:
+        return [kind.find(name)]
+    except UserError:
+        containing = [entry for entry in kind if name.lower() in entry.qualified.lower()]
+        if not containing:
+            raise
+        return containing
+
+
+def _outline(registry: Registry, name: str) -> dict[str, Any]:
+    """A backbone's head, and its blocks with their stages and the numbers of their parameters."""
+    from tlbench.outline import outline
+
+    return outline(name, registry.backbones.resolve(name))
 
 
 def _describe(entry: Entry[Any]) -> dict[str, Any]:
@@ -142,3 +173,27 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
             described = f": {option['description']}" if option["description"] else ""
             table.add_row(f"  :{option['name']}=", f"{option['type']}, {default}{described}", "")
     result_console().print(table)
+    for row in found:
+        if "blocks" in row:
+            _print_blocks(row)
+
+
+def _print_blocks(row: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from tlbench.cli.output import result_console
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading, justify in (("block", "right"), ("stage", "right"), ("parameters", "right"), ("output of", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("with", overflow="fold")
+    for block in row["blocks"]:
+        table.add_row(
+            *(str(block["block"]), str(block["stage"]), f"{block['parameters']:,}", block["output"]),
+            ", ".join(path for path in block["modules"] if path != block["output"]),
+        )
+    table.add_row("head", "", f"{row['head']['parameters']:,}", ", ".join(row["head"]["modules"]), "")
+    console = result_console()
+    console.print()
+    console.print(table)

@@ -41,7 +41,8 @@ def distance(model: TransferModel, start: Start) -> DistanceRecord:
 
     Tensors that are new or have another shape are left out.
     """
-    places = {min(block.paths, key=len).removeprefix(model.inner): block for block in model.blocks if block.paths}
+    names = (path.removeprefix(model.inner) for path in model.block_paths)
+    places = dict(zip(names, model.blocks, strict=True))
     moved: dict[str, float] = {}
     length: dict[str, float] = {}
     for name, tensor in model.module.named_parameters():

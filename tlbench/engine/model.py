@@ -6,11 +6,13 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import nn
 
 from tlbench.contracts import Backbone
+from tlbench.engine.blocks import blocks_of
 
 NORMS = (
     nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
@@ -47,25 +49,22 @@ class TransferModel:
     What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
     head; None where the model did not start from published weights, or they have none. `another(name)` builds another
     backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
-    own names begin: empty, but where a strategy has put it inside of another module. `statistics_mixed` says that
-    averaging has mixed the BatchNorm statistics of different models, which must be estimated again.
+    own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
+    made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
+    must be estimated again.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
         self.preprocessing = backbone.preprocessing
         self._head_paths = backbone.head_paths
-        names = dict(module.named_modules())
-        for path in self._head_paths:
-            if path not in names:
-                raise LookupError(f"the backbone says its head is {path!r}, and its module has nothing of that name")
+        self.layout = blocks_of(module, backbone)
         self.another: Callable[[str], TransferModel] = _no_other
         self.published: Callable[[], nn.Module] | None = None
         self.notes: dict[str, str | float] = {}
         self.inner = ""
         self.statistics_mixed = False
         self._no_decay = backbone.no_decay
-        self.block_paths = backbone.blocks(module) if backbone.blocks else _blocks(module, self._head_paths)
 
     @property
     def head_paths(self) -> tuple[str, ...]:
@@ -89,8 +88,24 @@ class TransferModel:
 
     @property
     def blocks(self) -> list[Part]:
-        """The body's blocks from input to output."""
-        return [self.below((path,)) for path in self.block_paths]
+        """The body's blocks from input to output; each part of the body is in exactly one."""
+        return self._divided([block.modules for block in self.layout])
+
+    @property
+    def block_paths(self) -> list[str]:
+        """Of each block, the module whose output is the block's."""
+        return [block.name for block in self.layout]
+
+    @property
+    def stages(self) -> list[Part]:
+        """The body's stages, each a run of blocks; the stem is in the first."""
+        runs = groupby(self.layout, key=lambda block: block.stage)
+        return self._divided([[path for block in run for path in block.modules] for _, run in runs])
+
+    @property
+    def neck(self) -> Part:
+        """The part of the last block that runs between it and the head: a final norm, a convolution head."""
+        return self.below(self.layout[-1].neck if self.layout else ())
 
     @property
     def norms(self) -> Part:
@@ -130,7 +145,7 @@ class TransferModel:
         self.module = outer
         self._head_paths = head_paths
         self.inner = f"{at}.{self.inner}"
-        self.block_paths = [f"{at}.{path}" for path in self.block_paths]
+        self.layout = [block.inside(at) for block in self.layout]
 
     def clone(self) -> TransferModel:
         """The same model once more, with tensors of its own."""
@@ -249,13 +264,21 @@ class TransferModel:
             module.training = path in part.paths or path in active
 
     def below(self, roots: Sequence[str]) -> Part:
-        """The modules at some paths, and all inside of them."""
-        inside = (
-            path
-            for path, _ in self.module.named_modules()
-            if any(path == root or path.startswith(f"{root}.") for root in roots)
-        )
-        return Part(frozenset(inside))
+        """The modules at some paths, and all inside of them; the names of single tensors among the paths are these."""
+        (part,) = self._divided([roots])
+        return part
+
+    def _divided(self, groups: Sequence[Sequence[str]]) -> list[Part]:
+        """The parts below several groups of paths, in one walk over the modules."""
+        owner = {root: place for place, roots in enumerate(groups) for root in roots}
+        modules = [path for path, _ in self.module.named_modules()]
+        inside: list[set[str]] = [set() for _ in groups]
+        for path in modules:
+            place = next((owner[each] for each in (path, *_ancestors(path)) if each in owner), None)
+            if place is not None:
+                inside[place].add(path)
+        tensors = [frozenset(roots).difference(modules) for roots in groups]
+        return [Part(frozenset(paths), names) for paths, names in zip(inside, tensors, strict=True)]
 
 
 def _no_other(name: str) -> TransferModel:
@@ -270,35 +293,3 @@ def _ancestors(path: str) -> Iterator[str]:
     while path:
         path = path.rpartition(".")[0]
         yield path
-
-
-def _blocks(module: nn.Module, head_paths: tuple[str, ...]) -> list[str]:
-    """The body's blocks, for a module tree whose children are registered in the order they run.
-
-    A plain sequence counts as its members, and so does a wrapper: what contains the head, or more than half of
-    the body's parameters.
-    """
-
-    def size(part: nn.Module) -> int:
-        return sum(parameter.numel() for parameter in part.parameters())
-
-    body_size = size(module) - sum(size(module.get_submodule(path)) for path in head_paths)
-
-    def is_wrapper(path: str, child: nn.Module) -> bool:
-        return (
-            type(child) in (nn.Sequential, nn.ModuleList)
-            or any(head.startswith(f"{path}.") for head in head_paths)
-            or (size(child) > body_size / 2 and any(size(inner) for inner in child.children()))
-        )
-
-    def expand(parent: nn.Module, prefix: str) -> Iterator[str]:
-        for name, child in parent.named_children():
-            path = f"{prefix}{name}"
-            if path in head_paths or not size(child):
-                continue
-            if is_wrapper(path, child):
-                yield from expand(child, f"{path}.")
-            else:
-                yield path
-
-    return list(expand(module, ""))

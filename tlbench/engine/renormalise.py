@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone, Preprocessing
-from tlbench.engine.model import TransferModel
+from tlbench.contracts import Backbone, Block, Preprocessing
+from tlbench.engine.blocks import blocks_of
 
 INNER = "model"
 
@@ -47,12 +47,12 @@ def renormalising(backbone: Backbone, given: Preprocessing) -> Backbone:
         module = backbone.build(num_classes, image_size=image_size, pretrained=pretrained)
         return Renormalised(module, given, backbone.preprocessing)
 
-    def blocks(module: nn.Module) -> Sequence[str]:
-        return [f"{INNER}.{path}" for path in TransferModel(module.get_submodule(INNER), backbone).block_paths]
+    def blocks(module: nn.Module) -> Sequence[Block]:
+        return [block.inside(INNER) for block in blocks_of(module.get_submodule(INNER), backbone)]
 
     def no_decay(module: nn.Module) -> Collection[str]:
-        own = TransferModel(module.get_submodule(INNER), backbone).no_decay
-        return [f"{INNER}.{name}" for name in own.tensors]
+        names = backbone.no_decay(module.get_submodule(INNER)) if backbone.no_decay else ()
+        return [f"{INNER}.{name}" for name in names]
 
     head = tuple(f"{INNER}.{path}" for path in backbone.head_paths)
     return dataclasses.replace(
