@@ -10,6 +10,7 @@ from tlbench.contracts import Strategy
 from tlbench.engine.model import TransferModel
 from tlbench.plugins import load_plugins
 from tlbench.registry import Component, Registry, option_type
+from tlbench.report import text
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies.partial import gradual_unfreeze, layer_decay
 
@@ -80,8 +81,7 @@ def section_of(component: Component[Strategy]) -> str:
     parts = [f"## {strategy.name}", strategy.summary, strategy.details]
     parts += [f"*When:* {strategy.when}."] if strategy.when else []
     parts += [f"*Paper:* {strategy.paper}."] if strategy.paper else []
-    rates = ", ".join(f"{value:g} ({name})" for name, value in strategy.learning_rates.items())
-    parts += [f"*Default rates:* {rates}."] if rates else []
+    parts += [f"*Default rates:* {text.rates(strategy.learning_rates)}."] if strategy.learning_rates else []
     parts += ["\n".join(options_of(strategy))] if strategy.options.model_fields else []
     return "\n\n".join(part for part in parts if part)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tlbench.contracts import Backbone, Strategy
+from tlbench.contracts import Backbone, Family, Strategy
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import UserError
 from tlbench.plan import Cell, OtherBackbone, Protocol, Request, WeightsPlan
@@ -39,24 +39,18 @@ def pairs(
 
 def leave_out(
     strategies: list[Component[Strategy]],
-    backbones: Mapping[str, Backbone],
     wanted: dict[str, list[str]],
-    weights: Mapping[str, WeightsPlan | None],
-    image_size: int,
+    models: Mapping[str, TransferModel | None],
 ) -> list[str]:
     """Take from `wanted` what a strategy says it can't adapt, and say why; raises UserError where nothing is left."""
     left_out = []
-    models: dict[str, TransferModel | None] = {}
     for component in strategies:
         strategy = component.load()
         if strategy.serves is None:
             continue
-        for ref, backbone in backbones.items():
+        for ref, model in models.items():
             if component.ref not in wanted[ref]:
                 continue
-            if ref not in models:
-                models[ref] = _looked_at(backbone, weights[ref], image_size)
-            model = models[ref]
             reason = None if model is None else strategy.serves(model, component.options)
             if reason is not None:
                 wanted[ref].remove(component.ref)
@@ -66,7 +60,7 @@ def leave_out(
     return left_out
 
 
-def _looked_at(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
+def without_numbers(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
     """What strategies judge a backbone by: its model without numbers, which knows its source where a trial's will."""
     model = on_meta(backbone, image_size)
     if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
@@ -105,6 +99,7 @@ def make_cell(
     device: str,
     protocol: Protocol,
     published: WeightsPlan | None,
+    family: Family,
     others: tuple[OtherBackbone, ...],
     data: PreparedDataset,
 ) -> Cell:
@@ -112,9 +107,13 @@ def make_cell(
         weights = published
     else:
         weights = WeightsPlan(kind="random", reason="strategy")
-    rates = strategy.learning_rates
-    if rates and protocol.optimizer not in rates and request.lr is None and not request.tune:
-        raise UserError(f"strategy {strategy_ref} states no learning rate for {protocol.optimizer}; give one with --lr")
+    has_steps = bool(strategy.learning_rates)
+    own_rate = strategy.rate(protocol.optimizer, family)
+    if has_steps and own_rate is None and request.lr is None and not request.tune:
+        raise UserError(
+            f"strategy {strategy_ref} states no learning rate for {protocol.optimizer} on {backbone} ({family}); "
+            f"give one with --lr"
+        )
     return Cell(
         backbone=backbone,
         source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
@@ -122,8 +121,8 @@ def make_cell(
         strategy=strategy_ref,
         device=device,
         protocol=protocol,
-        learning_rate=None if request.tune or not rates else request.lr or rates[protocol.optimizer],
-        tuned_rates=request.tune if rates else (),
+        learning_rate=None if request.tune or not has_steps else request.lr or own_rate,
+        tuned_rates=request.tune if has_steps else (),
         weights=weights,
         others=others,
         dataset_digest=data.digest,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 API_VERSION = 1
 """The version of the hooks and contracts; a plugin states the one it was written for as `tlbench_api`."""
 
+Family = Literal["cnn", "cnn-without-norm", "transformer"]
+"""Kinds of backbones that want different learning rates: `transformer` has LayerNorms and mostly linear layers."""
+Rates = Mapping[str, float | Mapping[Family, float]]
+"""Learning rates by optimizer, and by family of backbones where they differ."""
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -35,11 +39,15 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images become a backbone's input: uint8 / 255, less `mean`, over `std`, per RGB channel."""
+    """How images become a backbone's input: uint8 / 255, less `mean`, over `std`, per RGB channel.
+
+    `size` is the side in pixels of the images that the weights were trained on; the default image size follows it.
+    """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: Interpolation = "bilinear"
+    size: int = 224
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,9 @@ class SplitOptions(Options):
 class Strategy:
     """How a pretrained model is adapted: a generator of phases, and the learning rate it wants by default.
 
-    `learning_rates` maps an optimizer's name to the strategy's default rate; empty, the strategy has no steps. With
+    `learning_rates` maps an optimizer's name to the strategy's default rate, or to one for each family of backbones;
+    empty, the strategy has no steps. `passes(options)` is how many times the protocol's epochs its phases train in all,
+    where that is not once. With
     `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
     makes one cell for each dataset, whatever backbones are asked for.
 
@@ -181,27 +191,34 @@ class Strategy:
 
     name: str
     phases: Callable[[TransferModel, Any], Iterator[Phase]]
-    learning_rates: Mapping[str, float]
+    learning_rates: Rates
     options: type[Options] = Options
     pretrained: bool = True
     backbone: str | None = None
     serves: Callable[[TransferModel, Any], str | None] | None = None
     others: Callable[[Any], Sequence[str]] | None = None
+    passes: Callable[[Any], float] | None = None
     summary: str = ""
     details: str = ""
     paper: str = ""
     when: str = ""
 
+    def rate(self, optimizer: str, family: Family) -> float | None:
+        """The default rate with an optimizer for a family of backbones; None where the strategy states none."""
+        rates = self.learning_rates.get(optimizer)
+        return rates.get(family) if isinstance(rates, Mapping) else rates
+
 
 def strategy(
     name: str,
     *,
-    learning_rates: Mapping[str, float],
+    learning_rates: Rates,
     options: type[Options] = Options,
     pretrained: bool = True,
     backbone: str | None = None,
     serves: Callable[[TransferModel, Any], str | None] | None = None,
     others: Callable[[Any], Sequence[str]] | None = None,
+    passes: Callable[[Any], float] | None = None,
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -211,7 +228,19 @@ def strategy(
         summary, _, details = inspect.cleandoc(phases.__doc__ or "").partition("\n")
         rates = dict(learning_rates)
         return Strategy(
-            name, phases, rates, options, pretrained, backbone, serves, others, summary, details.strip(), paper, when
+            name,
+            phases,
+            rates,
+            options,
+            pretrained,
+            backbone,
+            serves,
+            others,
+            passes,
+            summary=summary,
+            details=details.strip(),
+            paper=paper,
+            when=when,
         )
 
     return wrap

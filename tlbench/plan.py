@@ -19,6 +19,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 MEMORY_FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 CompilePolicy = Literal["off", "on", "auto"]
+Budget = Literal["epochs", "passes"]
 FeaturesPolicy = Literal["cache", "compute"]
 OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
@@ -45,6 +46,7 @@ class Request(Frozen):
     strategies: tuple[str, ...] = ("freeze", "full")
     seeds: int = Field(1, ge=1)
     epochs: int | None = Field(None, ge=1)
+    budget: Budget = "epochs"
     batch_size: int = Field(32, ge=1)
     image_size: int | None = Field(None, ge=1, le=4096)
     train_size: int | None = Field(None, ge=2)
@@ -142,6 +144,8 @@ class Numerics(Frozen):
 class Protocol(Frozen):
     """What is equal for all cells of a dataset.
 
+    With the budget `epochs`, each training that a strategy makes has so many; with `passes`, all its trainings have so
+    many together.
     The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
     to a norm of `gradient_clip`. `mixup` and `cutmix` are the alphas of the shares that images are mixed by, `ema` is
     the decay of averaged weights; `class_weights` makes all classes count alike. `batchnorm` says whether statistics of
@@ -152,6 +156,7 @@ class Protocol(Frozen):
     """
 
     epochs: int
+    budget: Budget = "epochs"
     batch_size: int
     image_size: int
     train_size: int | None

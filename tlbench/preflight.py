@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlbench.cache import StageCache
-from tlbench.cells import leave_out, load, make_cell, other_backbones, pairs
-from tlbench.contracts import Backbone, Dataset, Interpolation, SplitOptions, Strategy
+from tlbench.cells import leave_out, load, make_cell, other_backbones, pairs, without_numbers
+from tlbench.contracts import Backbone, Dataset, Family, Interpolation, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
 from tlbench.errors import UserError
 from tlbench.jobs import threads_each
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
 GPU_EPOCHS = 10
+CPU_LEAST_SIZE = 96
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def preflight(
     backbone_components, wanted = pairs(registry, backbone_components, strategies)
     backbones = {each.ref: load(each) for each in backbone_components}
     datasets = {each.ref: load(each) for each in dataset_components}
-    protocols = {ref: protocol_for(request, dataset, device) for ref, dataset in datasets.items()}
+    trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
+    protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in datasets.items()}
     for ref, backbone in backbones.items():
         for dataset_ref, protocol in protocols.items():
             check_size(ref, backbone, dataset_ref, protocol.image_size)
@@ -139,7 +141,8 @@ def preflight(
     for component in components:
         found.provenance[component.ref] = component.entry.origin
     image_size = next(iter(protocols.values())).image_size
-    found.left_out = leave_out(strategy_components, backbones, wanted, weights, image_size)
+    models = {ref: without_numbers(backbone, weights[ref], image_size) for ref, backbone in backbones.items()}
+    found.left_out = leave_out(strategy_components, wanted, models)
     for text in found.left_out:
         tell(Note(f"left out: {text}"))
     prepared: dict[tuple[str, str], PreparedDataset] = {}
@@ -172,10 +175,12 @@ def preflight(
                     numerics = choose(tried, protocol.memory_format)
                 own = protocol.model_copy(update=numerics.model_dump())
             _note_peak(found, device, own.precision)
+            model = models[backbone_ref]
+            family: Family = "cnn" if model is None else model.family
             for strategy_ref in wanted[backbone_ref]:
                 cell = make_cell(
                     request, backbone_ref, dataset_ref, strategy_ref, strategies[strategy_ref], device, own,
-                    weights[backbone_ref], others[strategy_ref], prepared[key],
+                    weights[backbone_ref], family, others[strategy_ref], prepared[key],
                 )  # fmt: skip
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
@@ -206,13 +211,17 @@ def _prepared(
     return prepare_cached(wanted, dataset, cache, progress)
 
 
-def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
-    """The request's protocol, its gaps filled: small where there is no GPU, the image size after the dataset."""
+def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Sequence[int]) -> Protocol:
+    """The request's protocol, its gaps filled: small where there is no GPU.
+
+    `trained_at` has the image sizes that the backbones' published weights were trained at.
+    """
     on_cpu = device == "cpu"
     return Protocol(
         epochs=request.epochs or (CPU_EPOCHS if on_cpu else GPU_EPOCHS),
+        budget=request.budget,
         batch_size=request.batch_size,
-        image_size=request.image_size or default_image_size(dataset.native_size),
+        image_size=request.image_size or default_image_size(dataset.native_size, trained_at, on_cpu),
         train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
         test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
         precision="fp32" if request.precision == "auto" else request.precision,
@@ -239,9 +248,18 @@ def protocol_for(request: Request, dataset: Dataset, device: str) -> Protocol:
     )
 
 
-def default_image_size(native_size: int) -> int:
-    """The next multiple of 32 at or above the dataset's own size, from 32 to 224 pixels."""
-    return max(32, min(224, -(-native_size // 32) * 32))
+def default_image_size(native_size: int, trained_at: Sequence[int], on_cpu: bool) -> int:
+    """The side in pixels that a dataset's images get where none is asked for.
+
+    Features of pretrained weights are worth most near the size that the weights were trained at: on a GPU it is that
+    (the smallest of several backbones'). On a CPU, where a step's time goes with the square, it is the dataset's own
+    size in whole multiples of 32, but at least 96 pixels, and no more than the trained size. Without published weights
+    the dataset's own size counts.
+    """
+    own = max(32, min(224, -(-native_size // 32) * 32))
+    if not trained_at:
+        return own
+    return min(max(own, CPU_LEAST_SIZE), *trained_at) if on_cpu else min(trained_at)
 
 
 def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:

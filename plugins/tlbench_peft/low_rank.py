@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tlbench import Options, Phase, Rewrite, Train, strategy
+from tlbench_peft import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import Part, TransferModel
 
-RATES = {"adamw": 3e-3, "sgd": 0.1}
+RATES = rates.ADDED
 MAGNITUDES, FACTORS = "lora_magnitude_vector", "ia3_l"
 """peft's names of what multiplies weights, and so is not decayed: its neutral value is not 0."""
 Layers = Literal["all", "linear", "conv"]
@@ -96,7 +97,7 @@ def dora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
 
 @strategy(
     "ia3",
-    learning_rates={"adamw": 1e-2, "sgd": 0.3},
+    learning_rates=rates.FACTORS,
     options=Wrapped,
     paper="Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper, arXiv:2205.05638",
     when="as few parameters as can be are to be trained: one for each output of a layer",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tlbench import Options, Phase, Rewrite, Train, strategy
+from tlbench_peft import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -32,7 +33,7 @@ def takes_tokens(model: TransferModel, _options: Prompts) -> str | None:
 
 @strategy(
     "vpt",
-    learning_rates={"adamw": 1e-2, "sgd": 0.3},
+    learning_rates=rates.PROMPTS,
     options=Prompts,
     serves=takes_tokens,
     paper="Jia et al. 2022, Visual Prompt Tuning, arXiv:2203.12119, eq. 4 to 8",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tlbench import Options, Phase, Rewrite, Train, strategy
+from tlbench_peft import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @strategy(
     "ssf",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.ADDED,
     paper="Lian et al. 2022, Scaling & Shifting Your Features, arXiv:2210.08823",
     when="the fine-tuned model must cost no more than the backbone, and little is to be trained",
 )

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tlbench import Options, Phase, Train, strategy
+from tlbench_strategies import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
 
 
-@strategy(
-    "freeze", learning_rates={"adamw": 3e-3, "sgd": 0.1}, when="first of all: it is cheap, and a floor for the rest"
-)
+@strategy("freeze", learning_rates=rates.HEAD, when="first of all: it is cheap, and a floor for the rest")
 def freeze(model: TransferModel, _options: Options) -> Iterator[Phase]:
     """Train the head on the frozen backbone (linear evaluation; BatchNorm statistics don't move)."""
     yield Train(model.head)
 
 
-@strategy("full", learning_rates={"adamw": 1e-3, "sgd": 0.1}, when="there is enough data and time to train all of it")
+@strategy("full", learning_rates=rates.FULL, when="there is enough data and time to train all of it")
 def full(model: TransferModel, _options: Options) -> Iterator[Phase]:
     """Train every parameter, from the pretrained weights."""
     yield Train(model.everything)
@@ -27,7 +26,7 @@ def full(model: TransferModel, _options: Options) -> Iterator[Phase]:
 
 @strategy(
     "scratch",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates=rates.SCRATCH,
     pretrained=False,
     when="to see what the pretrained weights are worth",
 )

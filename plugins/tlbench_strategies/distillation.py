@@ -39,11 +39,17 @@ def teachers(options: Teacher) -> tuple[str, ...]:
     return () if options.teacher is None else (options.teacher,)
 
 
+def passes(options: Teacher) -> float:
+    """How many times the protocol's epochs are trained: the teacher's, unless it is ready, and the student's."""
+    return 2.0 if options.weights is None else 1.0
+
+
 @strategy(
     "distill",
     learning_rates=RATES,
     options=Distill,
     others=teachers,
+    passes=passes,
     paper="Hinton, Vinyals & Dean 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531; without "
     "another teacher: Furlanello et al. 2018, Born-Again Neural Networks, arXiv:1805.04770",
     when="a small model must do what a large one can",
@@ -86,6 +92,7 @@ class FeatureDistill(Teacher):
     learning_rates=RATES,
     options=FeatureDistill,
     others=teachers,
+    passes=passes,
     paper="Romero et al. 2015, FitNets: Hints for Thin Deep Nets, arXiv:1412.6550, eq. 3, on what the head is given",
     when="the teacher has other classes, or its features are worth more than its answers",
 )

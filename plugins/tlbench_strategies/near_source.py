@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from tlbench import Look, Options, Phase, Rewrite, Train, strategy
 from tlbench.errors import PhaseError
+from tlbench_strategies import rates
 from tlbench_strategies.closed_form import ends_in_linear
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from tlbench.engine.model import Snapshot, TransferModel
     from tlbench.engine.step import Seen
 
-RATES = {"adamw": 1e-3, "sgd": 0.1}
-"""Those of full."""
+RATES = rates.FULL
 NO_SOURCE = "it does not start from a published model with a head of its own"
 
 
@@ -188,7 +188,7 @@ def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
     weight decay stays.
     """
     if options.source is None:
-        yield Train(model.head, epochs=0.1, lr=3.0)
+        yield Train(model.head, epochs=0.1, lr=rates.head_factor(model))
         rest, look, model.notes["fisher"] = 0.9, fisher, "target images"
     else:
         rest, look, model.notes["fisher"] = 1.0, partial(source_fisher, options.source), "source images"
@@ -271,7 +271,7 @@ def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
     source = model.published()
     (path,) = model.head_paths
     old_head = copy.deepcopy(source.get_submodule(path))
-    yield Train(model.head, epochs=0.2, lr=3.0)
+    yield Train(model.head, epochs=0.2, lr=rates.head_factor(model))
     yield Rewrite(lambda model: model.module.add_module(OLD_HEAD, old_head))
 
     def objective(seen: Seen) -> torch.Tensor:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tlbench import Options, Phase, Train, strategy
 from tlbench.errors import UserError
+from tlbench_strategies import rates
 
 if TYPE_CHECKING:
     from tlbench.engine.model import Part, TransferModel
@@ -24,7 +25,7 @@ class LastK(Options):
 
 @strategy(
     "last-k",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates=rates.LAST_BLOCKS,
     options=LastK,
     paper="Yosinski et al. 2014, How transferable are features in deep neural networks? arXiv:1411.1792",
     when="there is too little data or time for full; what is frozen is computed once",
@@ -51,7 +52,7 @@ class Gradual(Options):
 
 @strategy(
     "gradual-unfreeze",
-    learning_rates={"adamw": 1e-3, "sgd": 0.1},
+    learning_rates=rates.LAST_BLOCKS,
     options=Gradual,
     paper="Howard & Ruder 2018, Universal Language Model Fine-tuning for Text Classification, arXiv:1801.06146",
     when="full fine-tuning forgets too much at its start",
@@ -76,7 +77,7 @@ class LayerDecay(Options):
 
 @strategy(
     "layer-decay",
-    learning_rates={"adamw": 2e-3, "sgd": 0.1},
+    learning_rates=rates.LAYER_DECAY,
     options=LayerDecay,
     paper="Clark et al. 2020, ELECTRA, arXiv:2003.10555; Bao et al. 2022, BEiT, arXiv:2106.08254",
     when="a transformer is fine-tuned; low layers are general and want small rates",
@@ -93,28 +94,30 @@ def layer_decay(model: TransferModel, options: LayerDecay) -> Iterator[Phase]:
 
 
 class LpFt(Options):
-    """How the epochs and the rates are shared."""
+    """How the epochs are shared."""
 
     probe: float = Field(0.5, gt=0, lt=1, description="the share of the epochs in which the head alone is trained")
-    lr: float = Field(0.3, gt=0, description="the second phase's rate over the first one's")
 
 
 @strategy(
     "lp-ft",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.FULL,
     options=LpFt,
     paper="Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, arXiv:2202.10054",
     when="accuracy outside of the training distribution counts, too",
 )
 def lp_ft(model: TransferModel, options: LpFt) -> Iterator[Phase]:
-    """Train the head as freeze does, then everything from there at a lower rate."""
-    yield Train(model.head, epochs=options.probe)
-    yield Train(model.everything, epochs=1 - options.probe, lr=options.lr)
+    """Train the head at the rate of freeze, then everything from there at that of full.
+
+    The two share the epochs; the paper trains the probe until it has converged.
+    """
+    yield Train(model.head, epochs=options.probe, lr=rates.head_factor(model))
+    yield Train(model.everything, epochs=1 - options.probe)
 
 
 @strategy(
     "bitfit",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.FEW,
     paper="Ben Zaken et al. 2022, BitFit, arXiv:2106.10199",
     when="many fine-tuned variants of one model are kept: each is only its biases",
 )
@@ -125,7 +128,7 @@ def bitfit(model: TransferModel, _options: Options) -> Iterator[Phase]:
 
 @strategy(
     "norm-tuning",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.FEW,
     paper="Mudrakarta et al. 2019, K for the Price of 1, arXiv:1810.10703; Frankle et al. 2021, arXiv:2003.00152",
     when="the images differ from the source's in their statistics more than in what is on them",
 )
@@ -142,7 +145,7 @@ class Surgical(Options):
 
 @strategy(
     "surgical",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.FEW,
     options=Surgical,
     paper="Lee et al. 2023, Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, arXiv:2210.11466",
     when="it is known where the target differs: early blocks for the look of images, late ones for their labels",

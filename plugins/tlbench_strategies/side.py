@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tlbench import Options, Phase, Rewrite, Train, strategy
+from tlbench_strategies import rates
 from tlbench_strategies.closed_form import ends_in_linear
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Side(Options):
 
 @strategy(
     "side-tuning",
-    learning_rates={"adamw": 3e-3, "sgd": 0.1},
+    learning_rates=rates.HEAD,
     options=Side,
     serves=ends_in_linear,
     paper="Zhang et al. 2020, Side-Tuning: A Baseline for Network Adaptation via Additive Side Networks, "

@@ -9,15 +9,12 @@ from pydantic import Field
 
 from tlbench import Options, Phase, Rewrite, Train, Validate, strategy
 from tlbench_strategies.near_source import RATES
+from tlbench_strategies.rates import head_factor
 
 if TYPE_CHECKING:
     import torch
 
     from tlbench.engine.model import Snapshot, TransferModel
-
-
-PROBE = 3.0
-"""The rate of a head on a frozen body over that of full: it is new, and convex to train."""
 
 
 class WiseFT(Options):
@@ -30,6 +27,7 @@ class WiseFT(Options):
     "wise-ft",
     learning_rates=RATES,
     options=WiseFT,
+    passes=lambda _options: 2.0,
     paper="Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903, eq. 1",
     when="the model must not lose what it could before: it costs nothing to go only half the way",
 )
@@ -39,7 +37,7 @@ def wise_ft(model: TransferModel, options: WiseFT) -> Iterator[Phase]:
     The probe stands in for the paper's zero-shot head, as in its appendix on linear classifiers. BatchNorm statistics
     that differ are not averaged but estimated again. Both trainings have all epochs.
     """
-    yield Train(model.head, lr=PROBE)
+    yield Train(model.head, lr=head_factor(model))
     probe = model.snapshot()
     yield Train(model.everything)
     yield Rewrite(lambda model: model.interpolate(probe, options.alpha))
@@ -58,6 +56,7 @@ class Soup(Options):
     "model-soup",
     learning_rates=RATES,
     options=Soup,
+    passes=lambda options: float(len(options.rates)),
     paper="Wortsman et al. 2022, Model soups, arXiv:2203.05482, recipe 1",
     when="several models are trained anyway, and one must be shipped",
 )

@@ -39,6 +39,7 @@ def timm_backbone(name: str) -> Backbone:
             interpolation=cast(
                 Interpolation, config.interpolation if config.interpolation in INTERPOLATIONS else "bicubic"
             ),
+            size=int(config.input_size[-1]),
         ),
         weights=_weights(name, config),
         no_decay=no_decay,

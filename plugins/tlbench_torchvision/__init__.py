@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import version
 
+from pydantic import Field
+
 from tlbench import Backbone, Options, hookimpl
 from tlbench.registry import RegisterBackbone, RegisterDataset
 from tlbench_torchvision.catalogue import CATALOGUE, TorchvisionOptions, load
@@ -21,17 +23,23 @@ def names() -> Iterable[str]:
     return names
 
 
-def make(name: str, _options: Options) -> Backbone:
+class WeightsOption(Options):
+    """Which of an architecture's published weights."""
+
+    weights: str = Field("DEFAULT", description="torchvision's name of the weights, IMAGENET1K_V1 say")
+
+
+def make(name: str, options: WeightsOption) -> Backbone:
     """The backbone of one torchvision name."""
     from tlbench_torchvision.backbone import torchvision_backbone
 
-    return torchvision_backbone(name)
+    return torchvision_backbone(name, options.weights)
 
 
 @hookimpl
 def tlbench_register_backbones(register: RegisterBackbone) -> None:
     """Register all of torchvision's models as one family."""
-    register.family(names, make, version=version("torchvision"), summary="torchvision model")
+    register.family(names, make, options=WeightsOption, version=version("torchvision"), summary="torchvision model")
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 from torchvision.transforms import InterpolationMode
 
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
-from tlbench.errors import WeightsUnavailable
+from tlbench.errors import UserError, WeightsUnavailable, nearest
 from tlbench_torchvision.blocks import torchvision_blocks
 
 HEADS = {
@@ -43,39 +43,50 @@ INTERPOLATIONS: dict[InterpolationMode, Interpolation] = {
 }
 
 
-def torchvision_backbone(name: str) -> Backbone:
-    """A backbone of a torchvision architecture with the weights that torchvision calls its default."""
-    weights = get_model_weights(name).DEFAULT
+def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
+    """A backbone of a torchvision architecture with the weights of a tag; raises UserError where there are none."""
+    weights = tagged(name, tag)
     transform = weights.transforms()
     licence = weights.meta.get("license", "BSD-3-Clause")
     head = next((head for prefix, head in HEADS.items() if name.startswith(prefix)), "fc")
     return Backbone(
-        build=partial(build, name),
+        build=partial(build, name, weights, head),
         head=head,
         blocks=partial(torchvision_blocks, head),
         preprocessing=Preprocessing(
-            tuple(transform.mean), tuple(transform.std), INTERPOLATIONS[transform.interpolation]
+            tuple(transform.mean),
+            tuple(transform.std),
+            INTERPOLATIONS[transform.interpolation],
+            size=int(transform.crop_size[0]),
         ),
-        published=partial(published, name),
+        published=partial(published, name, weights),
         no_decay=no_decay,
         weights=Weights(f"torchvision/{name}.{weights.name}", partial(fetch, weights), weights.url, licence),
         licence="BSD-3-Clause",
     )
 
 
-def build(name: str, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+def tagged(name: str, tag: str) -> Any:
+    """torchvision's weights of an architecture and a tag ("IMAGENET1K_V1")."""
+    known = get_model_weights(name)
+    if tag not in known.__members__:
+        names = [*known.__members__, "DEFAULT"]
+        raise UserError(f"torchvision/{name} has no weights {tag!r}{nearest(tag, names)}; it has {', '.join(names)}")
+    return known[tag]
+
+
+def build(name: str, weights: Any, head: str, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
     """torchvision's own builder; pretrained tensors go everywhere but into the head."""
     model = cast(nn.Module, get_model(name, weights=None, num_classes=num_classes, **_arguments(name, image_size)))
     if pretrained:
-        head = torchvision_backbone(name).head
-        _load_body(model, _adapt(name, fetch(get_model_weights(name).DEFAULT), model, image_size), f"{head}.")
+        _load_body(model, _adapt(name, fetch(weights), model, image_size), f"{head}.")
     return model
 
 
-def published(name: str, image_size: int) -> nn.Module:
+def published(name: str, weights: Any, image_size: int) -> nn.Module:
     """torchvision's model with its published head."""
     model = cast(nn.Module, get_model(name, weights=None, **_arguments(name, image_size)))
-    model.load_state_dict(_adapt(name, fetch(get_model_weights(name).DEFAULT), model, image_size))
+    model.load_state_dict(_adapt(name, fetch(weights), model, image_size))
     return model
 
 

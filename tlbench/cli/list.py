@@ -154,6 +154,7 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
     from rich.table import Table
 
     from tlbench.cli.output import result_console
+    from tlbench.report.text import rates
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     columns = ("state",) if what is What.plugins else ("summary",)
@@ -166,8 +167,7 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
             if row.get(name):
                 table.add_row("", row[name] if name == "details" else f"{name}: {row[name]}", "")
         if verbose and row.get("learning_rates"):
-            rates = ", ".join(f"{value:g} ({name})" for name, value in row["learning_rates"].items())
-            table.add_row("", f"rates: {rates}", "")
+            table.add_row("", f"rates: {rates(row['learning_rates'])}", "")
         for option in row.get("options", []) if verbose else []:
             default = "required" if option["required"] else f"default {option['default']}"
             described = f": {option['description']}" if option["description"] else ""

@@ -46,9 +46,16 @@ def run(
     datasets: Annotated[list[str] | None, _list_option("--datasets", "Datasets", "digits")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds each cell runs with.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Epochs.", show_default="5 on CPU, 10 on GPU")] = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="What --epochs counts: epochs of each training that a strategy makes, or passes: of all its trainings "
+            "together, so that all strategies spend the same."
+        ),
+    ] = "epochs",
     batch_size: Annotated[int, typer.Option(help="Images in a training step.")] = 32,
     image_size: Annotated[
-        int | None, typer.Option(help="Pixels of an image's side.", show_default="follows the dataset")
+        int | None, typer.Option(help="Pixels of an image's side.", show_default="follows weights and dataset")
     ] = None,
     train_size: Annotated[
         int | None,
@@ -171,6 +178,7 @@ def run(
         strategies=_names(strategies),
         seeds=seeds,
         epochs=epochs,
+        budget=budget,
         batch_size=batch_size,
         image_size=image_size,
         train_size=train_size,

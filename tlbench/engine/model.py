@@ -13,6 +13,7 @@ from torch import nn
 
 from tlbench.contracts import Backbone
 from tlbench.engine.blocks import blocks_of
+from tlbench.engine.family import family_of
 
 NORMS = (
     nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
@@ -51,7 +52,7 @@ class TransferModel:
     backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
     own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
     made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
-    must be estimated again.
+    must be estimated again. `family` says which learning rates suit the backbone.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -64,6 +65,7 @@ class TransferModel:
         self.notes: dict[str, str | float] = {}
         self.inner = ""
         self.statistics_mixed = False
+        self.family = family_of(module)
         self._no_decay = backbone.no_decay
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tlbench.contracts import Rates
 from tlbench.plan import CHANCES, Cell, Protocol
 from tlbench.report.rows import Row
 from tlbench.stats import Estimate
@@ -116,6 +119,8 @@ def protocol(value: Protocol, device: str) -> str:
     train = "all" if value.train_size is None else f"at most {value.train_size}"
     test = "all" if value.test_size is None else f"at most {value.test_size}"
     epochs = "1 epoch" if value.epochs == 1 else f"{value.epochs} epochs"
+    if value.budget == "passes":
+        epochs += " in all for each strategy"
     clip = "" if value.gradient_clip is None else f"gradients clipped at norm {value.gradient_clip:g}, "
     asked = f" ({value.asked_batch_size} asked for)" if value.asked_batch_size else ""
     return (
@@ -159,3 +164,13 @@ def _choices(value: Protocol) -> str:
     if held := [chance for chance in CHANCES if chance not in value.vary]:
         said.append(f"{' and '.join(held)} as with seed 0, ")
     return "".join(said)
+
+
+def rates(value: Rates) -> str:
+    """Default learning rates, one part for each optimizer; for each family of backbones where they differ."""
+    parts = []
+    for optimizer, rate in value.items():
+        by_family = rate.items() if isinstance(rate, Mapping) else [(None, rate)]
+        said = ", ".join(f"{each:g}{f' ({family})' if family else ''}" for family, each in by_family)
+        parts.append(f"{optimizer} {said}")
+    return "; ".join(parts)
