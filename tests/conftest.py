@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     """A finished run of real weights on real images, two seeds: its folder of runs, and what the command said."""
     folder = tmp_path_factory.mktemp("trained")
     finished = run_cli(
-        *("run", "--name", "trained", "--json", "--seeds", "2", "--epochs", "2"),
+        *("run", "--name", "trained", "--json", "--seeds", "2", "--epochs", "2", "--image-size", "32"),
         *("--datasets", "digits:train=200:test=100"),
         cwd=folder,
     )

@@ -61,7 +61,8 @@ def gradual_unfreeze(model: TransferModel, options: Gradual) -> Iterator[Phase]:
     """Train the head, then the last group of stages with it, then the last two, … and in the end everything.
 
     With as many groups as stages or more, each stage is a group of its own. The epochs are shared equally among these
-    phases; each has a warm-up and a schedule of its own.
+    phases; each has a warm-up and a schedule of its own. The paper's rates that fall with depth and its slanted
+    triangular schedule are not part of it (`layer-decay` has the former).
     """
     stages = model.stages
     groups = min(options.groups, len(stages))
@@ -133,7 +134,7 @@ def bitfit(model: TransferModel, _options: Options) -> Iterator[Phase]:
     when="the images differ from the source's in their statistics more than in what is on them",
 )
 def norm_tuning(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    """Train the head and the scales and shifts of the normalisation layers, whose statistics move."""
+    """Train the head and the scales and shifts of the normalisation layers."""
     yield Train(model.head | model.norms)
 
 
@@ -153,6 +154,7 @@ class Surgical(Options):
 def surgical(model: TransferModel, options: Surgical) -> Iterator[Phase]:
     """Train the head and one stage that you choose; the paper calls a ResNet's four stages its blocks.
 
+    The paper's labels are those of the source, so that it trains no new head; here there is one.
     The stem belongs to the first stage. Where an architecture has no stages (ViT), each of its blocks is one;
     `tlbench list backbones NAME -v` shows them.
     """

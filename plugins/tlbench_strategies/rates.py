@@ -1,15 +1,15 @@
 """The default learning rates: chosen on val where real weights can be had here, taken from the literature elsewhere.
 
 Those of CNNs with normalisation were chosen in `results/rates`: EfficientNet-Lite0 and MobileNetV2 with their ImageNet
-weights, on 500 images each of Fashion-MNIST and scikit-learn's digits (`make rates`); docs/rates.md says what was tried.
+weights, on 500 images each of Fashion-MNIST and scikit-learn's digits (`make rates`); docs/rates.md has what was tried.
 
 The others are of the literature:
 
 - CNNs without normalisation (VGG, AlexNet): SGD's 1e-3 is a tenth of the rate of training, as Girshick et al. 2014
   (R-CNN, arXiv:1311.2524) fine-tune; AdamW's 1e-4 because 1e-3 leaves VGG at chance here.
 - Transformers: AdamW's 5e-5 over all parameters is near the 3e-5 of Wortsman et al. 2022 (arXiv:2109.01903); 1e-4 with
-  layer-wise decay is the 1e-3 for a batch of 256 of He et al. 2022 (arXiv:2111.06377, table 9) for one of 32; SGD's are in
-  the range of Steiner et al. 2021 (arXiv:2106.10270), 1e-3 to 3e-2.
+  layer-wise decay is the 1e-3 for a batch of 256 of He et al. 2022 (arXiv:2111.06377, table 9) for one of 32; SGD's
+  are in the range of Steiner et al. 2021 (arXiv:2106.10270), 1e-3 to 3e-2.
 """
 
 from __future__ import annotations

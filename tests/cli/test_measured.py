@@ -64,7 +64,17 @@ def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]
 
 def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
-    command = ("run", "--datasets", "digits:train=200:test=60", "--epochs", "2", "--strategies", "freeze")
+    command = (
+        "run",
+        "--datasets",
+        "digits:train=200:test=60",
+        "--image-size",
+        "32",
+        "--epochs",
+        "2",
+        "--strategies",
+        "freeze",
+    )
     once = cli(*command, "--json", environment=environment)
     done = cli(*command, "--json", environment=environment)
     first, second = once.records[0]["cost"], done.records[0]["cost"]
@@ -79,6 +89,14 @@ def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli
     assert info["kinds"]["features"]["entries"] == 3  # of train, val and test
     assert first["shared_seconds"] == 0
     assert second["shared_seconds"] > features[1]["shared_seconds"] > 0
+    assert features[0]["peak_memory_bytes"] == features[1]["peak_memory_bytes"]
+    assert second["peak_memory_bytes"] == pytest.approx(first["peak_memory_bytes"], abs=40 * 2**20)
+    assert second["memory"]["features"] >= features[0]["peak_memory_bytes"]
+    assert first["passes"] == second["passes"] == 1.0
+    for cost in (first, second):
+        train_seconds = cost["train_seconds"] + cost["features_seconds"]
+        assert cost["images_per_second"] == pytest.approx(2 * 200 / train_seconds)
+        assert cost["inference_images_per_second_one"] == cost["inference"][0]["images_per_second"]
 
     off = cli(*command, "--features", "compute", "--json", environment=environment).records[0]
     assert off["trial"]["id"] == done.records[0]["trial"]["id"]
@@ -119,7 +137,17 @@ def memory(record: dict[str, Any]) -> dict[str, int]:
 
 
 def test_a_small_model_after_a_large_one_has_its_own_memory(cli: Cli) -> None:
-    options = ("--strategies", "full", "--datasets", "digits:train=96:test=60", "--epochs", "1", "--json")
+    options = (
+        "--strategies",
+        "full",
+        "--datasets",
+        "digits:train=96:test=60",
+        "--image-size",
+        "32",
+        "--epochs",
+        "1",
+        "--json",
+    )
     (alone,) = cli("run", "--backbones", "small_cnn", *options).records
     large, small = cli("run", "--backbones", "torchvision/resnet50,small_cnn", "--weights", "random", *options).records
     assert large["cost"]["peak_memory_bytes"] > 3 * small["cost"]["peak_memory_bytes"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Cli, PluginMaker
 
-TINY = ("--datasets", "digits:train=60:test=40", "--batch-size", "20", "--epochs", "2")
+TINY = ("--datasets", "digits:train=60:test=40", "--image-size", "32", "--batch-size", "20", "--epochs", "2")
 RECIPE = {
     "--optimizer": "sgd", "--schedule": "constant", "--warmup": "0", "--weight-decay": "0.1", "--gradient-clip": "0",
     "--label-smoothing": "0.1", "--mixup": "0.2", "--cutmix": "1", "--ema": "0.9",

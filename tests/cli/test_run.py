@@ -58,7 +58,18 @@ def test_the_seed_draws_the_head_and_the_order(trained: Trained) -> None:
 
 def test_the_same_seed_gives_the_same_result(trained: Trained, tmp_path: Path, cli: Cli) -> None:
     folder, finished = trained
-    again = cli("run", "--name", "again", "--json", "--epochs", "2", "--datasets", "digits:train=200:test=100")
+    again = cli(
+        "run",
+        "--name",
+        "again",
+        "--json",
+        "--epochs",
+        "2",
+        "--image-size",
+        "32",
+        "--datasets",
+        "digits:train=200:test=100",
+    )
     for record, repeated in zip(finished.records, again.records, strict=False):
         assert repeated["trial"]["id"] == record["trial"]["id"]
         name = record["predictions"]

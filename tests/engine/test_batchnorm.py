@@ -43,11 +43,11 @@ def prepared(momentum: float = 0.1) -> TransferModel:
 @pytest.mark.parametrize(
     ("policy", "batch_size", "steps", "momentum", "pretrained", "statistics"),
     [
-        ("auto", 32, 49, 0.1, True, "frozen"),  # five time constants are 50 steps
-        ("auto", 32, 50, 0.1, True, "train"),
-        ("auto", 32, 499, 0.01, True, "frozen"),
-        ("auto", 32, 500, 0.01, True, "train"),
-        ("auto", 8, 9999, 0.1, True, "frozen"),  # small batches
+        ("auto", 32, 999, 0.1, True, "frozen"),  # a hundred time constants are 1,000 steps
+        ("auto", 32, 1000, 0.1, True, "train"),
+        ("auto", 32, 9999, 0.01, True, "frozen"),
+        ("auto", 32, 10_000, 0.01, True, "train"),
+        ("auto", 8, 99_999, 0.1, True, "frozen"),  # small batches
         ("auto", 8, 10, 0.1, False, "train"),  # nothing to keep
         ("train", 8, 10, 0.1, True, "train"),
         ("frozen", 32, 9999, 0.1, True, "frozen"),

@@ -39,7 +39,7 @@ PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
 
 
 def run(folder: Path, *strategies: str, **options: Any) -> list[Record]:
-    chosen = {"datasets": "digits:train=60:test=40", "epochs": 1, "batch_size": 20, "progress": False}
+    chosen = {"datasets": "digits:train=60:test=40", "epochs": 1, "image_size": 32, "batch_size": 20, "progress": False}
     return list(tlbench.run(strategies=list(strategies), results=folder, **(chosen | options)))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tlbench.measure.memory import SavedForBackward, gradient_bytes, optimizer_bytes, tensor_bytes
+from tlbench.measure.memory import PeakMemory, SavedForBackward, gradient_bytes, optimizer_bytes, tensor_bytes
 
 BEGIN = "import torch; from tlbench.measure.memory import PeakMemory; "
 WATCH = "memory = PeakMemory(torch.device('cpu')); "
@@ -89,3 +89,38 @@ def test_sgd_without_momentum_has_no_state() -> None:
     module(torch.randn(2, 10)).sum().backward()
     optimizer.step()
     assert optimizer_bytes(optimizer) == 0
+
+
+MIB = 2**20
+
+
+def touched(mebibytes: int) -> torch.Tensor:
+    return torch.ones(mebibytes * MIB // 4)
+
+
+def test_a_section_is_watched_by_itself_and_the_peak_goes_on() -> None:
+    memory = PeakMemory(torch.device("cpu"))
+    high = touched(400)
+    del high
+    with memory.section() as section:
+        low = touched(100)
+        del low
+        assert 90 * MIB < section.growth_bytes() < 200 * MIB
+    assert memory.peak_bytes() > 390 * MIB
+
+
+def test_what_others_have_computed_counts_as_if_it_were_the_trials_own() -> None:
+    memory = PeakMemory(torch.device("cpu"))
+    memory.as_if_taken(300 * MIB)
+    assert 290 * MIB < memory.peak_bytes() < 400 * MIB
+    memory.as_if_taken(100 * MIB)
+    assert memory.peak_bytes() < 400 * MIB
+
+
+def test_what_is_set_aside_does_not_count() -> None:
+    memory = PeakMemory(torch.device("cpu"))
+    before = memory.peak_bytes()
+    with memory.aside():
+        large = touched(400)
+        del large
+    assert memory.peak_bytes() < before + 100 * MIB

@@ -10,7 +10,8 @@ import tlbench
 import tlbench_peft
 import tlbench_strategies
 
-STRATEGIES = [each.name for each in (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)]
+ALL = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
+STRATEGIES = [each.name for each in ALL]
 CASES = {
     "packaged/efficientnet_lite0": ("auto", {"peft/vpt"}),
     "timm/resnet10t": ("random", {"peft/vpt", "builtin/lwf"}),
@@ -39,3 +40,29 @@ def test_no_cell_fails(backbone: str, tmp_path: Path) -> None:
     assert len(results) == len(STRATEGIES) - len(unserved)
     for record in results:
         assert record.metrics is not None and 0 <= record.metrics.accuracy <= 1
+
+
+def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_the_protocol(tmp_path: Path) -> None:
+    def passes(budget: str) -> dict[str, float | None]:
+        results = tlbench.run(
+            backbones="small_cnn",
+            strategies=[name for name in STRATEGIES if name not in ("lwf", "vpt")],
+            datasets="digits:train=100:test=20",
+            image_size=8,
+            epochs=10,
+            batch_size=20,
+            budget=budget,
+            results=tmp_path,
+            name=budget,
+            progress=False,
+        )
+        assert all(record.status == "ok" for record in results), [record.error for record in results]
+        trained = [record for record in results if record.cost is not None and record.cost.phases]
+        return {record.trial.cell.strategy.rpartition("/")[2]: record.cost.passes for record in trained if record.cost}
+
+    stated = {each.name: 1.0 if each.passes is None else each.passes(each.options()) for each in ALL}
+    spent, equal = passes("epochs"), passes("passes")
+    assert len(spent) > 20
+    assert spent == {name: pytest.approx(stated[name], abs=0.06) for name in spent}
+    assert equal == {name: pytest.approx(1.0, abs=0.06) for name in spent}
+    assert spent["model-soup"] == pytest.approx(3.0, abs=0.06)

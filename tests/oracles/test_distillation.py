@@ -73,6 +73,7 @@ def test_teachers_of_all_kinds(tmp_path: Path, teacher_file: Path) -> None:
             "feature-distill:teacher=packaged/small_cnn",
         ],
         datasets="digits:train=60:test=40",
+        image_size=32,
         epochs=1,
         batch_size=20,
         results=tmp_path,

@@ -47,6 +47,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Record, dic
     """lite0's real weights on 80 digits: by strategy the record, and the predictions."""
     wanted: dict[str, Any] = {
         "datasets": "digits:train=80:test=60",
+        "image_size": 32,
         "epochs": 2,
         "batch_size": 16,
         "results": tmp_path_factory.mktemp("results"),
@@ -89,7 +90,8 @@ def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
 
 def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_bit_for_bit(tmp_path: Path) -> None:
     wanted: dict[str, Any] = {
-        "datasets": "digits:train=80:test=60", "epochs": 1, "batch_size": 16, "results": tmp_path, "progress": False
+        "datasets": "digits:train=80:test=60", "image_size": 32, "epochs": 1, "batch_size": 16, "results": tmp_path,
+        "progress": False,
     }  # fmt: skip
     runs = [
         tlbench.run(strategies="full", weight_decay=0, name="full", **wanted),
@@ -106,7 +108,8 @@ def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_b
 
 def test_last_k_of_no_block_is_freeze_bit_for_bit(tmp_path: Path) -> None:
     results = tlbench.run(
-        strategies="freeze,last-k:k=0", datasets="digits:train=80:test=60", epochs=2, batch_size=16, lr=3e-3,
+        strategies="freeze,last-k:k=0", datasets="digits:train=80:test=60", image_size=32, epochs=2, batch_size=16,
+        lr=3e-3,
         results=tmp_path, progress=False,
     )  # fmt: skip
     freeze, none = (load_file(results.folder / "trials" / str(record.predictions)) for record in results)

@@ -9,7 +9,9 @@ import torch
 from torchvision import models
 
 from tlbench.engine.model import TransferModel
-from tlbench.errors import WeightsUnavailable
+from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.plugins import load_plugins
+from tlbench.registry import Registry
 from tlbench_torchvision import names
 from tlbench_torchvision.backbone import torchvision_backbone
 
@@ -88,3 +90,22 @@ def test_embeddings_and_factors_are_not_decayed(name: str, expected: set[str]) -
     assert model.no_decay.tensors <= names
     assert {each.rpartition(".")[2] for each in model.no_decay.tensors} == expected
     assert all(each in model.no_decay.tensors for each in names if each.rpartition(".")[2] in expected)
+
+
+def test_weights_are_chosen_by_their_tag() -> None:
+    first, default = torchvision_backbone("mobilenet_v2", "IMAGENET1K_V1"), torchvision_backbone("mobilenet_v2")
+    assert first.weights is not None and default.weights is not None
+    assert (first.weights.name, default.weights.name) == (
+        "torchvision/mobilenet_v2.IMAGENET1K_V1", "torchvision/mobilenet_v2.IMAGENET1K_V2",
+    )  # fmt: skip
+    assert first.weights.url != default.weights.url
+    registry = Registry.of(load_plugins())
+    named = registry.backbones.resolve("mobilenet_v2:weights=IMAGENET1K_V1").load().weights
+    assert named is not None and named.url == first.weights.url
+    with pytest.raises(UserError, match=r"has no weights 'V1'.*it has IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"):
+        torchvision_backbone("mobilenet_v2", "V1")
+
+
+def test_the_size_is_that_which_the_weights_were_trained_at() -> None:
+    sizes = {name: torchvision_backbone(name).preprocessing.size for name in ("resnet18", "inception_v3")}
+    assert sizes == {"resnet18": 224, "inception_v3": 299}
