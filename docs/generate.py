@@ -37,11 +37,11 @@ rate given by `--lr` or `--tune` is for all; left out, each takes its own. Where
 rates are factors of it, and their epochs fractions of the protocol's. Heads are new, drawn by one rule, and `distance`
 in the record tells how far the body went from the source, block by block.
 
-**BatchNorm.** Whether the statistics of what a phase trains move is `--batchnorm train|frozen|auto`; frozen modules' never
-do. `auto`, the default for all, freezes those of a pretrained model where the phase has fewer steps than new statistics
-take (100 / momentum: 1,000 at a momentum of 0.1) or batches of fewer than 16 images, as is usual in detection (He et al.
-2017, arXiv:1703.06870) and with few images; from random weights they always move. `phases[].batchnorm` in the record says
-what was done and why.
+**BatchNorm.** Whether the statistics of what a phase trains move is `--batchnorm train|frozen|auto`; those of frozen
+modules never do. `auto`, the default for all, freezes those of a pretrained model where the phase has fewer steps than
+new statistics take (100 / momentum: 1,000 at a momentum of 0.1) or batches of fewer than 16 images, as is usual in
+detection (He et al. 2017, arXiv:1703.06870) and with few images ([measured](rates.md)); from random weights they always
+move. `phases[].batchnorm` in the record says what was done and why.
 
 **Seeds.** A seed draws the new head, the order of images, and what is random in the steps. Closed forms leave nothing
 of that to chance; there, the seed draws a stratified share of the training images (`subset`, 0.9), so that two rows are

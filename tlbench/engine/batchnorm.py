@@ -16,8 +16,8 @@ from tlbench.records import BatchNormRecord
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 TIME_CONSTANTS = 100
-"""So many times 1/momentum steps are enough for new statistics: 1,000 at a momentum of 0.1. With 80 and 250 steps, frozen
-ones were better on val at each one's best rate for EfficientNet-Lite0 and MobileNetV2 on two datasets (docs/rates.md)."""
+"""So many times 1/momentum steps are enough for new statistics: 1,000 at a momentum of 0.1. With 80 steps, frozen ones
+are better on val for EfficientNet-Lite0 and MobileNetV2 on two datasets, at each one's best rate (docs/rates.md)."""
 SMALL_BATCH = 16
 """Below so many images, the statistics of a batch are noise (Wu & He 2018, Group Normalization, fig. 1)."""
 USUAL_MOMENTUM = 0.1
