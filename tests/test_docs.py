@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture(scope="module")
-def generate() -> ModuleType:
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def generate(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch_module.syspath_prepend(DOCS)  # as for a script there
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -41,6 +49,38 @@ def test_the_comparison_is_made_from_the_committed_run(generate: ModuleType) -> 
     assert names == {each.name for each in STRATEGIES} - {"vpt"}  # EfficientNet-Lite0 has no attention
     assert len(run) == 3 * len(names)
     assert len(run.plan.left_out) == 1
+
+
+def test_the_readmes_table_is_made_from_the_committed_run(generate: ModuleType) -> None:
+    written = (DOCS.parent / "README.md").read_text("utf-8")
+    assert generate.BEGIN in written and generate.END in written
+    assert generate.readme(written) == written
+
+
+def test_the_page_of_rates_is_made_from_the_committed_runs(generate: ModuleType) -> None:
+    assert (DOCS / "rates.md").read_text("utf-8") == generate.rates.page()
+
+
+def test_the_default_rates_are_those_that_the_committed_run_has_chosen(generate: ModuleType) -> None:
+    run = tlbench.load("rates", DOCS.parent / "results")
+    assert {record.status for record in run} == {"ok"}
+    defaults = {each.name: each.rate("adamw", "cnn") for each in STRATEGIES}
+    best = generate.rates.chosen(generate.rates.mean_scores(run.records))
+    assert len(best) == 16
+    assert {name: defaults[name] for name in best} == best
+    follow = ("l2-sp", "delta", "bss", "ewc", "lwf", "wise-ft", "model-soup", "mars", "distill", "feature-distill")
+    assert {defaults[name] for name in follow} == {best["full"]}
+
+
+def test_with_few_steps_frozen_statistics_are_better_on_val_in_most_cells(generate: ModuleType) -> None:
+    frozen, moving = (
+        generate.rates.best_candidates(tlbench.load(name, DOCS.parent / "results").records)
+        for name in ("rates", "rates-batchnorm")
+    )
+    better = [frozen[key][0] - accuracy for key, (accuracy, _) in moving.items()]
+    assert len(better) == 12
+    assert sum(each > 0 for each in better) > 8
+    assert sum(better) / len(better) > 0.01
 
 
 def test_every_strategy_says_when_to_use_it_and_where_it_comes_from() -> None:

@@ -23,14 +23,14 @@ def check_size(ref: str, backbone: Backbone, dataset: str, size: int) -> None:
     misused: its trials will say so.
     """
     try:
-        problem = _refusal(backbone, size)
+        problem = refusal(backbone, size)
     except BackboneError as error:
         raise UserError(f"backbone {ref}: {error}") from error
     if problem is None:
         return
     larger = [each for each in SIZES if each > size]
     smaller = [each for each in reversed(SIZES) if each < size]
-    fitting = next((each for each in (*larger, *smaller) if _refusal(backbone, each) is None), None)
+    fitting = next((each for each in (*larger, *smaller) if refusal(backbone, each) is None), None)
     if fitting is not None:
         raise UserError(
             f"backbone {ref} does not take the {size}-pixel images of {dataset} ({problem}); "
@@ -56,7 +56,7 @@ def on_meta(backbone: Backbone, size: int) -> TransferModel | None:
         return None
 
 
-def _refusal(backbone: Backbone, size: int) -> str | None:
+def refusal(backbone: Backbone, size: int) -> str | None:
     """Why a backbone does not take a batch of a size; None where it does. No numbers are computed (meta device).
 
     Raises BackboneError where its head or its blocks are stated wrongly.

@@ -153,3 +153,17 @@ def test_the_record_says_what_computing_took_of_memory_however_it_was_had(tmp_pa
     first, second = (trained(model, Train(model.head), source, cache)[2] for _ in range(2))
     assert (first.reused, second.reused) == (False, True)
     assert first.peak_memory_bytes is not None and first.peak_memory_bytes == second.peak_memory_bytes
+
+
+def test_dropout_behind_the_cut_is_drawn_in_each_step_as_without_features(tmp_path: Path) -> None:
+    """timm's networks drop features by a function in their own forward, which was once kept with the features."""
+    losses = []
+    for cache in (StageCache(tmp_path), None):
+        model = lite0()
+        model.module.drop_rate = 0.5
+        found, _, record = trained(model, Train(model.head), source_of(tmp_path), cache)
+        assert record.used is (cache is not None)
+        losses.append(found)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    plain = lite0()
+    assert trained(plain, Train(plain.head), source_of(tmp_path), None)[0] != pytest.approx(losses[0], rel=1e-2)

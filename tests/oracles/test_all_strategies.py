@@ -66,3 +66,31 @@ def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_t
     assert spent == {name: pytest.approx(stated[name], abs=0.06) for name in spent}
     assert equal == {name: pytest.approx(1.0, abs=0.06) for name in spent}
     assert spent["model-soup"] == pytest.approx(3.0, abs=0.06)
+
+
+def test_cached_features_give_what_computing_in_each_step_gives_for_every_strategy(tmp_path: Path) -> None:
+    def results(features: str) -> tlbench.Results:
+        return tlbench.run(
+            strategies=[name for name in STRATEGIES if name != "vpt"],
+            datasets="digits:train=40:test=40",
+            image_size=32,
+            epochs=2,
+            batch_size=20,
+            features=features,
+            results=tmp_path,
+            name=features,
+            progress=False,
+        )
+
+    cached, computed = results("cache"), results("compute")
+    used = 0
+    for with_features, without in zip(cached, computed, strict=True):
+        name = with_features.trial.cell.strategy
+        assert with_features.trial.id == without.trial.id
+        assert with_features.cost is not None and without.cost is not None
+        assert with_features.metrics is not None and without.metrics is not None
+        parts = [*with_features.cost.phases, *with_features.cost.solves]
+        used += any(part.features is not None and part.features.used for part in parts)
+        assert with_features.metrics.nll == pytest.approx(without.metrics.nll, rel=0.02, abs=0.01), name
+        assert with_features.metrics.accuracy == pytest.approx(without.metrics.accuracy, abs=0.051), name
+    assert used >= 10
