@@ -16,7 +16,7 @@ def keep_freed_memory() -> bool:
     """Have glibc keep what is freed; True where that is set, False on other systems or where the user has a say.
 
     By default large activations are taken from the kernel and given back in every step, each page of them cleared and
-    mapped anew.
+    mapped again.
     """
     if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
         return False

@@ -1,4 +1,4 @@
-"""What a trial would have cost alone whose head was trained in one product with others: told from a head by itself."""
+"""What a trial would have cost alone whose head was trained in one product with others, from one head by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Alone:
 
 
 def measure_alone(stand: Stand, product: Product) -> Alone:
-    """Train one head by itself for some steps, and time them; the layer's tensors are put anew afterwards."""
+    """Train one head by itself for some steps, and time them; the layer's tensors are put back afterwards."""
     protocol, model, phase = stand.setting.protocol, stand.model, product.phase
     product.put(product.heads[0])
     batch = first_batch(stand.data.train, protocol.batch_size)

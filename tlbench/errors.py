@@ -15,7 +15,7 @@ class BackboneError(UserError):
 
 
 class WeightsUnavailable(Exception):
-    """Published weights that can't be had on this machine now; the message says why."""
+    """Published weights that are not available on this machine now; the message says why."""
 
 
 class PhaseError(Exception):

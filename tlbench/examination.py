@@ -28,7 +28,7 @@ class Examination:
 
 
 def examine(wanted_device: str, block: tuple[str, ...], _report: Report) -> Examination:
-    """Look at the machine; raises UserError where the device is not there."""
+    """Look at the machine; raises UserError where the device is not available."""
     import torch
 
     from tlbench.measure.energy import energy_meter

@@ -194,7 +194,7 @@ class WeightsPlan(Frozen):
     """Which tensors a cell starts from, and why it is not the published ones where it isn't.
 
     `reason`: `strategy` (from scratch on purpose), `requested` (--weights random), `none-published`,
-    `unavailable` (they could not be had; `detail` says why).
+    `unavailable` (they are not available here; `detail` says why).
     """
 
     kind: Literal["pretrained", "random", "file"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -18,11 +18,12 @@ from tlbench.cache import StageCache
 from tlbench.cells import leave_out, load, make_cell, other_backbones, pairs, without_numbers
 from tlbench.contracts import Backbone, Dataset, Family, Interpolation, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
+from tlbench.defaults import protocol_for
 from tlbench.errors import UserError
 from tlbench.jobs import threads_each
 from tlbench.machine import Machine
 from tlbench.numerics import measured
-from tlbench.plan import AUGMENTATIONS, CHANCES, Cell, Numerics, Precision, Protocol, Request, WeightsPlan
+from tlbench.plan import Cell, Numerics, Precision, Protocol, Request, WeightsPlan
 from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
@@ -30,10 +31,6 @@ from tlbench.sizes import check_size
 from tlbench.sources import choose_weights
 
 T = TypeVar("T")
-
-CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
-GPU_EPOCHS = 10
-CPU_LEAST_SIZE = 96
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def preflight(
     """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
 
     `known` has the numerics that a run which goes on has chosen, by backbone and dataset. Raises UserError where
-    something can't be had or does not fit.
+    something is not available or does not fit.
     """
     import torch
 
@@ -211,57 +208,6 @@ def _prepared(
     return prepare_cached(wanted, dataset, cache, progress)
 
 
-def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Sequence[int]) -> Protocol:
-    """The request's protocol, its gaps filled: small where there is no GPU.
-
-    `trained_at` has the image sizes that the backbones' published weights were trained at.
-    """
-    on_cpu = device == "cpu"
-    return Protocol(
-        epochs=request.epochs or (CPU_EPOCHS if on_cpu else GPU_EPOCHS),
-        budget=request.budget,
-        batch_size=request.batch_size,
-        image_size=request.image_size or default_image_size(dataset.native_size, trained_at, on_cpu),
-        train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
-        test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
-        precision="fp32" if request.precision == "auto" else request.precision,
-        auto_precision=request.precision == "auto",
-        memory_format="channels_last" if request.memory_format == "auto" else request.memory_format,
-        asked_memory_format=None if request.memory_format == "auto" else request.memory_format,
-        compile=request.compile,
-        optimizer=request.optimizer,
-        weight_decay=request.weight_decay,
-        schedule=request.schedule,
-        warmup_share=request.warmup,
-        gradient_clip=request.gradient_clip or None,
-        label_smoothing=request.label_smoothing,
-        mixup=request.mixup or None,
-        cutmix=request.cutmix or None,
-        ema=request.ema or None,
-        class_weights=request.class_weights,
-        batchnorm=request.batchnorm,
-        augmentation=tuple(each for each in AUGMENTATIONS if each in request.augment),
-        deterministic=request.deterministic,
-        vary=tuple(chance for chance in CHANCES if chance in request.vary),
-        select="best" if request.patience else request.select,
-        patience=request.patience,
-    )
-
-
-def default_image_size(native_size: int, trained_at: Sequence[int], on_cpu: bool) -> int:
-    """The side in pixels that a dataset's images get where none is asked for.
-
-    Features of pretrained weights are worth most near the size that the weights were trained at: on a GPU it is that
-    (the smallest of several backbones'). On a CPU, where a step's time goes with the square, it is the dataset's own
-    size in whole multiples of 32, but at least 96 pixels, and no more than the trained size. Without published weights
-    the dataset's own size counts.
-    """
-    own = max(32, min(224, -(-native_size // 32) * 32))
-    if not trained_at:
-        return own
-    return min(max(own, CPU_LEAST_SIZE), *trained_at) if on_cpu else min(trained_at)
-
-
 def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:
     """What is to be said of the machine."""
     import torch
@@ -289,7 +235,7 @@ def _distinct(components: list[Component[T]]) -> list[Component[T]]:
 
 
 def choose_device(wanted: str) -> str:
-    """The device that was asked for, `auto` being the best there is; raises UserError where it is not there."""
+    """The device that was asked for, `auto` being the best there is; raises UserError where it is not available."""
     import torch
 
     if wanted == "auto":
@@ -303,5 +249,5 @@ def choose_device(wanted: str) -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if not available[kind]:
-        raise UserError(f"device {wanted!r} is not there; --device auto takes what is, --device cpu always works")
+        raise UserError(f"device {wanted!r} is not available; --device auto takes what is, --device cpu always works")
     return wanted

@@ -262,7 +262,8 @@ class Cost(Part):
     """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
 
     With the basis `attributed`, the trial was trained in one product of `product_heads` linear heads: `paid_seconds` is
-    its share of the process, and the stages are what it would have cost alone, told from steps of one head by itself.
+    its share of the process, and the stages are what it would have cost alone, estimated from steps of one head by
+    itself.
 
     `features_seconds` is what the features would have cost alone, wherever they came from; `features_paid_seconds`,
     the stage of the trial itself, is less where they were there already. `shared_seconds` is all that results of other

@@ -33,7 +33,7 @@ def choose_weights(ref: str, backbone: Backbone, request: Request, tell: Callabl
     except WeightsUnavailable as error:
         if request.weights == "pretrained":
             raise UserError(
-                f"the pretrained weights of {ref} can't be had: {error}. Remedies: run once with network, put the "
+                f"the pretrained weights of {ref} are not available: {error}. Remedies: run once with network, put the "
                 f"file where its library keeps downloads, give one with --weights FILE, or allow --weights auto"
             ) from error
         return WeightsPlan(kind="random", reason="unavailable", detail=str(error), **identity)

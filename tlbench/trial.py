@@ -13,11 +13,11 @@ from tlbench.engine.adapt import adapt, tuned
 from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, evaluation_batch
 from tlbench.engine.feed import first_batch
+from tlbench.engine.inference import inference
 from tlbench.engine.metrics import metrics
 from tlbench.engine.stand import Progress, Stand, make_ready
 from tlbench.errors import Diverged
 from tlbench.jobs import TrialJob, data_record, failure, trial_key, weights_record
-from tlbench.measure.inference import inference
 from tlbench.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.registry import Registry
 

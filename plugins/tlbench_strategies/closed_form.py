@@ -30,7 +30,7 @@ class Subset(Options):
 
 
 def ends_in_linear(model: TransferModel, _options: Options) -> str | None:
-    """Why features can't be had as the head is given them, if so."""
+    """Why the features that the head is given are not available, if so."""
     from torch import nn
 
     kinds = [type(model.module.get_submodule(path)) for path in model.head_paths]

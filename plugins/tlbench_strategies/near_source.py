@@ -163,7 +163,7 @@ class EWC(Options):
 
 
 def has_a_source_head(model: TransferModel, options: EWC) -> str | None:
-    """Why the importance for the source task can't be had, if so."""
+    """Why the importance for the source task is not available, if so."""
     if options.source is None or model.published is not None:
         return None
     return NO_SOURCE
@@ -245,7 +245,7 @@ class LwF(Options):
 
 
 def knows_its_source(model: TransferModel, options: Options) -> str | None:
-    """Why a model's old outputs can't be had, if so."""
+    """Why a model's old outputs are not available, if so."""
     if model.published is None:
         return f"{NO_SOURCE}, so there are no old outputs to keep"
     return ends_in_linear(model, options)

@@ -111,7 +111,7 @@ CATALOGUE: dict[str, Row] = {
 def load(name: str, _options: TorchvisionOptions) -> Dataset:
     """A set of the catalogue: from the data root, else from where the system has it, else downloaded.
 
-    Raises UserError with the remedies where it can't be had.
+    Raises UserError with the remedies where it is not available.
     """
     row = CATALOGUE[name]
     present = _open(row, download=False)

@@ -40,4 +40,4 @@ def test_one_repeat_is_no_spread(cli: Cli) -> None:
 def test_a_device_that_is_not_there(cli: Cli) -> None:
     refused = cli("doctor", "--device", "cuda:7")
     assert refused.status == 2
-    assert "device 'cuda:7' is not there" in refused.stderr
+    assert "device 'cuda:7' is not available" in refused.stderr

@@ -48,7 +48,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--batch-size", "-1"), "--batch-size -1"),
         (("--precision", "fp8"), "--precision 'fp8': Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         (("--device", "tpu"), "--device 'tpu'"),
-        (("--device", "cuda:99"), "device 'cuda:99' is not there; --device auto"),
+        (("--device", "cuda:99"), "device 'cuda:99' is not available; --device auto"),
         (("--datasets", ""), "name at least one"),
         (("--weights", "none.pt"), "weights 'none.pt' is none of auto, pretrained and random"),
         (("--name", "a/b"), "--name 'a/b' can't name a folder"),

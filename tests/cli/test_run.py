@@ -122,7 +122,7 @@ def test_strictly_pretrained_stops_before_anything_runs(cli: Cli, tmp_path: Path
     environment = {"TORCH_HOME": str(tmp_path / "empty")}
     finished = cli("run", "--backbones", "squeezenet1_1", "--weights", "pretrained", environment=environment)
     assert finished.status == 2
-    assert "the pretrained weights of torchvision/squeezenet1_1 can't be had" in finished.stderr
+    assert "the pretrained weights of torchvision/squeezenet1_1 are not available" in finished.stderr
     assert "--weights FILE" in finished.stderr
     assert not (tmp_path / "results").exists()
 

@@ -61,7 +61,7 @@ def test_a_strategy_that_learned_nothing_is_named_with_the_remedy() -> None:
 
 
 def test_a_star_is_explained_where_there_is_one() -> None:
-    explained = "*: the best of its column among comparable rows, and all that can't be told from it"
+    explained = "*: the best of its column among comparable rows, and all not significantly different from it"
     assert explained in printed(RECORDS, 240)
     assert explained not in printed(RECORDS[:1], 240)
 
@@ -90,7 +90,7 @@ def test_footer_says_the_protocol_the_rates_the_random_rows_and_the_reasons() ->
     output = printed(RECORDS, 80)
     assert "Protocol: 2 epochs, batch 4, 8 px" in output
     assert "Learning rates: full 0.003, freeze 0.003, scratch 0.003." in output
-    assert "RANDOM: the pretrained weights of vit_tiny_patch16_224.augreg_in21k could not be had" in output
+    assert "RANDOM: the pretrained weights of vit_tiny_patch16_224.augreg_in21k are not available here" in output
     assert "vgg11 × freeze, seed 0: out-of-memory: 4 GiB are not enough" in output
     assert "95 % interval of the accuracy; it includes the spread over seeds and the test sample" in output
 

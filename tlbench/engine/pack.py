@@ -1,6 +1,6 @@
 """A frozen piece's convolutions on the CPU with their weights laid out once, and their activation in the same pass.
 
-PyTorch's own convolution lays its weights out anew in each call, and writes its output before an activation reads it
+PyTorch's own convolution lays its weights out again in each call, and writes its output before an activation reads it
 again. What is used here is what torch.compile uses on the CPU (oneDNN's fused convolution), without a compilation.
 """
 

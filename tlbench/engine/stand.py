@@ -71,7 +71,7 @@ class Progress:
 class Stand:
     """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
 
-    `build` makes the same model anew; `source` says what the features of a split are made of.
+    `build` makes the same model again; `source` says what the features of a split are made of.
     `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has the body's
     parameters as they were; `pretrained` says that they are not random.
     """

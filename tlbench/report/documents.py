@@ -25,7 +25,7 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
 
 
 def to_markdown(records: Iterable[Record], examples: Examples) -> str:
-    """The comparison tables; the best values, and those that can't be told from them, bold."""
+    """The comparison tables; the best values, and those not significantly different from them, bold."""
     parts = []
     for dataset, group in by_dataset(records, examples).items():
         marked = best(group)

@@ -7,8 +7,8 @@ from tlbench.report import text
 from tlbench.report.rows import Row
 
 MARKED = (
-    "the best of its column among comparable rows, and all that can't be told from it: accuracies paired by seed and "
-    "test image (5 % level), costs by their ranges over seeds."
+    "the best of its column among comparable rows, and all not significantly different from it: accuracies paired by "
+    "seed and test image (5 % level), costs by their ranges over seeds."
 )
 """What a mark says; it begins with the mark itself."""
 
@@ -130,8 +130,8 @@ def _weights_notes(table: list[Row]) -> list[str]:
     lines = []
     if missing:
         lines.append(
-            f"RANDOM: the pretrained weights of {', '.join(missing)} could not be had, so these rows trained from "
-            "random weights; they say nothing about transfer and are not ranked beside pretrained rows."
+            f"RANDOM: the pretrained weights of {', '.join(missing)} are not available here, so these rows trained "
+            "from random weights; they say nothing about transfer and are not ranked beside pretrained rows."
         )
     unpublished = dict.fromkeys(
         text.short(row.cell.backbone) for row in table if row.cell.weights.reason == "none-published"

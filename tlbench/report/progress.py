@@ -95,8 +95,8 @@ class ConsoleDisplay:
         missing = {cell.backbone: cell.weights for cell in plan.cells if cell.weights.reason == "unavailable"}
         for backbone, weights in missing.items():
             self.note(
-                f"  warning: {backbone} runs from RANDOM weights: {weights.name} can't be had here ({weights.detail}); "
-                f"its rows are marked and not ranked beside pretrained ones (--weights pretrained refuses this)"
+                f"  warning: {backbone} runs from RANDOM weights: {weights.name} is not available here "
+                f"({weights.detail}); its rows are marked and not ranked beside pretrained ones (--weights pretrained refuses this)"
             )
 
     def started(self, trial: Trial, leader: Trial | None = None) -> None:

@@ -34,11 +34,11 @@ class Row:
 
     All costs are as if the cell had run alone: `train_seconds` includes the features of a frozen part, and
     `images_per_second` is of all of it. `on_features` says that there were such features; `attributed` that the costs
-    are told from a head by itself, where many were trained in one product; `concurrent_trials` how many trials ran at
-    once at most, and disturbed its timings. `compile_seconds` is what was spent on compilation, `compiled` whether any
-    steps ran compiled. `at_chance` of its seeds have learned nothing, `done` have ended well. `passes` is the training
-    spent, in units of the protocol's epochs; `phases` are the first good seed's. `correct` has by seed which test
-    examples were predicted correctly, `ranges` the lowest and highest value of each cost over the seeds.
+    are estimated from one head by itself, where many were trained in one product; `concurrent_trials` how many trials
+    ran at once at most, and disturbed its timings. `compile_seconds` is what was spent on compilation, `compiled`
+    whether any steps ran compiled. `at_chance` of its seeds have learned nothing, `done` have ended well. `passes` is
+    the training spent, in units of the protocol's epochs; `phases` are the first good seed's. `correct` has by seed
+    which test examples were predicted correctly, `ranges` the lowest and highest value of each cost over the seeds.
     """
 
     cell: Cell
@@ -107,7 +107,7 @@ def by_dataset(records: Iterable[Record], examples: Examples) -> dict[str, list[
 
 
 def best(table: Sequence[Row]) -> set[tuple[int, str]]:
-    """Which places (row number, column) hold the best value of comparable rows, or one that can't be told from it.
+    """Which places (row number, column) hold the best value of comparable rows, or one not significantly different.
 
     Accuracies are compared in pairs (`stats.differ`); costs are alike where their ranges over the seeds overlap. Of a
     row alone, or of rows that are all equal, none is marked.
@@ -127,7 +127,7 @@ def best(table: Sequence[Row]) -> set[tuple[int, str]]:
 
 
 def _alike(row: Row, winner: Row, column: str) -> bool:
-    """Whether a row's value can't be told from the best one."""
+    """Whether a row's value is not significantly different from the best one."""
     if row.value(column) == winner.value(column):
         return True
     if column != "accuracy":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlbench.preflight import default_image_size
+from tlbench.defaults import default_image_size
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from builders import make_protocol
 from torch import nn
 
-from tlbench.measure.inference import BATCHES, inference
+from tlbench.engine.inference import BATCHES, inference
 
 
 class Counting(nn.Module):
@@ -35,7 +35,7 @@ def test_each_size_is_a_real_batch_of_the_model_in_eval_mode() -> None:
 
 def test_larger_batches_are_left_out_where_they_bring_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {1: 0.001, 8: 0.004, 32: 0.016, 128: 0.016}
-    monkeypatch.setattr("tlbench.measure.inference._median_seconds", lambda _m, batch, _p: seconds[len(batch)])
+    monkeypatch.setattr("tlbench.engine.inference._median_seconds", lambda _m, batch, _p: seconds[len(batch)])
     found = inference(Counting(), torch.randn(5, 3, 4, 4), make_protocol())
     assert [each.batch_size for each in found] == [1, 8, 32]
     assert [round(each.images_per_second) for each in found] == [1000, 2000, 2000]
