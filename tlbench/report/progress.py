@@ -96,7 +96,8 @@ class ConsoleDisplay:
         for backbone, weights in missing.items():
             self.note(
                 f"  warning: {backbone} runs from RANDOM weights: {weights.name} is not available here "
-                f"({weights.detail}); its rows are marked and not ranked beside pretrained ones (--weights pretrained refuses this)"
+                f"({weights.detail}); its rows are marked and not ranked beside pretrained ones "
+                f"(--weights pretrained refuses this)"
             )
 
     def started(self, trial: Trial, leader: Trial | None = None) -> None:
