@@ -180,7 +180,8 @@ class Strategy:
 
     `learning_rates` maps an optimizer's name to the strategy's default rate, or to one for each family of backbones;
     empty, the strategy has no steps. `passes(options)` is how many times the protocol's epochs its phases train in all,
-    where that is not once. With
+    where that is not once. `batchnorm` says whether the BatchNorm statistics of what it trains move where the request
+    leaves that open (`auto`: by the number of steps). With
     `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
     makes one cell for each dataset, whatever backbones are asked for.
 
@@ -198,6 +199,7 @@ class Strategy:
     serves: Callable[[TransferModel, Any], str | None] | None = None
     others: Callable[[Any], Sequence[str]] | None = None
     passes: Callable[[Any], float] | None = None
+    batchnorm: Literal["auto", "train", "frozen"] = "auto"
     summary: str = ""
     details: str = ""
     paper: str = ""
@@ -219,6 +221,7 @@ def strategy(
     serves: Callable[[TransferModel, Any], str | None] | None = None,
     others: Callable[[Any], Sequence[str]] | None = None,
     passes: Callable[[Any], float] | None = None,
+    batchnorm: Literal["auto", "train", "frozen"] = "auto",
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -237,6 +240,7 @@ def strategy(
             serves,
             others,
             passes,
+            batchnorm,
             summary=summary,
             details=details.strip(),
             paper=paper,

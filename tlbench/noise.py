@@ -34,7 +34,10 @@ METRICS: dict[str, Callable[[Cost], float | None]] = {
 }
 """The costs that can differ from one run to the next; FLOPs, parameters and the parts of memory are exact."""
 
-CELL = {"backbones": ("packaged/efficientnet_lite0",), "datasets": ("packaged/digits:train=960",), "epochs": 2}
+CELL = {
+    "backbones": ("packaged/efficientnet_lite0",), "datasets": ("packaged/digits:train=960",), "image_size": 32,
+    "epochs": 2,
+}  # fmt: skip
 """What is repeated: 60 steps of real weights, seconds on any machine."""
 
 

@@ -14,6 +14,7 @@ import tlbench
 from tlbench.data.batches import Batch
 from tlbench.engine.batchnorm import reestimate, settle
 from tlbench.engine.model import TransferModel
+from tlbench.plan import BatchNormPolicy
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -55,17 +56,28 @@ def prepared(momentum: float = 0.1) -> TransferModel:
 )
 def test_the_rule(policy: str, batch_size: int, steps: int, momentum: float, pretrained: bool, statistics: str) -> None:
     model = prepared(momentum)
-    found = settle(model, make_protocol(batchnorm=policy, batch_size=batch_size), steps, pretrained)
+    found = settle(model, make_protocol(batchnorm=policy, batch_size=batch_size), steps, pretrained, "auto")
     assert found is not None and found.statistics == statistics
     assert model.module.get_submodule("seen").training is (statistics == "train")
     assert model.module.get_submodule("new").training  # it has no statistics yet
     assert all(parameter.requires_grad for parameter in model.module.parameters())
 
 
+@pytest.mark.parametrize(
+    ("default", "policy", "statistics"), [("train", "auto", "train"), ("train", "frozen", "frozen")]
+)
+def test_a_strategys_own_default_holds_where_the_request_leaves_it_open(
+    default: BatchNormPolicy, policy: str, statistics: str
+) -> None:
+    model = prepared()
+    found = settle(model, make_protocol(batchnorm=policy, batch_size=32), 10, True, default)
+    assert found is not None and found.statistics == statistics
+
+
 def test_a_phase_that_trains_no_batchnorm_has_none_to_settle() -> None:
     model = prepared()
     model.train_only(model.head)
-    assert settle(model, make_protocol(batchnorm="train"), 10, True) is None
+    assert settle(model, make_protocol(batchnorm="train"), 10, True, "auto") is None
     assert not model.module.get_submodule("seen").training
 
 

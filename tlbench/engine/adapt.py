@@ -160,7 +160,7 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
     model, data, setting, meters, progress = stand.model, stand.data, stand.setting, stand.meters, stand.progress
     prepare_phase(model, phase)
     steps = phase_steps(phase, setting.protocol, len(data.train))
-    batchnorm = settle(model, setting.protocol, steps, stand.pretrained)
+    batchnorm = settle(model, setting.protocol, steps, stand.pretrained, stand.strategy.load().batchnorm)
     with meters.stages.within("features"):
         fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
     with meters.stages.within("measure"):

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import update_bn
 from tlbench.data.batches import Batch
 from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
-from tlbench.plan import Protocol
+from tlbench.plan import BatchNormPolicy, Protocol
 from tlbench.records import BatchNormRecord
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -23,17 +23,20 @@ SMALL_BATCH = 16
 USUAL_MOMENTUM = 0.1
 
 
-def settle(model: TransferModel, protocol: Protocol, steps: int, pretrained: bool) -> BatchNormRecord | None:
+def settle(
+    model: TransferModel, protocol: Protocol, steps: int, pretrained: bool, default: BatchNormPolicy
+) -> BatchNormRecord | None:
     """Put the BatchNorms that a prepared phase trains into train or eval mode; None where it trains none.
 
-    `auto` freezes the statistics of a pretrained model where the phase's batches or steps are too few for new ones, as
-    is usual in detection (He et al. 2017, Mask R-CNN, arXiv:1703.06870) and in fine-tuning with few images. A layer
-    without statistics (a new one) always gets some.
+    `default` is the strategy's own choice where the request leaves it open. `auto` freezes the statistics of a
+    pretrained model where the phase's batches or steps are too few for new ones, as is usual in detection (He et al.
+    2017, Mask R-CNN, arXiv:1703.06870) and in fine-tuning with few images. A layer without statistics (a new one)
+    always gets some.
     """
     layers = [each for each in model.module.modules() if isinstance(each, BatchNorm) and each.training]
     if not layers:
         return None
-    statistics, reason = _wanted(layers, protocol, steps, pretrained)
+    statistics, reason = _wanted(layers, protocol, steps, pretrained, default)
     if statistics == "frozen":
         for layer in layers:
             layer.training = not _has_statistics(layer)
@@ -43,13 +46,17 @@ def settle(model: TransferModel, protocol: Protocol, steps: int, pretrained: boo
     )
 
 
-def _wanted(layers: Sequence[nn.Module], protocol: Protocol, steps: int, pretrained: bool) -> tuple[str, str]:
+def _wanted(
+    layers: Sequence[nn.Module], protocol: Protocol, steps: int, pretrained: bool, default: BatchNormPolicy
+) -> tuple[str, str]:
     if protocol.batchnorm != "auto":
         return protocol.batchnorm, f"--batchnorm {protocol.batchnorm}"
     if not pretrained:
         return "train", "the model starts from random weights"
     if protocol.batch_size < SMALL_BATCH:
         return "frozen", f"batches of fewer than {SMALL_BATCH} images give noisy statistics"
+    if default != "auto":
+        return default, "the strategy's default"
     momentum = min(each.momentum or USUAL_MOMENTUM for each in layers if isinstance(each, BatchNorm))
     needed = round(TIME_CONSTANTS / momentum)
     if steps < needed:
