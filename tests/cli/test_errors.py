@@ -54,7 +54,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--name", "a/b"), "--name 'a/b' can't name a folder"),
         (("--block", "tim"), "there is no plugin named 'tim' to block; did you mean timm?"),
         (
-            ("--backbones", "alexnet", "--weights", "random"),
+            ("--backbones", "alexnet", "--weights", "random", "--image-size", "32"),
             "backbone torchvision/alexnet does not take the 32-pixel images of packaged/digits",
         ),
         (("--image-size", "4"), "backbone packaged/small_cnn does not take the 4-pixel images"),
@@ -72,7 +72,7 @@ def test_one_sentence_and_nothing_runs(cli: Cli, tmp_path: Path, arguments: tupl
 
 
 def test_the_remedies_of_a_size_and_of_a_dataset(cli: Cli, tmp_path: Path) -> None:
-    too_small = cli("run", "--backbones", "alexnet", "--weights", "random")
+    too_small = cli("run", "--backbones", "alexnet", "--weights", "random", "--image-size", "32")
     assert "it takes 64: --image-size 64" in too_small.stderr
     absent = cli("run", "--datasets", "cifar10", environment={"TLBENCH_DATA_ROOT": str(tmp_path / "data")})
     for remedy in (str(tmp_path / "data"), "--data-root", "run once with network", "`folder:PATH`"):
@@ -119,6 +119,7 @@ def test_a_name_that_another_plan_has(trained: tuple[Path, object], cli: Cli) ->
     results = str(trained[0] / "results")
     finished = cli(
         *("run", "--results", results, "--name", "trained", "--seeds", "2", "--epochs", "3"),
+        *("--image-size", "32"),
         *("--datasets", "digits:train=200:test=100"),
     )
     assert finished.status == 2

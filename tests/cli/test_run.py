@@ -102,6 +102,7 @@ def test_without_network_a_cell_runs_from_random_weights_and_says_so(cli: Cli, t
     environment = {"TORCH_HOME": str(tmp_path / "empty")}
     finished = cli(
         *("run", "--backbones", "squeezenet1_1,efficientnet_lite0", "--strategies", "freeze", "--name", "offline"),
+        *("--image-size", "32"),
         *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
         environment=environment,
     )
@@ -157,6 +158,7 @@ def test_weights_from_a_file(cli: Cli, tmp_path: Path, form: str) -> None:
         save_file(state, file)
     finished = cli(
         *("run", "--backbones", "torchvision/resnet18", "--strategies", "freeze", "--weights", str(file), "--json"),
+        *("--image-size", "32"),
         *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
     )
     assert finished.status == 0, finished.stderr
@@ -174,6 +176,7 @@ def test_pretrained_weights_that_lie_in_torchvisions_own_cache(cli: Cli, tmp_pat
     torch.save(squeezenet1_1().state_dict(), file)
     finished = cli(
         *("run", "--backbones", "squeezenet1_1", "--strategies", "freeze", "--weights", "pretrained", "--json"),
+        *("--image-size", "32"),
         *("--datasets", "digits:train=64:test=40", "--epochs", "1"),
         environment={"TORCH_HOME": str(tmp_path / "home")},
     )

@@ -43,7 +43,7 @@ def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
 
 
 def test_heads_of_all_rates_and_seeds_in_one_product_give_what_each_gives_alone(cli: Cli) -> None:
-    command = ("run", *DATA[:-1], "efficientnet_lite0", "--strategies", "freeze", "--json")
+    command = ("run", *DATA[:-1], "efficientnet_lite0", "--image-size", "32", "--strategies", "freeze", "--json")
     together = cli(*command, "--tune", "lr=1e-2,1e-3", "--seeds", "2").records
     assert [record["cost"]["product_heads"] for record in together] == [4, 4]
     for record in together:
@@ -88,7 +88,18 @@ def tlbench_register_strategies(register):
 
 def test_what_goes_wrong_together_is_tried_one_by_one(cli: Cli, plugin: PluginMaker, tmp_path: Path) -> None:
     environment = plugin("dying", DYING).environment
-    command = ("run", *DATA[:-1], "efficientnet_lite0", "--strategies", "freeze", "--seeds", "3", "--json")
+    command = (
+        "run",
+        *DATA[:-1],
+        "efficientnet_lite0",
+        "--image-size",
+        "32",
+        "--strategies",
+        "freeze",
+        "--seeds",
+        "3",
+        "--json",
+    )
     done = cli(*command, environment=environment)
     assert (tmp_path / "died").exists()
     assert done.status == 0, done.stderr
