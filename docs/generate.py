@@ -23,7 +23,7 @@ BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- u
 COMPARISON = """# Strategies compared
 
 All strategies on EfficientNet-Lite0 with its ImageNet weights, 500 images of Fashion-MNIST (val is cut from them),
-three seeds, default options and rates. Made from the committed run `results/strategies` by `python docs/generate.py`;
+one seed, default options and rates. Made from the committed run `results/strategies` by `python docs/generate.py`;
 repeat it with `make strategies`. One backbone, one dataset, few images and few epochs: it shows how to read such a
 table, and what each costs, not which is best on your data.
 

@@ -22,7 +22,7 @@ class Bottleneck(Options):
 
 @strategy(
     "adapter",
-    learning_rates=rates.ADDED,
+    learning_rates=rates.ADAPTERS,
     options=Bottleneck,
     paper="Houlsby et al. 2019, arXiv:1902.00751; once a block: Pfeiffer et al. 2021, arXiv:2005.00247; in CNNs: "
     "Rebuffi et al. 2018, arXiv:1803.10082",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @strategy(
     "ssf",
-    learning_rates=rates.ADDED,
+    learning_rates=rates.SCALES,
     paper="Lian et al. 2022, Scaling & Shifting Your Features, arXiv:2210.08823",
     when="the fine-tuned model must cost no more than the backbone, and little is to be trained",
 )

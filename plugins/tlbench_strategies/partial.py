@@ -52,7 +52,7 @@ class Gradual(Options):
 
 @strategy(
     "gradual-unfreeze",
-    learning_rates=rates.LAST_BLOCKS,
+    learning_rates=rates.FULL,
     options=Gradual,
     paper="Howard & Ruder 2018, Universal Language Model Fine-tuning for Text Classification, arXiv:1801.06146",
     when="full fine-tuning forgets too much at its start",

@@ -28,15 +28,15 @@ def by_family(cnn: float, without_norm: float, transformer: float) -> Mapping[Fa
     return {"cnn": cnn, "cnn-without-norm": without_norm, "transformer": transformer}
 
 
-HEAD = {"adamw": 3e-3, "sgd": 0.1}
+HEAD = {"adamw": 1e-2, "sgd": 0.1}
 """Of a new head on a frozen body: convex, and alike for all families."""
-FULL = {"adamw": by_family(1e-3, 1e-4, 5e-5), "sgd": by_family(0.1, 1e-3, 3e-3)}
-"""Of all parameters together, and of penalties and averages on top of that."""
+FULL = {"adamw": by_family(3e-4, 1e-4, 5e-5), "sgd": by_family(0.1, 1e-3, 3e-3)}
+"""Of all parameters together, of their unfreezing group by group, and of penalties and averages on top of that."""
 LAST_BLOCKS = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 3e-3)}
-LAYER_DECAY = {"adamw": by_family(2e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 1e-2)}
+LAYER_DECAY = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 1e-2)}
 FEW = {"adamw": by_family(3e-3, 1e-3, 1e-3), "sgd": by_family(0.1, 1e-2, 3e-2)}
-"""Of few parameters of a frozen body: biases, norms, one stage."""
-SCRATCH = {"adamw": by_family(1e-3, 1e-4, 5e-4), "sgd": by_family(0.1, 1e-2, 1e-2)}
+"""Of few parameters of a frozen body: biases, norms, one stage, a small network beside it."""
+SCRATCH = {"adamw": by_family(3e-3, 1e-4, 5e-4), "sgd": by_family(0.1, 1e-2, 1e-2)}
 """From random weights."""
 
 

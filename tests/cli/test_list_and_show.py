@@ -55,11 +55,12 @@ def test_options_are_shown_with_their_types(cli: Cli) -> None:
 def test_a_strategy_says_what_it_is_and_cites(cli: Cli) -> None:
     (row,) = json.loads(cli("list", "strategies", "--search", "l2-sp", "--json").stdout)
     assert row["paper"].startswith("Li, Grandvalet & Davoine 2018")
-    assert row["learning_rates"] == {"adamw": 0.001, "sgd": 0.1}
+    assert row["learning_rates"]["adamw"] == {"cnn": 3e-4, "cnn-without-norm": 1e-4, "transformer": 5e-5}
+    assert set(row["learning_rates"]) == {"adamw", "sgd"}
     assert row["when"] and row["details"]
     assert [option["name"] for option in row["options"]] == ["alpha", "beta"]
     shown = cli("list", "strategies", "--search", "l2-sp", "-v").stdout
-    assert "arXiv:1802.01483" in shown and "rates: 0.001 (adamw), 0.1 (sgd)" in shown
+    assert "arXiv:1802.01483" in shown and "rates: adamw 0.0003 (cnn), 0.0001" in shown
 
 
 def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:

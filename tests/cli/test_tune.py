@@ -28,8 +28,9 @@ def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None
         together = record["trial"]["cell"]["strategy"] == "builtin/freeze"
         assert cost["basis"] == ("attributed" if together else "measured")
         stages = ("train", "validate") if together else ("train", "features_paid", "validate", "measure")
-        spent = sum(cost[f"{stage}_seconds"] or 0.0 for stage in stages)
-        assert sum(each["seconds"] for each in tried) == pytest.approx(spent, rel=0.1)
+        spent = sum(cost[f"{stage}_seconds"] or 0.0 for stage in stages)  # the speed of prediction is measured, too
+        least = sum(cost[f"{stage}_seconds"] or 0.0 for stage in stages if stage != "measure")
+        assert 0.9 * least <= sum(each["seconds"] for each in tried) <= 1.1 * spent
     table = cli("show", "tuned").stdout
     assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; all are paid for." in table
     assert cli(*command).stderr.count("2 are done already, 0 to go") == 1

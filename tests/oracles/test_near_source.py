@@ -53,10 +53,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Record, dic
         "results": tmp_path_factory.mktemp("results"),
         "progress": False,
     }
-    own_rates = [each for each in ("full", *SAME_AS_FULL, *OTHERS) if not each.startswith("layer-decay")]
+    rated = [each for each in SAME_AS_FULL if each.startswith(("layer-decay", "last-k"))]
+    own_rates = [each for each in ("full", *SAME_AS_FULL, *OTHERS) if each not in rated]
     runs = [
         tlbench.run(strategies=own_rates, name="own rates", **wanted),
-        tlbench.run(strategies="layer-decay:decay=1", lr=full.learning_rates["adamw"], name="full's rate", **wanted),
+        tlbench.run(strategies=rated, lr=full.rate("adamw", "cnn"), name="full's rate", **wanted),
     ]
     found = {}
     for folder, record in ((results.folder, record) for results in runs for record in results):

@@ -147,6 +147,9 @@ def feed_of(
             return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
     if isinstance(kept, str):
         return whole, FeaturesRecord(used=False, reason=kept, cut_at=pieces.at, bytes=size)
+    peak_memory_bytes = json.loads((kept.path / TAKEN).read_text("utf-8"))["peak_memory_bytes"]
+    if kept.reused:  # alone, the trial would have computed them
+        source.memory.as_if_taken(taken.begun_bytes, peak_memory_bytes)
     features = Features(
         kept.path / FILE,
         source.images.labels,
@@ -161,7 +164,7 @@ def feed_of(
         computed_seconds=kept.seconds,
         shared_seconds=kept.shared_seconds,
         reused=kept.reused,
-        peak_memory_bytes=json.loads((kept.path / TAKEN).read_text("utf-8"))["peak_memory_bytes"],
+        peak_memory_bytes=peak_memory_bytes,
     )
     return Feed(features, pieces.suffix, prefix=pieces.prefix), record
 

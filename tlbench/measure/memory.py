@@ -42,7 +42,7 @@ class PeakMemory:
         self._highest = self.peak_bytes()
         self._reset()
         begun = self._held_now()
-        yield Section(lambda: max(0, self._now_highest() - begun))
+        yield Section(begun, lambda: max(0, self._now_highest() - begun))
         self._highest = self.peak_bytes()
 
     @contextlib.contextmanager
@@ -52,9 +52,9 @@ class PeakMemory:
         yield
         self._reset()
 
-    def as_if_taken(self, growth_bytes: int) -> None:
-        """Count a block that others have gone through for this trial: what it took, on top of what is held now."""
-        self._highest = max(self.peak_bytes(), self._held_now() - self._at_start + growth_bytes)
+    def as_if_taken(self, begun_bytes: int, growth_bytes: int) -> None:
+        """Count a block that others have gone through for this trial: what it took on top of what was held before."""
+        self._highest = max(self.peak_bytes(), begun_bytes - self._at_start + growth_bytes)
 
     def _reset(self) -> None:
         if self._device.type == "cuda":
@@ -72,8 +72,9 @@ class PeakMemory:
 
 @dataclass(frozen=True)
 class Section:
-    """A block whose memory is watched by itself: `growth_bytes()` is its peak until now over what was held before."""
+    """A block that is watched by itself: `growth_bytes()` is its peak until now over `begun_bytes`, held before."""
 
+    begun_bytes: int
     growth_bytes: Callable[[], int]
 
 

@@ -72,12 +72,10 @@ class Meters:
         self._inference: list[InferenceRecord] = []
 
     def share(self, features: FeaturesRecord) -> None:
-        """Features have been asked for; alone, the trial would have computed those that were there already."""
+        """Features have been asked for."""
         self._shared_seconds += features.shared_seconds or 0.0
         if features.peak_memory_bytes is not None:
             self._features_bytes.append(features.peak_memory_bytes)
-            if features.reused:
-                self.memory.as_if_taken(features.peak_memory_bytes)
 
     def add(self, phase: PhaseMeasured) -> None:
         """A phase has ended."""
