@@ -24,8 +24,9 @@ COMPARISON = """# Strategies compared
 
 All strategies on EfficientNet-Lite0 with its ImageNet weights, 500 images of Fashion-MNIST (val is cut from them),
 one seed, default options and rates. Made from the committed run `results/strategies` by `python docs/generate.py`;
-repeat it with `make strategies`. One backbone, one dataset, few images and few epochs: it shows how to read such a
-table, and what each costs, not which is best on your data.
+repeat it with `make strategies`. One backbone, one dataset, one seed, few images and few epochs: it shows how to read
+such a table, not which strategy is best on your data. Other work ran on the machine at low priority meanwhile, so that
+costs are rough. Differences of less than some 3 points are not significant here, and no rate was tuned for this table.
 
 """
 INTRODUCTION = """# Strategies
