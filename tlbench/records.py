@@ -110,8 +110,8 @@ class PartsMs(Part):
 class MemoryParts(Part):
     """Bytes of what a trial keeps at once, from the tensors; the largest over its phases.
 
-    `activations` is what autograd keeps for one backward pass; `features` is what computing features of a frozen part
-    took at most. `activations_and_temporaries` is CUDA's peak less parameters, buffers, gradients and optimizer state.
+    `activations` is what autograd keeps for one backward pass; `features` is the peak while features of a frozen part
+    were computed. `activations_and_temporaries` is CUDA's peak less parameters, buffers, gradients and optimizer state.
     """
 
     parameters: int
@@ -140,8 +140,8 @@ class FeaturesRecord(Part):
     """Whether a phase trained on features of its frozen prefix, computed once, and if not, why not.
 
     `computed_seconds` is what computing them took when it was done; where they were there already (`reused`),
-    `shared_seconds` is what that saved the trial, if another one had computed them. `peak_memory_bytes` is what
-    computing them took at most over what was held before. `cut_at` is the place in the model.
+    `shared_seconds` is what that saved the trial, if another one had computed them. `peak_memory_bytes` is the
+    peak of the trial that computed them, while it did. `cut_at` is the place in the model.
     """
 
     used: bool

@@ -110,7 +110,7 @@ whole = memory.peak_bytes()
 with memory.aside():
     large = touched(900)
     del large
-memory.as_if_taken(section.begun_bytes, 600 * 2**20)
+memory.as_if_taken(600 * 2**20)
 print(growth // 2**20, whole // 2**20, memory.peak_bytes() // 2**20)
 """
 

@@ -26,6 +26,7 @@ from tlbench.errors import PhaseError, UserError
 from tlbench.records import Record
 from tlbench_strategies import near_source, weight_space
 from tlbench_strategies.basic import full
+from tlbench_strategies.rates import head_factor
 
 SAME_AS_FULL = (
     "bss:eta=0",
@@ -404,7 +405,7 @@ def test_lwf_keeps_the_old_head_beside_the_new_one_while_it_trains(moved: tuple[
     model.published = lambda: source
     phases = near_source.lwf.phases(model, near_source.LwF(strength=0.5))
     names = set(model.module.state_dict())
-    assert next(phases) == Train(model.head, epochs=0.2, lr=3.0)
+    assert next(phases) == Train(model.head, epochs=0.2, lr=head_factor(model))
     add = next(phases)
     assert isinstance(add, tlbench.Rewrite)
     add.apply(model)

@@ -142,14 +142,14 @@ def feed_of(
         return whole, FeaturesRecord(used=False, reason=str(pieces))
     with source.memory.section() as taken:
         try:
-            kept, size = _kept(pieces, source, cache, taken.growth_bytes)
+            kept, size = _kept(pieces, source, cache, taken.peak_bytes)
         except UserError as error:  # the cache can't be written: a pity, and no reason to fail
             return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
     if isinstance(kept, str):
         return whole, FeaturesRecord(used=False, reason=kept, cut_at=pieces.at, bytes=size)
     peak_memory_bytes = json.loads((kept.path / TAKEN).read_text("utf-8"))["peak_memory_bytes"]
     if kept.reused:  # alone, the trial would have computed them
-        source.memory.as_if_taken(taken.begun_bytes, peak_memory_bytes)
+        source.memory.as_if_taken(peak_memory_bytes)
     features = Features(
         kept.path / FILE,
         source.images.labels,
@@ -170,7 +170,7 @@ def feed_of(
 
 
 def _kept(
-    pieces: Cut, source: Source, cache: StageCache, growth_bytes: Callable[[], int]
+    pieces: Cut, source: Source, cache: StageCache, peak_bytes: Callable[[], int]
 ) -> tuple[Kept | str, int | None]:
     """The features from the cache, computed first where they must be; or why they are not worth it, and their bytes.
 
@@ -191,7 +191,7 @@ def _kept(
 
         def computed(folder: Path, prefix: nn.Module = prefix) -> None:
             compute(prefix, source, folder / FILE)
-            (folder / TAKEN).write_text(json.dumps({"peak_memory_bytes": growth_bytes()}), "utf-8")
+            (folder / TAKEN).write_text(json.dumps({"peak_memory_bytes": peak_bytes()}), "utf-8")
 
         kept = cache.get("features", key, computed)
         if not kept.reused or _are_those_of(pieces.prefix, source, kept.path / FILE):
@@ -259,7 +259,7 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
 
 def _key(pieces: Cut, source: Source) -> dict[str, object]:
     return {
-        "version": 4,
+        "version": 5,
         "dataset": source.dataset_digest,
         "split": source.split,
         "function": function_digest(pieces.prefix),

@@ -42,7 +42,10 @@ class PeakMemory:
         self._highest = self.peak_bytes()
         self._reset()
         begun = self._held_now()
-        yield Section(begun, lambda: max(0, self._now_highest() - begun))
+        yield Section(
+            peak_bytes=lambda: max(0, self._now_highest() - self._at_start),
+            growth_bytes=lambda: max(0, self._now_highest() - begun),
+        )
         self._highest = self.peak_bytes()
 
     @contextlib.contextmanager
@@ -52,9 +55,9 @@ class PeakMemory:
         yield
         self._reset()
 
-    def as_if_taken(self, begun_bytes: int, growth_bytes: int) -> None:
-        """Count a block that others have gone through for this trial: what it took on top of what was held before."""
-        self._highest = max(self.peak_bytes(), begun_bytes - self._at_start + growth_bytes)
+    def as_if_taken(self, peak_bytes: int) -> None:
+        """Count a block that another trial has gone through for this one: the peak that it had there."""
+        self._highest = max(self.peak_bytes(), peak_bytes)
 
     def _reset(self) -> None:
         if self._device.type == "cuda":
@@ -72,9 +75,9 @@ class PeakMemory:
 
 @dataclass(frozen=True)
 class Section:
-    """A block that is watched by itself: `growth_bytes()` is its peak until now over `begun_bytes`, held before."""
+    """A block that is watched by itself: its peak until now, as a trial's, and over what was held before it."""
 
-    begun_bytes: int
+    peak_bytes: Callable[[], int]
     growth_bytes: Callable[[], int]
 
 
