@@ -9,6 +9,8 @@ import sys
 import pytest
 from conftest import Cli, PluginMaker
 
+from tlbench.execute.crash import WORDS
+
 STRIDED = """
 import ctypes
 from torch import nn
@@ -59,12 +61,13 @@ def test_a_crash_of_channels_last_convolutions_is_told_by_name(cli: Cli, plugin:
     crashed = cli(*command, environment=environment)
     assert crashed.status == 1
     (record,) = crashed.records
-    assert (record["status"], record["error"]["type"], record["error"]["phase"]) == ("crashed", "SIGSEGV", 0)
+    signal = record["error"]["type"]  # memory is written where it should not be: the kernel sees it, or the allocator
+    assert record["status"] == "crashed"
     assert record["error"]["message"] == (
-        "the process crashed: segmentation fault (SIGSEGV); PyTorch's channels_last convolutions are known to crash "
+        f"the process crashed: {WORDS[signal]} ({signal}); PyTorch's channels_last convolutions are known to crash "
         "on the CPU for some shapes; try --memory-format contiguous"
     )
-    assert "in backward" in record["error"]["traceback"]
+    assert "adapt.py" in record["error"]["traceback"]
     cured = cli(*command, "--memory-format", "contiguous", environment=environment)
     assert [record["status"] for record in cured.records] == ["ok"]
 
