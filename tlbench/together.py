@@ -77,6 +77,7 @@ def _product(stand: Stand, job: TrialJob) -> Product | None:
     phase = only_phase(stand.model, stand.strategy)
     if phase is None:
         return None
+    phase = stand.in_budget(phase)
     stand.meters.stages.enter("train")
     prepare_phase(stand.model, phase)
     with stand.meters.stages.within("features"):

@@ -112,3 +112,28 @@ def test_the_fastest_precision_is_looked_for_in_the_memory_format_that_was_asked
     other = cli(*command, "--memory-format", "channels_last", "--name", "own")
     assert other.status == 2
     assert "exists with a different plan (protocol.memory_format contiguous there, channels_last here)" in other.stderr
+
+
+TWICE = """
+from tlbench import Train, hookimpl, strategy
+
+tlbench_api = 1
+
+@strategy("twice", learning_rates={"adamw": 1e-3}, passes=lambda options: 2.0)
+def twice(model, options):
+    yield Train(model.head, epochs=2)
+
+@hookimpl
+def tlbench_register_strategies(register):
+    register(twice)
+"""
+
+
+def test_a_budget_of_passes_holds_for_heads_that_are_trained_together(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("twice", TWICE).environment
+    command = ("run", *TINY, "--strategies", "twice", "--seeds", "2", "--json")
+    for budget, passes in (("epochs", 2.0), ("passes", 1.0)):
+        records = cli(*command, "--budget", budget, environment=environment).records
+        assert [record["cost"]["basis"] for record in records] == ["attributed"] * 2
+        assert [record["cost"]["passes"] for record in records] == [passes] * 2
+        assert [len(record["history"]) for record in records] == [2 * passes] * 2

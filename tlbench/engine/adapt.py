@@ -71,7 +71,7 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
     """Do what a phase says; gives what is sent back to the strategy."""
     match phase:
         case Train():
-            phase = _in_budget(stand, phase)
+            phase = stand.in_budget(phase)
             trained = stand if phase.of is None else dataclasses.replace(stand, model=phase.of)
             with _frozen(trained, phase.part if phase.moves is None else phase.part | phase.moves):
                 _train(trained, phase, number)
@@ -88,14 +88,6 @@ def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
             with _frozen(stand, NOTHING):
                 return phase.apply(stand.model, _looked_at(stand, " of a look"))
     raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
-
-
-def _in_budget(stand: Stand, phase: Train) -> Train:
-    """A phase with its share of the epochs; with a budget of passes, all trainings have the protocol's together."""
-    strategy = stand.strategy.load()
-    if stand.setting.protocol.budget == "epochs" or strategy.passes is None:
-        return phase
-    return dataclasses.replace(phase, epochs=phase.epochs / strategy.passes(stand.strategy.options))
 
 
 def _looked_at(stand: Stand, use: str) -> Iterator[Batch]:

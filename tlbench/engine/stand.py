@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from tlbench.events import Event, Report, StepDone
 from tlbench.jobs import TrialJob
 from tlbench.measure.environment import at_start
 from tlbench.measure.meters import Meters
+from tlbench.phases import Train
 from tlbench.plan import Cell
 from tlbench.records import EpochRecord
 from tlbench.registry import Component, Registry
@@ -88,6 +89,13 @@ class Stand:
     pretrained: bool
     meters: Meters
     progress: Progress
+
+    def in_budget(self, phase: Train) -> Train:
+        """A phase with its share of the epochs; with a budget of passes, all trainings have the protocol's together."""
+        strategy = self.strategy.load()
+        if self.setting.protocol.budget == "epochs" or strategy.passes is None:
+            return phase
+        return replace(phase, epochs=phase.epochs / strategy.passes(self.strategy.options))
 
     def predict(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Predictions:
         """What the model, as it is now, says of a split, in the stage that is on."""
