@@ -26,6 +26,8 @@ API_VERSION = 1
 
 Family = Literal["cnn", "cnn-without-norm", "transformer"]
 """Kinds of backbones that want different learning rates: `transformer` has LayerNorms and mostly linear layers."""
+BatchNormPolicy = Literal["auto", "train", "frozen"]
+"""Whether BatchNorm statistics of what is trained move: they do, they don't, or a phase's steps and batches decide."""
 Rates = Mapping[str, float | Mapping[Family, float]]
 """Learning rates by optimizer, and by family of backbones where they differ."""
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -199,7 +201,7 @@ class Strategy:
     serves: Callable[[TransferModel, Any], str | None] | None = None
     others: Callable[[Any], Sequence[str]] | None = None
     passes: Callable[[Any], float] | None = None
-    batchnorm: Literal["auto", "train", "frozen"] = "auto"
+    batchnorm: BatchNormPolicy = "auto"
     summary: str = ""
     details: str = ""
     paper: str = ""
@@ -221,7 +223,7 @@ def strategy(
     serves: Callable[[TransferModel, Any], str | None] | None = None,
     others: Callable[[Any], Sequence[str]] | None = None,
     passes: Callable[[Any], float] | None = None,
-    batchnorm: Literal["auto", "train", "frozen"] = "auto",
+    batchnorm: BatchNormPolicy = "auto",
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:

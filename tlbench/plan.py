@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tlbench.contracts import BatchNormPolicy
 from tlbench.errors import UserError
 from tlbench.provenance import Provenance
 
@@ -23,7 +24,6 @@ Budget = Literal["epochs", "passes"]
 FeaturesPolicy = Literal["cache", "compute"]
 OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
-BatchNormPolicy = Literal["auto", "train", "frozen"]
 Augmentation = Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")
 """In the order in which they are applied."""

@@ -14,7 +14,6 @@ from tlbench_peft import rates
 if TYPE_CHECKING:
     from tlbench.engine.model import Part, TransferModel
 
-RATES = rates.ADDED
 MAGNITUDES, FACTORS = "lora_magnitude_vector", "ia3_l"
 """peft's names of what multiplies weights, and so is not decayed: its neutral value is not 0."""
 Layers = Literal["all", "linear", "conv"]
@@ -60,7 +59,7 @@ def serves(model: TransferModel, options: Any) -> str | None:
 
 @strategy(
     "lora",
-    learning_rates=RATES,
+    learning_rates=rates.ADDED,
     options=LowRank,
     paper="Hu et al. 2022, LoRA: Low-Rank Adaptation of Large Language Models, arXiv:2106.09685",
     when="memory for gradients and the optimizer is short, or many variants of one model are kept",
@@ -78,7 +77,7 @@ def lora(model: TransferModel, options: LowRank) -> Iterator[Phase]:
 
 @strategy(
     "dora",
-    learning_rates=RATES,
+    learning_rates=rates.ADDED,
     options=LowRank,
     paper="Liu et al. 2024, DoRA: Weight-Decomposed Low-Rank Adaptation, arXiv:2402.09353",
     when="lora falls short of full; a step costs more",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tlbench import Look, Options, Phase, Rewrite, Train, strategy
-from tlbench_strategies.near_source import RATES
+from tlbench_strategies import rates
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ def passes(options: Teacher) -> float:
 
 @strategy(
     "distill",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=Distill,
     others=teachers,
     passes=passes,
@@ -89,7 +89,7 @@ class FeatureDistill(Teacher):
 
 @strategy(
     "feature-distill",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=FeatureDistill,
     others=teachers,
     passes=passes,

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tlbench.engine.model import Snapshot, TransferModel
     from tlbench.engine.step import Seen
 
-RATES = rates.FULL
 NO_SOURCE = "it does not start from a published model with a head of its own"
 
 
@@ -36,7 +35,7 @@ class L2SP(Options):
 
 @strategy(
     "l2-sp",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=L2SP,
     paper="Li, Grandvalet & Davoine 2018, Explicit Inductive Bias for Transfer Learning, arXiv:1802.01483, eq. 2",
     when="there is little data, and the source task is akin",
@@ -65,7 +64,7 @@ class Delta(Options):
 
 @strategy(
     "delta",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=Delta,
     paper="Li et al. 2019, DELTA, arXiv:1901.09229, eq. 4 and 5, without attention (their DELTA w/o ATT)",
     when="there is little data, and what the source model sees should stay the same more than its weights",
@@ -126,7 +125,7 @@ class BSS(Options):
 
 @strategy(
     "bss",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=BSS,
     paper="Chen et al. 2019, Catastrophic Forgetting Meets Negative Transfer, NeurIPS, eq. 5",
     when="full transfers what harms: some of the source's features don't fit the target",
@@ -171,7 +170,7 @@ def has_a_source_head(model: TransferModel, options: EWC) -> str | None:
 
 @strategy(
     "ewc",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=EWC,
     serves=has_a_source_head,
     paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796, eq. 3",
@@ -253,7 +252,7 @@ def knows_its_source(model: TransferModel, options: Options) -> str | None:
 
 @strategy(
     "lwf",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=LwF,
     serves=knows_its_source,
     paper="Li & Hoiem 2018, Learning without Forgetting, arXiv:1606.09282, eq. 1 to 3",

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tlbench import Options, Phase, Rewrite, Train, Validate, strategy
-from tlbench_strategies.near_source import RATES
-from tlbench_strategies.rates import head_factor
+from tlbench_strategies import rates
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +24,7 @@ class WiseFT(Options):
 
 @strategy(
     "wise-ft",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=WiseFT,
     passes=lambda _options: 2.0,
     paper="Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903, eq. 1",
@@ -37,7 +36,7 @@ def wise_ft(model: TransferModel, options: WiseFT) -> Iterator[Phase]:
     The probe stands in for the paper's zero-shot head, as in its appendix on linear classifiers. BatchNorm statistics
     that differ are not averaged but estimated again. Both trainings have all epochs.
     """
-    yield Train(model.head, lr=head_factor(model))
+    yield Train(model.head, lr=rates.head_factor(model))
     probe = model.snapshot()
     yield Train(model.everything)
     yield Rewrite(lambda model: model.interpolate(probe, options.alpha))
@@ -54,7 +53,7 @@ class Soup(Options):
 
 @strategy(
     "model-soup",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=Soup,
     passes=lambda options: float(len(options.rates)),
     paper="Wortsman et al. 2022, Model soups, arXiv:2203.05482, recipe 1",
@@ -94,7 +93,7 @@ class Mars(Options):
 
 @strategy(
     "mars",
-    learning_rates=RATES,
+    learning_rates=rates.FULL,
     options=Mars,
     paper="Gouk, Hospedales & Pontil 2021, Distance-Based Regularisation of Deep Networks, arXiv:2002.08253, eq. 9",
     when="a bound is wanted on how far the model may go, and not only a pull",

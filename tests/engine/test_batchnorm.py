@@ -11,10 +11,10 @@ from builders import make_backbone, make_protocol
 from torch import nn
 
 import tlbench
+from tlbench.contracts import BatchNormPolicy
 from tlbench.data.batches import Batch
 from tlbench.engine.batchnorm import reestimate, settle
 from tlbench.engine.model import TransferModel
-from tlbench.plan import BatchNormPolicy
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

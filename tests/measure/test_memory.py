@@ -102,23 +102,23 @@ touched(1)
 memory = PeakMemory(torch.device("cpu"))
 high = touched(400)
 del high
-with memory.section() as section:
+with memory.section() as peak_bytes:
     low = touched(100)
     del low
-    growth = section.growth_bytes()
+    section = peak_bytes()
 whole = memory.peak_bytes()
 with memory.aside():
     large = touched(900)
     del large
 memory.as_if_taken(600 * 2**20)
-print(growth // 2**20, whole // 2**20, memory.peak_bytes() // 2**20)
+print(section // 2**20, whole // 2**20, memory.peak_bytes() // 2**20)
 """
 
 
 def test_sections_are_watched_by_themselves_and_what_others_computed_counts_as_the_trials_own() -> None:
     """In a process of its own, in which freed memory goes back to the system."""
     done = subprocess.run([sys.executable, "-c", SECTIONS], capture_output=True, text=True, check=True)
-    growth, whole, with_others = map(int, done.stdout.split())
-    assert 95 <= growth < 200
+    section, whole, with_others = map(int, done.stdout.split())
+    assert 95 <= section < 200
     assert 395 <= whole < 500
     assert 595 <= with_others < 700  # the 900 set aside are in none

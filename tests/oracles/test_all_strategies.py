@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,20 +21,17 @@ CASES = {
 """By backbone: the weights, and the strategies that say that they can't adapt it."""
 
 
+def run(folder: Path, unserved: set[str], **changes: Any) -> tlbench.Results:
+    """All strategies but some on a few digits."""
+    wanted: dict[str, Any] = {"datasets": "digits:train=40:test=20", "image_size": 32, "epochs": 1, "batch_size": 20}
+    strategies = [name for name in STRATEGIES if name not in unserved]
+    return tlbench.run(strategies=strategies, results=folder, progress=False, **(wanted | changes))
+
+
 @pytest.mark.parametrize("backbone", CASES)
 def test_no_cell_fails(backbone: str, tmp_path: Path) -> None:
     weights, unserved = CASES[backbone]
-    results = tlbench.run(
-        backbones=backbone,
-        strategies=STRATEGIES,
-        datasets="digits:train=40:test=20",
-        image_size=32,
-        epochs=1,
-        batch_size=20,
-        weights=weights,
-        results=tmp_path,
-        progress=False,
-    )
+    results = run(tmp_path, set(), backbones=backbone, weights=weights)
     assert {text.partition(" ")[0] for text in results.plan.left_out} == unserved
     failed = {record.trial.cell.strategy: record.error for record in results if record.status != "ok"}
     assert not failed
@@ -44,18 +42,10 @@ def test_no_cell_fails(backbone: str, tmp_path: Path) -> None:
 
 def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_the_protocol(tmp_path: Path) -> None:
     def passes(budget: str) -> dict[str, float | None]:
-        results = tlbench.run(
-            backbones="small_cnn",
-            strategies=[name for name in STRATEGIES if name not in ("lwf", "vpt")],
-            datasets="digits:train=100:test=20",
-            image_size=8,
-            epochs=10,
-            batch_size=20,
-            budget=budget,
-            results=tmp_path,
-            name=budget,
-            progress=False,
-        )
+        results = run(
+            tmp_path, {"lwf", "vpt"}, backbones="small_cnn", datasets="digits:train=100:test=20", image_size=8,
+            epochs=10, budget=budget, name=budget,
+        )  # fmt: skip
         assert all(record.status == "ok" for record in results), [record.error for record in results]
         trained = [record for record in results if record.cost is not None and record.cost.phases]
         return {record.trial.cell.strategy.rpartition("/")[2]: record.cost.passes for record in trained if record.cost}
@@ -70,17 +60,7 @@ def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_t
 
 def test_cached_features_give_what_computing_in_each_step_gives_for_every_strategy(tmp_path: Path) -> None:
     def results(features: str) -> tlbench.Results:
-        return tlbench.run(
-            strategies=[name for name in STRATEGIES if name != "vpt"],
-            datasets="digits:train=40:test=40",
-            image_size=32,
-            epochs=2,
-            batch_size=20,
-            features=features,
-            results=tmp_path,
-            name=features,
-            progress=False,
-        )
+        return run(tmp_path, {"vpt"}, datasets="digits:train=40:test=40", epochs=2, features=features, name=features)
 
     cached, computed = results("cache"), results("compute")
     used = 0

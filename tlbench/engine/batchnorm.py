@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
+from tlbench.contracts import BatchNormPolicy
 from tlbench.data.batches import Batch
 from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
-from tlbench.plan import BatchNormPolicy, Protocol
+from tlbench.plan import Protocol
 from tlbench.records import BatchNormRecord
 
 BatchNorm = nn.modules.batchnorm._BatchNorm

@@ -12,6 +12,8 @@ import torch
 from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tlbench.engine.seeds import generator_states
+
 
 class DrawsRandomNumbers(Exception):
     """Code drew random numbers where the result would be kept as a constant."""
@@ -24,9 +26,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     generators decides.
     """
 
-    def __init__(self, refuse: bool = False) -> None:
+    def __init__(self, device: torch.device, refuse: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = False
+        self._device = device
         self._refuse = refuse
 
     def __torch_dispatch__(
@@ -35,41 +38,33 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = kwargs or {}
         if torch.Tag.nondeterministic_seeded not in operator.tags:
             return operator(*args, **given)
-        before = _generator_states()
+        before = generator_states(self._device)
         result = operator(*args, **given)
-        if given.get("generator") is not None or before != _generator_states():
+        unmoved = all(map(torch.equal, before, generator_states(self._device)))
+        if given.get("generator") is not None or not unmoved:
             if self._refuse:
                 raise DrawsRandomNumbers(f"{operator} draws random numbers")
             self.seen = True
         return result
 
 
-def _generator_states() -> list[bytes]:
-    """The states of PyTorch's default generators, on the CPU and on the accelerator that is in use."""
-    states = [torch.get_rng_state()]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states += torch.cuda.get_rng_state_all()
-    elif torch.backends.mps.is_available():
-        states.append(torch.mps.get_rng_state())
-    return [state.numpy().tobytes() for state in states]
-
-
 @contextlib.contextmanager
-def random_refused() -> Iterator[None]:
-    """Raise DrawsRandomNumbers where an operator draws random numbers in this block."""
-    with _Watch(refuse=True):
+def random_refused(device: torch.device) -> Iterator[None]:
+    """Raise DrawsRandomNumbers where an operator draws random numbers in this block, on the CPU or a device."""
+    with _Watch(device, refuse=True):
         yield
 
 
 class _Finder(fx.Interpreter):
     """Runs a graph and collects the nodes in which random numbers are drawn."""
 
-    def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
+    def __init__(self, module: nn.Module, graph: fx.Graph, device: torch.device) -> None:
         super().__init__(module, graph=graph)
         self.found: set[fx.Node] = set()
+        self._device = device
 
     def run_node(self, n: fx.Node) -> Any:
-        with _Watch() as watch:
+        with _Watch(self._device) as watch:
             result = super().run_node(n)
         if watch.seen:
             self.found.add(n)
@@ -79,7 +74,7 @@ class _Finder(fx.Interpreter):
 @torch.no_grad()
 def random_nodes(module: nn.Module, graph: fx.Graph, images: torch.Tensor) -> set[fx.Node]:
     """The nodes of a module's graph that draw random numbers when it is run on some images."""
-    finder = _Finder(module, graph)
+    finder = _Finder(module, graph, images.device)
     finder.run(images)
     return finder.found
 
@@ -89,14 +84,3 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
-
-
-@contextlib.contextmanager
-def python_chance_restored() -> Iterator[None]:
-    """Put the states of NumPy's and Python's own generators back after this block."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    try:
-        yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)

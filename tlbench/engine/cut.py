@@ -10,7 +10,6 @@ from torch import fx, nn
 
 from tlbench.engine.chance import (
     DrawsRandomNumbers,
-    python_chance_restored,
     random_nodes,
     random_refused,
     seed_everything,
@@ -90,7 +89,7 @@ def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) ->
     pieces must give what the model gives. The modules at the paths in `after` are of the rest in any case.
     """
     try:
-        with passes_undone(module, images.device), python_chance_restored():
+        with passes_undone(module, images.device):
             pieces = _cut(module, images, frozenset(f"{MODEL}.{path}" for path in after))
             fit = all(_agree(module, pieces, batch, seed) for seed, batch in enumerate(_two_batches(images)))
     except NotCuttable:
@@ -105,7 +104,7 @@ def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) ->
 
 
 def _cut(module: nn.Module, images: torch.Tensor, after: frozenset[str]) -> Cut:
-    whole, graph = _traced(module, after)
+    whole, graph = _traced(module, after, images.device)
     given = next(node for node in graph.nodes if node.op == "placeholder")
     live = _live(graph, whole, after, images)
     from_images = _dependents(graph, {given})
@@ -122,7 +121,7 @@ def _cut(module: nn.Module, images: torch.Tensor, after: frozenset[str]) -> Cut:
     return Cut(_prefix(whole, graph, place), _suffix(whole, graph, place, given, live), place.name)
 
 
-def _traced(module: nn.Module, after: frozenset[str]) -> tuple[Whole, fx.Graph]:
+def _traced(module: nn.Module, after: frozenset[str], device: torch.device) -> tuple[Whole, fx.Graph]:
     """The model as a function of images and its graph, which must be the same under two seeds.
 
     What NumPy or Python draw while tracing would be kept as constants.
@@ -131,7 +130,7 @@ def _traced(module: nn.Module, after: frozenset[str]) -> tuple[Whole, fx.Graph]:
     for seed in (0, 1):
         seed_everything(seed)
         roots.append(Whole(module))  # a root of its own: tracing leaves constants on it
-        with random_refused():
+        with random_refused(device):
             graphs.append(ForgivingTracer(after).trace(roots[-1]))
         pieces.append(fx.GraphModule(roots[-1], graphs[-1]))
     first, second = (dict(piece.named_buffers()) for piece in pieces)

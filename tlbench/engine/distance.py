@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import torch
 
 from tlbench.engine.model import Part, TransferModel
+from tlbench.engine.weights import raw_bytes
 from tlbench.records import BlockDistance, DistanceRecord
 
 OTHER = "other"
@@ -21,9 +22,8 @@ class Start:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
         self._places: dict[str, tuple[int, torch.Size, torch.dtype]] = {}
         for name, tensor in tensors:
-            plain = tensor.detach().cpu().contiguous()
-            self._places[name] = self._file.tell(), plain.shape, plain.dtype
-            self._file.write(plain.view(-1).view(torch.uint8).numpy().data)
+            self._places[name] = self._file.tell(), tensor.shape, tensor.dtype
+            self._file.write(raw_bytes(tensor))
 
     def tensor(self, name: str, shape: torch.Size) -> torch.Tensor | None:
         """One as it was; None where there was none of that name and shape."""

@@ -140,9 +140,9 @@ def feed_of(
     whole = Feed(source.images, model.module)
     if isinstance(pieces, str) or cache is None:
         return whole, FeaturesRecord(used=False, reason=str(pieces))
-    with source.memory.section() as taken:
+    with source.memory.section() as peak_bytes:
         try:
-            kept, size = _kept(pieces, source, cache, taken.peak_bytes)
+            kept, size = _kept(pieces, source, cache, peak_bytes)
         except UserError as error:  # the cache can't be written: a pity, and no reason to fail
             return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
     if isinstance(kept, str):

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from tlbench.engine.weights import raw_bytes
+
 NOT_SETTINGS = frozenset(vars(nn.Module()))
 """What every module has: its tensors and children are visited by name, its hooks are asked for by themselves."""
 PLAIN = (str, bytes, int, float, complex, bool, type(None), torch.dtype, torch.device, torch.memory_format)
@@ -43,8 +45,7 @@ def function_digest(piece: fx.GraphModule) -> str:
 
 def tensor_digest(tensor: torch.Tensor) -> str:
     """SHA-256 of a tensor's elements, in their logical order."""
-    flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return hashlib.sha256(flat.numpy().data).hexdigest()
+    return hashlib.sha256(raw_bytes(tensor)).hexdigest()
 
 
 def _tensor(tensor: torch.Tensor) -> str:

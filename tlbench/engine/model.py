@@ -13,11 +13,9 @@ from torch import nn
 
 from tlbench.contracts import Backbone
 from tlbench.engine.blocks import blocks_of
-from tlbench.engine.family import family_of
+from tlbench.engine.family import MAP_NORMS, TOKEN_NORMS, family_of
 
-NORMS = (
-    nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
-)  # fmt: skip
+NORMS = (*MAP_NORMS, *TOKEN_NORMS)
 HEAD_INPUT = "what the head is given"
 Snapshot = Mapping[str, torch.Tensor]
 """A model's tensors at some moment, by name."""

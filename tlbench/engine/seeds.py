@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from tlbench.plan import Chance
@@ -48,19 +50,19 @@ class Stream:
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Let what is random in this block be drawn from the stream."""
-        before = _states(self._device)
+        before = generator_states(self._device)
         if self._states is None:
             torch.manual_seed(self._seed)
         else:
-            _set_states(self._states, self._device)
+            set_generator_states(self._states, self._device)
         try:
             yield
         finally:
-            self._states = _states(self._device)
-            _set_states(before, self._device)
+            self._states = generator_states(self._device)
+            set_generator_states(before, self._device)
 
 
-def _states(device: torch.device) -> list[torch.Tensor]:
+def generator_states(device: torch.device) -> list[torch.Tensor]:
     """The states of the CPU's generator and, where there is one, of the device's."""
     if device.type == "cuda":
         return [torch.get_rng_state(), torch.cuda.get_rng_state(device)]
@@ -69,9 +71,22 @@ def _states(device: torch.device) -> list[torch.Tensor]:
     return [torch.get_rng_state()]
 
 
-def _set_states(states: list[torch.Tensor], device: torch.device) -> None:
+def set_generator_states(states: list[torch.Tensor], device: torch.device) -> None:
+    """Put states of the generators back."""
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
     elif device.type == "mps":
         torch.mps.set_rng_state(states[1])
+
+
+@contextmanager
+def chance_restored(device: torch.device) -> Iterator[None]:
+    """Put the state of chance back after this block: PyTorch's generators, NumPy's and Python's own."""
+    states, numpy_state, python_state = generator_states(device), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        set_generator_states(states, device)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from tlbench.engine.seeds import chance_restored
+
 
 @contextlib.contextmanager
 def modes_restored(module: nn.Module) -> Iterator[None]:
@@ -24,7 +26,7 @@ def modes_restored(module: nn.Module) -> Iterator[None]:
 def passes_undone(module: nn.Module, device: torch.device) -> Iterator[None]:
     """Put back what forward and backward passes change: buffers, gradients, the state of chance."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with chance_restored(device):
         try:
             yield
         finally:

@@ -61,6 +61,11 @@ def digest(module: nn.Module, head_paths: tuple[str, ...]) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         if not name.startswith(heads):
             sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-            sha.update(flat.numpy().data)
+            sha.update(raw_bytes(tensor))
     return sha.hexdigest()
+
+
+def raw_bytes(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a tensor's elements, in their logical order."""
+    flat: memoryview = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+    return flat

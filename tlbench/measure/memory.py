@@ -6,7 +6,6 @@ import contextlib
 import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -37,15 +36,11 @@ class PeakMemory:
         return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None
 
     @contextlib.contextmanager
-    def section(self) -> Iterator[Section]:
-        """Watch a block by itself; the trial's peak goes on counting."""
+    def section(self) -> Iterator[Callable[[], int]]:
+        """Watch a block by itself, and give what tells its peak until now; the trial's peak goes on counting."""
         self._highest = self.peak_bytes()
         self._reset()
-        begun = self._held_now()
-        yield Section(
-            peak_bytes=lambda: max(0, self._now_highest() - self._at_start),
-            growth_bytes=lambda: max(0, self._now_highest() - begun),
-        )
+        yield lambda: max(0, self._now_highest() - self._at_start)
         self._highest = self.peak_bytes()
 
     @contextlib.contextmanager
@@ -68,17 +63,6 @@ class PeakMemory:
 
     def _now_highest(self) -> int:
         return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else _peak_resident_bytes()
-
-    def _held_now(self) -> int:
-        return torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else _resident_bytes()
-
-
-@dataclass(frozen=True)
-class Section:
-    """A block that is watched by itself: its peak until now, as a trial's, and over what was held before it."""
-
-    peak_bytes: Callable[[], int]
-    growth_bytes: Callable[[], int]
 
 
 def tensor_bytes(tensors: Iterable[torch.Tensor]) -> int:
