@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tlbench.contracts import Backbone, Family, Strategy
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan import Cell, OtherBackbone, Protocol, Request, WeightsPlan
+from tlbench.plan import Cell, OtherBackbone, OwnRate, Protocol, Request, TunedRate, WeightsPlan
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size, on_meta
 from tlbench.sources import choose_weights
@@ -109,7 +109,8 @@ def make_cell(
         weights = WeightsPlan(kind="random", reason="strategy")
     has_steps = bool(strategy.learning_rates)
     own_rate = strategy.rate(protocol.optimizer, family)
-    if has_steps and own_rate is None and request.lr is None and not request.tune:
+    needs_own = any(isinstance(each, OwnRate) for each in request.tune) if request.tune else request.lr is None
+    if has_steps and own_rate is None and needs_own:
         raise UserError(
             f"strategy {strategy_ref} states no learning rate for {protocol.optimizer} on {backbone} ({family}); "
             f"give one with --lr"
@@ -122,11 +123,17 @@ def make_cell(
         device=device,
         protocol=protocol,
         learning_rate=None if request.tune or not has_steps else request.lr or own_rate,
-        tuned_rates=request.tune if has_steps else (),
+        tuned_rates=_rates_to_try(request.tune, own_rate) if has_steps else (),
         weights=weights,
         others=others,
         dataset_digest=data.digest,
     )
+
+
+def _rates_to_try(tune: tuple[TunedRate, ...], own_rate: float | None) -> tuple[float, ...]:
+    """With multiples of the strategy's own rate as rates; 0.1 times 0.003 is 0.0003 and not 0.00030000000000000003."""
+    rates = (float(f"{each.times * (own_rate or 0):.12g}") if isinstance(each, OwnRate) else each for each in tune)
+    return tuple(dict.fromkeys(rates))
 
 
 def load(component: Component[T]) -> T:

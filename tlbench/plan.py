@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tlbench.contracts import BatchNormPolicy
 from tlbench.errors import UserError
@@ -38,6 +48,33 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class OwnRate(Frozen):
+    """A learning rate to choose from, as a multiple of each strategy's own; written `3x`."""
+
+    times: float = Field(gt=0, allow_inf_nan=False)
+
+    @model_serializer
+    def written(self) -> str:
+        return f"{self.times:g}x"
+
+
+def _tuned_rate(value: object) -> OwnRate | float:
+    """`3x` as a multiple of the strategy's own rate, all else as a rate."""
+    if isinstance(value, OwnRate):
+        return value
+    multiple = isinstance(value, str) and value.endswith("x")
+    try:
+        number = float(str(value).removesuffix("x"))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{value} is neither a positive learning rate nor a multiple of the strategy's own, as 3x is")
+    return OwnRate(times=number) if multiple else number
+
+
+TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate)]
+
+
 class Request(Frozen):
     """What a person asks for; what is None follows from the machine and the dataset."""
 
@@ -52,7 +89,7 @@ class Request(Frozen):
     train_size: int | None = Field(None, ge=2)
     test_size: int | None = Field(None, ge=1)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
-    tune: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    tune: tuple[TunedRate, ...] = ()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     compile: CompilePolicy = "off"
@@ -84,7 +121,7 @@ class Request(Frozen):
 
     @field_validator("tune")
     @classmethod
-    def _a_choice(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _a_choice(cls, value: tuple[TunedRate, ...]) -> tuple[TunedRate, ...]:
         if len(set(value)) == 1:
             raise ValueError("there is nothing to choose between; name two learning rates or more, or give --lr")
         return tuple(dict.fromkeys(value))

@@ -32,8 +32,25 @@ def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None
         least = sum(cost[f"{stage}_seconds"] or 0.0 for stage in stages if stage != "measure")
         assert 0.9 * least <= sum(each["seconds"] for each in tried) <= 1.1 * spent
     table = cli("show", "tuned").stdout
-    assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; all are paid for." in table
+    assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; costs include all candidates." in table
     assert cli(*command).stderr.count("2 are done already, 0 to go") == 1
+
+
+def test_multiples_are_of_each_strategys_own_rate(cli: Cli) -> None:
+    command = ("run", *DATA, "--strategies", "freeze,full,ridge", "--tune", "lr=0.1x,1x,0.02", "--name", "multiples")
+    own = {
+        record["trial"]["cell"]["strategy"]: record["learning_rate"]
+        for record in cli("run", *DATA, "--strategies", "freeze,full,ridge", "--json").records
+    }
+    done = cli(*command, "--json")
+    tried = {record["trial"]["cell"]["strategy"]: record["trial"]["cell"]["tuned_rates"] for record in done.records}
+    assert own["builtin/freeze"] != own["builtin/full"]
+    assert tried.pop("builtin/ridge") == []
+    for strategy, rates in tried.items():
+        assert rates == [pytest.approx(0.1 * own[strategy], rel=1e-12), own[strategy], 0.02]
+    footer = cli("show", "multiples").stdout
+    assert all(f"{rates[0]:g}, {rates[1]:g}, 0.02 ({name[8:]})" in footer for name, rates in tried.items())
+    assert cli(*command).stderr.count("3 are done already, 0 to go") == 1
 
 
 def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
@@ -151,8 +168,10 @@ def test_test_stays_shut_until_the_choice_is_made(cli: Cli, plugin: PluginMaker)
     [
         (("--tune", "lr=1e-3"), "there is nothing to choose between"),
         (("--tune", "epochs=1,2"), "is not of the form lr="),
-        (("--tune", "lr=1e-3,-1"), "--tune"),
-        (("--tune", "lr=1e-3,x"), "--tune"),
+        (("--tune", "lr=1e-3,-1"), "--tune '-1': -1 is neither a positive learning rate nor a multiple"),
+        (("--tune", "lr=1e-3,x"), "--tune 'x': x is neither a positive learning rate nor a multiple"),
+        (("--tune", "lr=1e-3,0x"), "0x is neither"),
+        (("--tune", "lr=2x,2.0x"), "there is nothing to choose between"),
         (("--tune", "lr=1e-3,1e-2", "--lr", "0.1"), "give --lr or --tune, not both"),
     ],
 )

@@ -27,7 +27,9 @@ def _rates(text: str) -> tuple[str, ...]:
     """The values of `lr=A,B,…`."""
     name, equals, values = text.partition("=")
     if name.strip() != "lr" or not equals:
-        raise UserError(f"--tune {text!r} is not of the form lr=1e-4,3e-4,1e-3 (the learning rate can be tuned)")
+        raise UserError(
+            f"--tune {text!r} is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x (only the learning rate can be tuned)"
+        )
     return tuple(each.strip() for each in values.split(",") if each.strip())
 
 
@@ -70,7 +72,9 @@ def run(
     tune: Annotated[
         str | None,
         typer.Option(
-            metavar="lr=A,B,…", help="Learning rates for every strategy to choose from, on val.", show_default="none"
+            metavar="lr=A,B,…",
+            help="Learning rates for every strategy to choose from, on val; 3x is three times its own default.",
+            show_default="none",
         ),
     ] = None,
     precision: Annotated[

@@ -22,10 +22,8 @@ def footer(table: list[Row]) -> list[str]:
         lines.append("Learning rates: " + ", ".join(rates) + ".")
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
-    if tuned := next((row.cell.tuned_rates for row in table if row.cell.tuned_rates), ()):
-        lines.append(
-            f"Tuned: each seed chose on val among {', '.join(f'{rate:g}' for rate in tuned)}; all are paid for."
-        )
+    if tuned := _tuned(table):
+        lines.append(f"Tuned: each seed chose on val among {tuned}; costs include all candidates.")
     lines += _samples(table)
     lines.append(
         "Costs are as if each trial ran alone. Train includes feature extraction; Img/s is end to end over Train; "
@@ -111,6 +109,18 @@ def _at_chance(row: Row) -> str:
 def _has_rate(row: Row) -> bool:
     """A strategy that fits a head in closed form has none."""
     return row.cell.learning_rate is not None or bool(row.cell.tuned_rates)
+
+
+def _tuned(table: list[Row]) -> str:
+    """The rates to choose from, and by which strategies where they differ."""
+    strategies: dict[str, list[str]] = {}
+    for row in table:
+        if row.cell.tuned_rates:
+            rates = ", ".join(f"{rate:g}" for rate in row.cell.tuned_rates)
+            strategies.setdefault(rates, []).append(text.short(row.cell.strategy))
+    if len(strategies) == 1:
+        return next(iter(strategies))
+    return "; ".join(f"{rates} ({', '.join(dict.fromkeys(names))})" for rates, names in strategies.items())
 
 
 def _rate(row: Row, table: list[Row]) -> str:
