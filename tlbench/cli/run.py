@@ -28,7 +28,8 @@ def _rates(text: str) -> tuple[str, ...]:
     name, equals, values = text.partition("=")
     if name.strip() != "lr" or not equals:
         raise UserError(
-            f"--tune {text!r} is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x (only the learning rate can be tuned)"
+            f"--tune {text!r} is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x "
+            f"(only the learning rate can be tuned)"
         )
     return tuple(each.strip() for each in values.split(",") if each.strip())
 
