@@ -53,16 +53,21 @@ def t_half_width(values: Sequence[float]) -> float:
 
 
 def differ(ours: Mapping[int, Correct], theirs: Mapping[int, Correct]) -> bool:
-    """Whether two cells' accuracies differ at the 5 % level, paired by seed and example.
+    """Whether two cells' accuracies differ at the 5 % level, paired by seed and example."""
+    return p_value(ours, theirs) < 1 - CONFIDENCE
+
+
+def p_value(ours: Mapping[int, Correct], theirs: Mapping[int, Correct]) -> float:
+    """How likely a difference of two cells' accuracies as large as theirs is by chance, paired by seed and example.
 
     With one seed in common, an exact McNemar test; with several, a t test of the mean difference whose variance is that
-    over examples plus that over seeds (degrees of freedom: Satterthwaite 1946).
+    over examples plus that over seeds (degrees of freedom: Satterthwaite 1946). Without a seed in common it is 1.
     """
     seeds = [seed for seed in ours if seed in theirs]
     difference = np.array([ours[seed].astype(float) - theirs[seed] for seed in seeds])
     if not seeds or not difference.any():
-        return False
-    return (_mcnemar(difference[0]) if len(seeds) == 1 else _paired_t(difference)) < 1 - CONFIDENCE
+        return 1.0
+    return _mcnemar(difference[0]) if len(seeds) == 1 else _paired_t(difference)
 
 
 def _mcnemar(difference: np.ndarray) -> float:

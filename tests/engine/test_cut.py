@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import fx, nn
 
 from tlbench.engine.cut import NotCuttable, cut
 from tlbench.engine.model import TransferModel
@@ -215,8 +217,27 @@ def test_timms_functional_dropout_is_behind_the_cut(registry: Registry, name: st
     assert not torch.equal(one, other)
 
 
+def test_what_a_model_keeps_from_its_last_pass_does_not_meet_the_trace(registry: Registry) -> None:
+    model = model_of(registry, "timm/efficientformerv2_s0", 64)
+    model.train_only(model.head)
+    kept = [part.attention_bias_cache for part in model.module.modules() if hasattr(part, "attention_bias_cache")]
+    pieces = cut(model.module, torch.randn(4, 3, 64, 64), after=model.head_paths)
+    assert pieces.at == "model_head_drop"
+    assert kept and not any(isinstance(value, fx.Proxy) for cache in kept for value in cache.values())
+
+
 def cut_at_head(model: TransferModel, images: torch.Tensor) -> torch.Tensor:
     """What the head of a model in eval mode is given."""
     with model.watched((), head_input=True) as seen:
         model.module(images)
     return next(iter(seen.values()))
+
+
+def test_the_sweep_over_architectures_has_found_features_equal_to_the_models() -> None:
+    file = Path(__file__).parents[2] / "benchmarks" / "results" / "cuts.json"
+    rows = json.loads(file.read_text("utf-8"))["rows"]
+    made = [row for row in rows if "refused" not in row]
+    assert len(made) >= 60
+    assert {row["architecture"] for row in made} >= {"ghostnet_050", "repghostnet_050", "legacy_seresnet18"}
+    assert all(row["features_of_two_seeds_are_equal"] for row in made)
+    assert max(row["relative_difference"] for row in made) <= 1e-4

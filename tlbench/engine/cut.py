@@ -14,7 +14,7 @@ from tlbench.engine.chance import (
     random_refused,
     seed_everything,
 )
-from tlbench.engine.undone import passes_undone
+from tlbench.engine.undone import attributes_restored, passes_undone
 
 
 class NotCuttable(Exception):
@@ -130,7 +130,7 @@ def _traced(module: nn.Module, after: frozenset[str], device: torch.device) -> t
     for seed in (0, 1):
         seed_everything(seed)
         roots.append(Whole(module))  # a root of its own: tracing leaves constants on it
-        with random_refused(device):
+        with random_refused(device), attributes_restored(module):
             graphs.append(ForgivingTracer(after).trace(roots[-1]))
         pieces.append(fx.GraphModule(roots[-1], graphs[-1]))
     first, second = (dict(piece.named_buffers()) for piece in pieces)

@@ -23,6 +23,30 @@ def modes_restored(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def attributes_restored(module: nn.Module) -> Iterator[None]:
+    """Put back what a forward pass assigns on modules or keeps in their dictionaries and lists (LeViT's biases, say).
+
+    Tracing would leave proxies there, which a second trace or an ordinary pass would then take for values.
+    """
+    kept = [(part, vars(part).copy()) for part in module.modules()]
+    contents = [
+        (value, value.copy()) for _, values in kept for value in values.values() if isinstance(value, dict | list | set)
+    ]
+    try:
+        yield
+    finally:
+        for container, content in contents:
+            container.clear()
+            if isinstance(container, list):
+                container.extend(content)
+            else:
+                container.update(content)
+        for part, values in kept:
+            vars(part).clear()
+            vars(part).update(values)
+
+
+@contextlib.contextmanager
 def passes_undone(module: nn.Module, device: torch.device) -> Iterator[None]:
     """Put back what forward and backward passes change: buffers, gradients, the state of chance."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}

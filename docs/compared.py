@@ -1,0 +1,188 @@
+"""What `make strategies` has found: accuracies, their differences from full's, costs, and the page made of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy.stats import false_discovery_control
+
+import tlbench
+from tlbench.api import Results
+from tlbench.records import Record
+from tlbench.report import text
+from tlbench.report.rows import Row, rows
+from tlbench.stats import p_value
+from tlbench.store import RunFolder
+
+RESULTS = Path(__file__).parents[1] / "results"
+RATE_OF_FALSE_DISCOVERIES = 0.05
+PAGE = """# Strategies compared
+
+Made from the committed runs `results/strategies` and `results/strategies-costs` by `python docs/generate.py`; repeat
+them with `make strategies`.
+
+Protocol of both: {protocol}. Data: `{dataset}`, so that a figure is a share of {test_images} test images.
+
+# Accuracy
+
+Test accuracy in per cent, mean over {seeds} seeds. Each seed of each strategy chose its learning rate on val among
+three: {multiples} times the strategy's default; *rates* are those chosen. ±: half-width of a 95 % interval with the
+seeds and the test sample in it. *vs full*: points above or below `full` on the same backbone, paired by seed and test
+image; bold where the difference is significant (rate of false discoveries at most
+{level:.0%} among all differences of this table, Benjamini & Hochberg 1995). *Passes*: training images processed, in
+multiples of the protocol's epochs, for one rate. *Loss*: the training loss of the last epoch, mean over backbones and
+seeds.
+
+{accuracy}
+
+{left_out}
+
+# Costs
+
+One seed, default rates, one trial at a time on an otherwise idle machine ({machine}). *Train* includes feature
+extraction; *img/s* is end to end over Train.
+
+{costs}
+
+# What the runs show
+
+{conclusions}
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    run, timed = tlbench.load("strategies", RESULTS), tlbench.load("strategies-costs", RESULTS)
+    table = rows_of(run)
+    first = run.records[0]
+    cell = first.trial.cell
+    return PAGE.format(
+        protocol=text.protocol(cell.protocol, cell.device),
+        dataset=text.short(cell.dataset),
+        test_images=first.data.test_images if first.data else "the",
+        seeds=len(seeds(run.records)),
+        multiples=", ".join(f"{each.times:g}" for each in run.plan.request.tune if not isinstance(each, float)),
+        level=RATE_OF_FALSE_DISCOVERIES,
+        accuracy=_accuracies(table, losses(run.records)),
+        left_out="\n\n".join(f"Left out: {each}." for each in run.plan.left_out),
+        machine=_machine(timed.records[0]),
+        costs=_costs(rows_of(timed)),
+        conclusions=_conclusions(table),
+    )
+
+
+Table = dict[str, dict[str, Row]]
+"""Rows by strategy and backbone."""
+
+
+def rows_of(run: Results) -> Table:
+    """The run's rows by the short names of strategy and backbone."""
+    table: Table = {}
+    for row in rows(run.records, RunFolder(run.folder).correct):
+        table.setdefault(text.short(row.cell.strategy), {})[_backbone(row)] = row
+    return table
+
+
+def seeds(records: Sequence[Record]) -> set[int]:
+    """The seeds of a run."""
+    return {record.trial.seed for record in records}
+
+
+def losses(records: Sequence[Record]) -> dict[str, float]:
+    """The training loss of the last epoch, by strategy; a closed form has none."""
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record.history:
+            found.setdefault(text.short(record.trial.cell.strategy), []).append(record.history[-1].train_loss)
+    return {strategy: statistics.fmean(each) for strategy, each in found.items()}
+
+
+def differences(table: Table, reference: str = "full") -> dict[tuple[str, str], tuple[float, bool]]:
+    """By strategy and backbone, how many points of accuracy it is above the reference, and whether significantly."""
+    keys = [
+        (strategy, backbone)
+        for strategy, of_strategy in table.items()
+        for backbone in of_strategy
+        if strategy != reference and backbone in table[reference]
+    ]
+    against = [table[reference][backbone] for _, backbone in keys]
+    ours = [table[strategy][backbone] for strategy, backbone in keys]
+    p_values = [p_value(row.correct, other.correct) for row, other in zip(ours, against, strict=True)]
+    points = [_points(row) - _points(other) for row, other in zip(ours, against, strict=True)]
+    adjusted = false_discovery_control(p_values)
+    return {
+        key: (point, bool(level <= RATE_OF_FALSE_DISCOVERIES))
+        for key, point, level in zip(keys, points, adjusted, strict=True)
+    }
+
+
+def _points(row: Row) -> float:
+    assert row.accuracy is not None
+    return 100 * row.accuracy.mean
+
+
+def _backbone(row: Row) -> str:
+    return text.short(row.cell.backbone).partition(":")[0]
+
+
+def _order(table: Table) -> list[str]:
+    """The strategies from the best mean over backbones."""
+    return sorted(table, key=lambda strategy: -statistics.fmean(map(_points, table[strategy].values())))
+
+
+def _accuracies(table: Table, loss: dict[str, float]) -> str:
+    backbones = list(table["full"])
+    apart = differences(table)
+    heads = [f"{backbone} | vs full | rates" for backbone in backbones]
+    lines = [f"| strategy | {' | '.join(heads)} | passes | loss |", "| --- " * (3 + 3 * len(backbones)) + "|"]
+    for strategy in _order(table):
+        of_strategy = table[strategy]
+        figures = [_figures(of_strategy.get(backbone), apart.get((strategy, backbone))) for backbone in backbones]
+        row = next(iter(of_strategy.values()))
+        if not any(backbone in of_strategy for backbone in backbones):
+            figures[0] = _figures(row, None)
+        passes = text.NOTHING if row.passes is None else f"{row.passes:.2g}"
+        last = f"{loss[strategy]:.3f}" if strategy in loss else text.NOTHING
+        lines.append(f"| {strategy} | {' | '.join(figures)} | {passes} | {last} |")
+    return "\n".join(lines)
+
+
+def _figures(row: Row | None, apart: tuple[float, bool] | None) -> str:
+    if row is None or row.accuracy is None:
+        return " | ".join([text.NOTHING] * 3)
+    accuracy = f"{_points(row):.1f} ±{100 * (row.accuracy.half_width or 0):.1f}"
+    difference = text.NOTHING
+    if apart is not None:
+        points, significant = apart
+        difference = f"**{points:+.1f}**" if significant else f"{points:+.1f}"
+    rates = ", ".join(f"{rate:g}" for rate in row.learning_rates) or text.NOTHING
+    return f"{accuracy} | {difference} | {rates}"
+
+
+def _costs(table: Table) -> str:
+    backbones = list(table["full"])
+    heads = [f"{backbone}: Train | img/s | memory" for backbone in backbones]
+    lines = [f"| strategy | {' | '.join(heads)} |", "| --- " * (1 + 3 * len(backbones)) + "|"]
+    for strategy, of_strategy in table.items():
+        of_backbones = [of_strategy.get(backbone) for backbone in backbones]
+        if any(of_backbones):
+            lines.append(f"| {strategy} | {' | '.join(map(_spent, of_backbones))} |")
+    return "\n".join(lines)
+
+
+def _spent(row: Row | None) -> str:
+    if row is None:
+        return " | ".join([text.NOTHING] * 3)
+    rate = text.NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}"
+    return f"{text.seconds(row.train_seconds)} | {rate} | {text.mebibytes(row.peak_memory_bytes)}"
+
+
+def _machine(record: Record) -> str:
+    environment = record.environment
+    return f"{environment.cpu}, {environment.cores} cores" if environment else "not recorded"
+
+
+def _conclusions(table: Table) -> str:
+    return ""
