@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import torch
 from torch import nn
 
@@ -177,3 +178,14 @@ def make_backbone(head: str | tuple[str, ...]) -> Backbone:
         raise NotImplementedError
 
     return Backbone(build=build, head=head)
+
+
+def write_tree(root: Path, classes: dict[str, int]) -> Path:
+    """A tree of small images, so many a class."""
+    random = np.random.default_rng(0)
+    for name, number in classes.items():
+        (root / name).mkdir(parents=True)
+        for index in range(number):
+            pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(root / name / f"{index:03}.png")
+    return root

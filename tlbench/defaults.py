@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from tlbench.contracts import Dataset
 from tlbench.plan import AUGMENTATIONS, CHANCES, Protocol, Request
@@ -23,8 +24,8 @@ def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Se
         budget=request.budget,
         batch_size=request.batch_size,
         image_size=request.image_size or default_image_size(dataset.native_size, trained_at, on_cpu),
-        train_size=request.train_size or (CPU_TRAIN_SIZE if on_cpu else None),
-        test_size=request.test_size or (CPU_TEST_SIZE if on_cpu else None),
+        train_size=_at_most(request.train_size, CPU_TRAIN_SIZE if on_cpu else None),
+        test_size=_at_most(request.test_size, CPU_TEST_SIZE if on_cpu else None),
         precision="fp32" if request.precision == "auto" else request.precision,
         auto_precision=request.precision == "auto",
         memory_format="channels_last" if request.memory_format == "auto" else request.memory_format,
@@ -47,6 +48,11 @@ def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Se
         select="best" if request.patience else request.select,
         patience=request.patience,
     )
+
+
+def _at_most(asked: int | Literal["all"] | None, default: int | None) -> int | None:
+    """A cap on the number of images; None is no cap."""
+    return None if asked == "all" else asked or default
 
 
 def default_image_size(native_size: int, trained_at: Sequence[int], on_cpu: bool) -> int:

@@ -82,12 +82,21 @@ def weights_record(cell: Cell, digest: str | None) -> WeightsRecord:
 
 def data_record(data: PreparedDataset) -> DataRecord:
     """The part of a record that counts the images."""
+    leak = next(each for each in data.leaks if each.split == "test")
     return DataRecord(
         classes=len(data.classes),
+        class_names=list(data.classes),
         train_images=data.images["train"],
         val_images=data.images["val"],
         test_images=data.images["test"],
-        duplicates_train_test=data.duplicates_train_test,
+        available=data.available,
+        duplicates_train_test=leak.equal,
+        near_duplicates_train_test=leak.near,
+        duplicates_example=leak.example,
+        dropped_duplicates=data.dropped_duplicates,
+        unreadable_images=len(data.unreadable),
+        levels=None if data.levels is None else (data.levels.low, data.levels.high),
+        lacking=list(data.lacking),
         prepare_seconds=data.prepare_seconds,
         streamed=data.streamed,
     )

@@ -25,6 +25,7 @@ from pydantic import (
 from tlbench.contracts import BatchNormPolicy
 from tlbench.errors import UserError
 from tlbench.provenance import Provenance
+from tlbench.words import counted
 
 Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -86,8 +87,10 @@ class Request(Frozen):
     budget: Budget = "epochs"
     batch_size: int = Field(32, ge=1)
     image_size: int | None = Field(None, ge=1, le=4096)
-    train_size: int | None = Field(None, ge=2)
-    test_size: int | None = Field(None, ge=1)
+    train_size: Annotated[int, Field(ge=2)] | Literal["all"] | None = None
+    test_size: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    drop_duplicates: bool = False
+    skip_unreadable: bool = False
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     tune: tuple[TunedRate, ...] = ()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
@@ -323,7 +326,7 @@ class Plan(Frozen):
                 if mine[key] != yours.get(key):
                     return f"{key} {yours.get(key)} there, {mine[key]} here"
         return (
-            f"{len(other.cells)} cells with {other.request.seeds} seed(s) there, "
+            f"{counted(len(other.cells), 'cell')} with {counted(other.request.seeds, 'seed')} there, "
             f"{len(self.cells)} with {self.request.seeds} here"
         )
 

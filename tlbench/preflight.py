@@ -29,6 +29,7 @@ from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size
 from tlbench.sources import choose_weights
+from tlbench.summary import summary
 
 T = TypeVar("T")
 
@@ -153,6 +154,7 @@ def preflight(
             key = (dataset_ref, interpolation)
             if key not in prepared:
                 prepared[key] = _prepared(
+                    request,
                     dataset_component,
                     datasets[dataset_ref],
                     protocol,
@@ -160,6 +162,10 @@ def preflight(
                     folder / str(len(prepared)),
                     lambda done, total, ref=dataset_ref: tell(Preparing(ref, done, total)),  # type: ignore[misc]
                 )
+                first = all(ref != dataset_ref for ref, _ in list(prepared)[:-1])
+                said = summary(dataset_component, datasets[dataset_ref], prepared[key], request, protocol)
+                for text in said if first else ():
+                    tell(Note(text))
             own, tried = protocol, []
             if protocol.auto_precision:
                 numerics = known.get((backbone_ref, dataset_ref))
@@ -190,6 +196,7 @@ def _note(tell: Tell, text: str) -> None:
 
 
 def _prepared(
+    request: Request,
     component: Component[Dataset],
     dataset: Dataset,
     protocol: Protocol,
@@ -200,7 +207,10 @@ def _prepared(
     """The dataset decoded: from the cache where it states what it is, else under the run's own folder."""
     options = component.options if isinstance(component.options, SplitOptions) else SplitOptions()
     limits = Limits(protocol.train_size, protocol.test_size)
-    wanted = Wanted(component.ref, options, limits, protocol.image_size, interpolation)
+    wanted = Wanted(
+        component.ref, options, limits, protocol.image_size, interpolation,
+        request.drop_duplicates, request.skip_unreadable,
+    )  # fmt: skip
     if dataset.fingerprint is None:
         return prepare(wanted, dataset, folder, progress)
     parent = multiprocessing.parent_process()

@@ -75,14 +75,26 @@ class EpochRecord(Part):
 class DataRecord(Part):
     """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them).
 
-    With `streamed` they are too many to keep, and were decoded again whenever they were needed.
+    `available` counts the images of each split that the dataset has itself. `duplicates_train_test` are test images
+    that train has pixel for pixel, `near_duplicates_train_test` those that look the same to a perceptual hash, with an
+    example; `dropped_duplicates` were taken out of train. `unreadable_images` were left out. `levels` are the values
+    that became black and white in images of more than 8 bits. `lacking` says which splits lack which classes. With
+    `streamed` the images are too many to keep, and were decoded again whenever they were needed.
     """
 
     classes: int
+    class_names: list[str] = []
     train_images: int
     val_images: int
     test_images: int
+    available: dict[str, int] = {}
     duplicates_train_test: int
+    near_duplicates_train_test: int = 0
+    duplicates_example: tuple[str, str] | None = None
+    dropped_duplicates: int = 0
+    unreadable_images: int = 0
+    levels: tuple[float, float] | None = None
+    lacking: list[str] = []
     prepare_seconds: float | None = None
     streamed: bool = False
 

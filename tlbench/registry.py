@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -275,7 +276,8 @@ def _options(entry: Entry[Any], segments: list[str]) -> Options:
 
 
 def _takes_several(annotation: object) -> bool:
-    return typing.get_origin(annotation) is tuple
+    members = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(typing.get_origin(each) in (tuple, list) for each in members)
 
 
 def _explain(entry: Entry[Any], error: ValidationError) -> str:

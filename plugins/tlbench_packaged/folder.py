@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from pydantic import Field, field_validator
 
 from tlbench.contracts import Dataset, Split, SplitOptions
-from tlbench.data.pictures import SUFFIXES, pictures_below, split_of
-from tlbench.errors import UserError
-
-VAL_NAMES = ("val", "valid", "validation")
+from tlbench.data.contents import content_digest
+from tlbench.data.pictures import split_of
+from tlbench_packaged.layout import Layout, Tree, notes, read_tree
 
 
 class FolderOptions(SplitOptions):
-    """Where the images lie, and how many of each split to use."""
+    """Where the images lie, how they are read, and how many of each split to use."""
 
-    path: Path
+    path: Path = Field(description="the folder above the classes, or above train, val and test")
+    layout: Layout = Field("auto", description="what its folders are: classes, splits, or as their names say")
+    range: tuple[float, float] | None = Field(
+        None, description="values that become black and white in images of more than 8 bits, as 0+4095"
+    )
+    exif: bool = Field(True, description="turn images as their EXIF orientation says")
 
-
-def check_folder(options: FolderOptions) -> dict[str, dict[str, list[Path]]]:
-    """The files by split and class, found without opening any.
-
-    Raises UserError where the folder is missing or empty, has fewer than two classes, or a class without images.
-    """
-    root = options.path.expanduser()
-    if not root.is_dir():
-        raise UserError(f"dataset folder: {root} is {'not a folder' if root.exists() else 'missing'}")
-    if (root / "train").is_dir():
-        val = next((name for name in VAL_NAMES if (root / name).is_dir()), None)
-        splits = {"train": root / "train", "val": root / val if val else None, "test": root / "test"}
-        found = {name: _classes(path) for name, path in splits.items() if path is not None and path.is_dir()}
-    else:
-        found = {"train": _classes(root)}
-    classes = list(found["train"])
-    for name, by_class in found.items():
-        if list(by_class) != classes:
-            odd = sorted(set(classes) ^ set(by_class))
-            raise UserError(f"dataset folder: {root}: train and {name} differ in the classes {', '.join(odd)}")
-    return found
+    @field_validator("range")
+    @classmethod
+    def _rises(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("the value of black is below that of white, as in range=0+4095")
+        return value
 
 
-def _classes(path: Path) -> dict[str, list[Path]]:
-    folders = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
-    if not folders:
-        raise UserError(f"dataset folder: {path} is empty: it needs a folder of images for each class")
-    if len(folders) == 1:
-        raise UserError(f"dataset folder: {path} has the one class {folders[0].name!r}; at least two are needed")
-    by_class = {folder.name: pictures_below(folder) for folder in folders}
-    for name, files in by_class.items():
-        if not files:
-            endings = " ".join(sorted(SUFFIXES))
-            raise UserError(f"dataset folder: the class {name!r} has no images in {path / name} ({endings})")
-    return by_class
+def check_folder(options: FolderOptions) -> Tree:
+    """The files by split and class, found without opening any; raises UserError as `read_tree` does."""
+    return read_tree(options.path.expanduser(), options.layout)
 
 
 def folder(options: FolderOptions) -> Dataset:
     """The dataset of a folder; classes are in alphabetical order."""
-    found = check_folder(options)
-    classes = list(found["train"])
-    splits = {name: _split([by_class[each] for each in classes]) for name, by_class in found.items()}
-    files = [file for by_class in found.values() for each in by_class.values() for file in each]
+    root = options.path.expanduser()
+    tree = check_folder(options)
+    classes = list(tree.splits["train"])
+    splits = {name: _split(by_class, classes, options) for name, by_class in tree.splits.items()}
+    files = tree.files()
     return Dataset(
         classes=classes,
         train=splits["train"],
@@ -71,23 +52,16 @@ def folder(options: FolderOptions) -> Dataset:
         test=splits.get("test"),
         native_size=_native_size(files),
         domain=options.path.name,
-        fingerprint=_fingerprint(options.path.expanduser(), files),
+        fingerprint=f"folder {options.layout} {options.exif} {content_digest(root, files)}",
+        value_range=options.range,
+        notes=tuple(notes(tree)),
     )
 
 
-def _fingerprint(root: Path, files: list[Path]) -> str:
-    """Of the names, sizes and times of change of all files; their content is not read."""
-    digest = hashlib.sha256(str(root.absolute()).encode())
-    for file in sorted(files):
-        state = file.stat()
-        digest.update(f"{file.relative_to(root)} {state.st_size} {state.st_mtime_ns}".encode())
-    return f"folder {digest.hexdigest()}"
-
-
-def _split(files_by_class: list[list[Path]]) -> Split:
-    files = [file for files in files_by_class for file in files]
-    labels = np.repeat(np.arange(len(files_by_class)), [len(files) for files in files_by_class])
-    return split_of(files, labels)
+def _split(by_class: dict[str, list[Path]], classes: list[str], options: FolderOptions) -> Split:
+    files = [file for name in classes for file in by_class.get(name, ())]
+    labels = np.repeat(np.arange(len(classes)), [len(by_class.get(name, ())) for name in classes])
+    return split_of(files, labels, exif=options.exif)
 
 
 def _native_size(files: list[Path], most: int = 200) -> int:
@@ -97,6 +71,6 @@ def _native_size(files: list[Path], most: int = 200) -> int:
         try:
             with PIL.Image.open(file) as opened:
                 sides.append(min(opened.size))
-        except OSError:
+        except Exception:  # of any kind; decoding tells which
             continue
     return int(statistics.median(sides)) if sides else 224

@@ -89,7 +89,7 @@ def test_folders_that_are_empty_or_one_sided(cli: Cli, tmp_path: Path) -> None:
         ("empty", "empty is empty: it needs a folder of images for each class"),
         ("one", "has the one class 'cat'"),
         ("hollow", "the class 'eel' has no images in hollow/eel"),
-        ("file", "file is not a folder"),
+        ("file", "file is a file, not a folder"),
     ):
         finished = cli("run", "--datasets", f"folder:{folder}")
         assert said in finished.stderr
@@ -101,7 +101,21 @@ def test_an_image_that_cannot_be_decoded_is_named(cli: Cli, tmp_path: Path) -> N
     (folder / "dog" / "broken.jpg").write_bytes(b"\xff\xd8 not a photo")
     finished = cli("run", "--backbones", "small_cnn", "--datasets", "folder:photos", "--strategies", "scratch")
     assert finished.status == 2
-    assert "photos/dog/broken.jpg can't be decoded as an image" in finished.stderr
+    assert "1 image can't be decoded; repair or remove them" in finished.stderr
+    assert "photos/dog/broken.jpg: cannot identify" in finished.stderr
+    skipped = cli(
+        "run",
+        "--backbones",
+        "small_cnn",
+        "--datasets",
+        "folder:photos",
+        "--strategies",
+        "scratch",
+        "--skip-unreadable",
+        "--json",
+    )
+    assert skipped.status == 0
+    assert [record["data"]["unreadable_images"] for record in skipped.records] == [1]
     assert "Traceback" not in finished.stderr
 
 

@@ -10,10 +10,11 @@ import pytest
 from builders import noise
 
 from tlbench.data.images import content_hash, fit, to_rgb
+from tlbench.data.levels import Levels
 
 
-def pixel(image: PIL.Image.Image | np.ndarray) -> object:
-    converted = to_rgb(image)
+def pixel(image: PIL.Image.Image | np.ndarray, levels: Levels | None = None) -> object:
+    converted = to_rgb(image, levels)
     assert converted.mode == "RGB"
     return converted.getpixel((0, 0))
 
@@ -66,20 +67,47 @@ def test_cmyk_is_converted() -> None:
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I"])
-def test_16_bit_grey_keeps_its_upper_8_bits(mode: str) -> None:
-    assert pixel(PIL.Image.new(mode, (2, 2), 0x12FF)) == (0x12, 0x12, 0x12)
+def test_grey_of_16_bits_is_scaled_from_the_levels_given(mode: str) -> None:
+    assert pixel(PIL.Image.new(mode, (2, 2), 0x1234), Levels(0, 65535)) == (18, 18, 18)
+    assert pixel(PIL.Image.new(mode, (2, 2), 0x0800), Levels(0, 4095)) == (128, 128, 128)
 
 
 def test_16_bit_png_from_a_file() -> None:
     file = io.BytesIO()
-    PIL.Image.fromarray(np.full((3, 3), 0xC8FE, np.uint16)).save(file, "png")
-    assert pixel(PIL.Image.open(file)) == (0xC8, 0xC8, 0xC8)
+    PIL.Image.fromarray(np.full((3, 3), 0xC8C8, np.uint16)).save(file, "png")
+    assert pixel(PIL.Image.open(file), Levels(0, 65535)) == (0xC8, 0xC8, 0xC8)
 
 
 def test_arrays_grey_and_rgb() -> None:
     assert pixel(np.full((2, 3), 9, np.uint8)) == (9, 9, 9)
     colours = noise(1)[0]
     assert np.array_equal(np.asarray(to_rgb(colours)), colours)
+
+
+def test_arrays_of_one_channel_with_alpha_of_bools_and_of_floats() -> None:
+    assert pixel(np.full((2, 3, 1), 9, np.uint8)) == (9, 9, 9)
+    assert pixel(np.full((2, 3), True)) == (255, 255, 255)
+    assert pixel(np.full((2, 3), 0.4)) == (102, 102, 102)
+    assert pixel(np.full((2, 3, 4), (200, 100, 0, 51), np.uint8)) == pytest.approx((244, 224, 204), abs=1)
+    assert pixel(np.full((2, 3, 4), (1.0, 0.5, 0.0, 0.2))) == pytest.approx((255, 230, 204), abs=1)
+    deep = np.full((2, 3, 4), (4095, 0, 0, 65535), np.uint16)
+    assert pixel(deep, Levels(0, 4095)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.full((2, 3), 1.5), r"its floats lie in 1.5 to 1.5; an array must be H×W"),
+        (np.full((2, 3), np.nan), r"its floats lie in nan to nan"),
+        (np.zeros((3, 8, 9), np.uint8), r"shape \(3, 8, 9\); its channels come first: transpose it"),
+        (np.zeros((8, 9, 5), np.uint8), r"shape \(8, 9, 5\); an array must be H×W"),
+        (np.zeros((0, 9), np.uint8), r"shape \(0, 9\)"),
+        (np.zeros((8, 9), complex), r"type complex128"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused_with_the_rule(array: np.ndarray, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        to_rgb(array)
 
 
 def test_fit_takes_the_central_square() -> None:

@@ -12,6 +12,8 @@ import pytest
 from builders import make_dataset, make_split, noise
 
 from tlbench.contracts import Dataset, Split, SplitOptions
+from tlbench.data.levels import Levels
+from tlbench.data.pictures import split_of
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.errors import UserError
 
@@ -83,12 +85,26 @@ def test_images_get_the_size_asked_for_and_nothing_else_is_left(tmp_path: Path) 
     assert {file.suffix for file in (tmp_path / "new").iterdir()} == {".npy"}
 
 
-def test_duplicates_between_train_and_test_are_counted(tmp_path: Path) -> None:
+def test_duplicates_between_train_and_test_are_counted_with_an_example(tmp_path: Path) -> None:
     train, test = noise(40), noise(20, seed=1)
     test[3], test[4], test[5] = train[0], train[0], train[7]
     dataset = make_dataset(make_split(train), val=make_split(noise(6, seed=2)), test=make_split(test))
-    assert prepared(tmp_path / "three", dataset).duplicates_train_test == 3
-    assert prepared(tmp_path / "none", THREE).duplicates_train_test == 0
+    _, leak = prepared(tmp_path / "three", dataset).leaks
+    assert (leak.split, leak.images, leak.equal, leak.near) == ("test", 20, 3, 0)
+    assert leak.example == ("example 0", "example 3")
+    assert [(leak.equal, leak.near) for leak in prepared(tmp_path / "none", THREE).leaks] == [(0, 0), (0, 0)]
+
+
+def test_duplicates_are_dropped_from_train_where_asked_for(tmp_path: Path) -> None:
+    train, val, test = noise(40), noise(6, seed=2), noise(20, seed=1)
+    test[3], test[5], val[1] = train[0], train[7], train[9]
+    dataset = make_dataset(make_split(train), val=make_split(val), test=make_split(test))
+    wanted = Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest", drop_duplicates=True)
+    made = prepare(wanted, dataset, tmp_path)
+    assert made.dropped_duplicates == 3
+    assert made.images == {"train": 37, "val": 6, "test": 20}
+    assert all(leak.equal == leak.near == 0 for leak in made.leaks)
+    assert set(np.load(tmp_path / "train-indices.npy")) == set(range(40)) - {0, 7, 9}
 
 
 def test_progress_counts_every_image_decoded(tmp_path: Path) -> None:
@@ -111,18 +127,63 @@ def test_too_many_images_asked_for(tmp_path: Path, options: dict[str, float], me
         prepared(tmp_path, HUNDRED, **options)
 
 
-def test_undecodable_image_is_named(tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}.png" for number in range(20)]
-    for file, pixels in zip(files, noise(20), strict=True):
+def files_of_which_some_are_odd(folder: Path, odd: tuple[int, ...]) -> Dataset:
+    """Sixty PNG files, some cut off."""
+    folder.mkdir()
+    files = [folder / f"{number:02}.png" for number in range(60)]
+    for file, pixels in zip(files, noise(60), strict=True):
         PIL.Image.fromarray(pixels).save(file)
-    files[13].write_bytes(files[13].read_bytes()[:60])
-    split = Split(
-        labels=np.arange(20) % 2,
-        image=lambda index: PIL.Image.open(files[index]),
-        describe=lambda index: str(files[index]),
-    )
-    with pytest.raises(UserError, match=r"dataset demo: .*13\.png can't be decoded"):
-        prepared(tmp_path / "out", make_dataset(split))
+    for number in odd:
+        files[number].write_bytes(files[number].read_bytes()[:60])
+    return make_dataset(split_of(files, np.arange(60) % 2))
+
+
+def test_all_odd_images_are_named_at_once(tmp_path: Path) -> None:
+    dataset = files_of_which_some_are_odd(tmp_path / "few", (13, 20))
+    with pytest.raises(UserError, match=r"dataset demo: 2 images can't be decoded") as refused:
+        prepared(tmp_path / "out", dataset)
+    assert "--skip-unreadable" in str(refused.value)
+    assert all(f"{number}.png" in str(refused.value) for number in (13, 20))
+    many = files_of_which_some_are_odd(tmp_path / "many", tuple(range(25)))
+    with pytest.raises(UserError, match=r"19\.png") as refused:
+        prepared(tmp_path / "out", many)
+    assert "20.png" not in str(refused.value)
+    assert str(refused.value).endswith("and 5 more")
+
+
+def test_odd_images_are_left_out_where_asked_for(tmp_path: Path) -> None:
+    dataset = files_of_which_some_are_odd(tmp_path / "files", (13, 20))
+    wanted = Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest", skip_unreadable=True)
+    made = prepare(wanted, dataset, tmp_path / "out")
+    assert sum(made.images.values()) == 58
+    assert len(made.unreadable) == 2
+    used = np.concatenate([np.load(tmp_path / "out" / f"{split}-indices.npy") for split in ("train", "val", "test")])
+    assert set(used) == set(range(60)) - {13, 20}
+    assert len(np.load(tmp_path / "out" / "train-images.npy")) == made.images["train"]
+
+
+def test_images_of_more_than_8_bits_are_scaled_alike(tmp_path: Path) -> None:
+    pixels = (np.arange(40 * 64).reshape(40, 8, 8) * 1.5).astype(np.uint16)
+    dataset = make_dataset(Split(np.arange(40) % 2, lambda index: pixels[index]))
+    made = prepared(tmp_path / "a", dataset)
+    assert made.levels == Levels(0, 4095)
+    images, indices = (np.load(tmp_path / "a" / f"test-{what}.npy") for what in ("images", "indices"))
+    assert np.abs(images[..., 0] - np.rint(pixels[indices].astype(float) * 255 / 4095)).max() == 0
+    stated = prepared(tmp_path / "b", replace(dataset, value_range=(0, 65535)))
+    assert stated.levels == Levels(0, 65535)
+    assert np.load(tmp_path / "b" / "test-images.npy").max() <= 15
+
+
+def test_rare_classes_stay_in_train_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    labels = np.array([0] * 30 + [1] * 30 + list(range(2, 22)))
+    images = make_split(noise(80)).image
+    dataset = make_dataset(Split(labels, images), classes=tuple(f"c{each}" for each in range(22)))
+    made = prepared(tmp_path, dataset)
+    found = load(tmp_path, "labels")
+    assert set(found["train"]) == set(range(22))
+    assert set(found["test"]) <= {0, 1}
+    assert len(made.lacking) == 2
+    assert made.lacking[1].startswith("test has no image of 20 of 22 classes (c2, c3, ")
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:

@@ -42,6 +42,21 @@ def test_draw_is_stratified() -> None:
     assert (np.diff(drawn) > 0).all()
 
 
+def test_a_draw_has_each_class_where_it_is_large_enough() -> None:
+    labels = np.repeat([0, 1, 2, 3], [1000, 1, 1, 2])
+    assert np.bincount(labels[draw(labels, 10)]).tolist() == [7, 1, 1, 1]
+    assert len(draw(labels, 3)) == 3
+
+
+def test_a_cut_leaves_an_image_of_each_class() -> None:
+    labels = np.array([0] * 10 + [1, 2, 3])
+    kept, taken = cut(labels, hashes_of(np.arange(13)), 6)
+    assert set(labels[kept]) == {0, 1, 2, 3}
+    assert set(labels[taken]) == {0}
+    kept, taken = cut(np.array([0, 0, 1]), [b"a", b"b", b"a"], 2)
+    assert set(taken) <= {1}
+
+
 def test_draw_is_the_same_each_time_and_not_just_the_first() -> None:
     labels = np.arange(100) % 2
     drawn = draw(labels, 10)
@@ -77,7 +92,7 @@ def test_cut_takes_the_lowest_hashes_of_each_class() -> None:
 
 
 def test_an_image_under_two_labels_counts_once() -> None:
-    _, taken = cut(np.array([0, 0, 0, 1, 1, 1]), [b"a", b"b", b"x", b"a", b"c", b"y"], 4)
+    _, taken = cut(np.array([0, 0, 0, 1, 1, 1, 1]), [b"a", b"b", b"x", b"a", b"c", b"y", b"z"], 4)
     assert len(taken) == 4
 
 

@@ -6,14 +6,13 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
+from builders import write_tree
 from sklearn.datasets import load_digits
 
 from tlbench.contracts import SplitOptions
 from tlbench.errors import UserError
 from tlbench_packaged.digits import digits
-from tlbench_packaged.folder import FolderOptions, check_folder, folder
 from tlbench_torchvision.catalogue import CATALOGUE, DEBIAN_FASHION_MNIST, TorchvisionOptions, load
 
 
@@ -78,39 +77,3 @@ def test_a_set_that_cannot_be_had_says_how_to_have_it(data_root: Path, name: str
     with pytest.raises(UserError, match=f"dataset torchvision/{name} is not on this machine") as refusal:
         load(name, TorchvisionOptions())
     assert "--data-root" in str(refusal.value)
-
-
-def write_tree(root: Path, classes: dict[str, int]) -> Path:
-    """A tree of small images, so many a class."""
-    random = np.random.default_rng(0)
-    for name, number in classes.items():
-        (root / name).mkdir(parents=True)
-        for index in range(number):
-            pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-            PIL.Image.fromarray(pixels).save(root / name / f"{index:03}.png")
-    return root
-
-
-def test_a_folder_of_classes(tmp_path: Path) -> None:
-    dataset = folder(FolderOptions(path=write_tree(tmp_path, {"dog": 3, "cat": 2})))
-    assert list(dataset.classes) == ["cat", "dog"]
-    assert np.asarray(dataset.train.labels).tolist() == [0, 0, 1, 1, 1]
-    assert dataset.native_size == 20
-    assert dataset.train.describe(2) == str(tmp_path / "dog" / "000.png")
-
-
-def test_a_folder_with_splits(tmp_path: Path) -> None:
-    write_tree(tmp_path / "train", {"cat": 4, "dog": 4})
-    write_tree(tmp_path / "valid", {"cat": 1, "dog": 1})
-    write_tree(tmp_path / "test", {"cat": 2, "dog": 3})
-    dataset = folder(FolderOptions(path=tmp_path))
-    assert dataset.val is not None
-    assert dataset.test is not None
-    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (8, 2, 5)
-
-
-def test_splits_whose_classes_differ_are_refused(tmp_path: Path) -> None:
-    write_tree(tmp_path / "train", {"cat": 1, "dog": 1})
-    write_tree(tmp_path / "test", {"cat": 1, "dgo": 1})
-    with pytest.raises(UserError, match="train and test differ in the classes dgo, dog"):
-        check_folder(FolderOptions(path=tmp_path))

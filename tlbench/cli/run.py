@@ -61,12 +61,20 @@ def run(
         int | None, typer.Option(help="Pixels of an image's side.", show_default="follows weights and dataset")
     ] = None,
     train_size: Annotated[
-        int | None,
-        typer.Option(help="At most so many training images.", show_default="2000 on CPU, all on GPU"),
+        str | None,
+        typer.Option(metavar="N|all", help="At most so many training images.", show_default="2000 on CPU, all on GPU"),
     ] = None,
     test_size: Annotated[
-        int | None, typer.Option(help="At most so many test images.", show_default="1000 on CPU, all on GPU")
+        str | None,
+        typer.Option(metavar="N|all", help="At most so many test images.", show_default="1000 on CPU, all on GPU"),
     ] = None,
+    drop_duplicates: Annotated[
+        bool,
+        typer.Option("--drop-duplicates", help="Leave training images out that val or test has, too, or nearly."),
+    ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Go on without the images that can't be decoded.")
+    ] = False,
     lr: Annotated[
         float | None, typer.Option(help="One learning rate for all.", show_default="each strategy's own")
     ] = None,
@@ -188,6 +196,8 @@ def run(
         image_size=image_size,
         train_size=train_size,
         test_size=test_size,
+        drop_duplicates=drop_duplicates,
+        skip_unreadable=skip_unreadable,
         lr=lr,
         tune=None if tune is None else _rates(tune),
         precision=precision,

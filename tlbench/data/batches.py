@@ -14,6 +14,7 @@ import torch
 
 from tlbench.contracts import Dataset, Preprocessing, Split
 from tlbench.data.augment import Augment
+from tlbench.data.decode import span_of_all
 from tlbench.data.pictures import pictures_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
 from tlbench.data.prepare import PreparedDataset
@@ -152,16 +153,19 @@ def open_split(
         pixels: Pixels = ArrayPixels(file, device)
     else:
         images: Split = getattr(source(), prepared.origins[split])
-        pixels = FilePixels(images, indices, prepared.image_size, preprocessing.interpolation)
+        pixels = FilePixels(images, indices, prepared.image_size, preprocessing.interpolation, prepared.levels)
     return Images(pixels, torch.from_numpy(labels), torch.from_numpy(indices), preprocessing, device, memory_format)
 
 
 def batches_below(folder: Path, most: int, like: torch.Tensor, preprocessing: Preprocessing) -> Iterator[Batch]:
     """Pictures evenly chosen below a folder, in batches of the size, device and layout of `like`; all labels are 0."""
-    files = pictures_below(folder)
+    files = pictures_below(folder).files
     files = [files[place] for place in np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int)]
     labels, places = torch.zeros(len(files), dtype=torch.long), torch.arange(len(files))
-    pixels = FilePixels(split_of(files, labels.numpy()), places.numpy(), like.shape[-1], preprocessing.interpolation)
+    split, size = split_of(files, labels.numpy()), like.shape[-1]
+    span = span_of_all(split, places.numpy())
+    levels = None if span is None else span.levels
+    pixels = FilePixels(split, places.numpy(), size, preprocessing.interpolation, levels)
     channels_last = like.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     images = Images(pixels, labels, places, preprocessing, like.device, layout)

@@ -14,6 +14,7 @@ import torch
 
 from tlbench.contracts import Interpolation, Split
 from tlbench.data.images import fit, to_rgb
+from tlbench.data.levels import Levels
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
 
 AHEAD = 4
@@ -46,16 +47,24 @@ class FilePixels:
 
     streams = True
 
-    def __init__(self, split: Split, indices: np.ndarray, image_size: int, interpolation: Interpolation) -> None:
+    def __init__(
+        self,
+        split: Split,
+        indices: np.ndarray,
+        image_size: int,
+        interpolation: Interpolation,
+        levels: Levels | None = None,
+    ) -> None:
         self._split = split
         self._indices = indices
         self._size = image_size
         self._interpolation = interpolation
+        self._levels = levels
 
     def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
         """Decoded in the calling thread."""
         decoded = [
-            fit(to_rgb(self._split.image(int(self._indices[place]))), self._size, self._interpolation)
+            fit(to_rgb(self._split.image(int(self._indices[place])), self._levels), self._size, self._interpolation)
             for place in chosen.tolist()
         ]
         return torch.from_numpy(np.stack(decoded))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,16 +14,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tlbench.cache import StageCache, cache_limit_bytes
-from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
-from tlbench.data.images import content_hash, fit, to_rgb
+from tlbench.contracts import Dataset, Interpolation, SplitOptions
+from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreadable
+from tlbench.data.labels import check_labels, lacking
+from tlbench.data.leaks import Leak, equal_to, near_to
+from tlbench.data.levels import Levels, NeedsLevels
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 
-CHUNK = 512
-"""Images that are in memory at once while a dataset is prepared."""
-VERSION = 2
+VERSION = 3
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
+SPLITS = ("train", "val", "test")
 VAL_SHARE = 0.1
 TEST_SHARE = 0.2
 
@@ -35,10 +36,13 @@ Progress = Callable[[int, int], object]
 class PreparedDataset(BaseModel):
     """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
 
-    `digest` covers the labels and pixels of every example used, in order. `duplicates_train_test` counts the test
-    images that also stand, pixel for pixel, in train. `origins` has the dataset's own split that each was taken from.
-    With `streamed` there are no arrays of pixels, because they would be larger than the cache may be: the images are
-    decoded again whenever they are needed.
+    `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
+    dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
+    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with
+    the reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says which splits
+    lack which classes. `origins` has the dataset's own split that each was taken from. With `streamed` there are no
+    arrays of pixels, because they would be larger than the cache may be: the images are decoded again whenever they
+    are needed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,11 +50,16 @@ class PreparedDataset(BaseModel):
     folder: Path
     classes: tuple[str, ...]
     images: dict[str, int]
+    available: dict[str, int]
     image_size: int
     native_size: int
     domain: str
     licence: str
-    duplicates_train_test: int
+    leaks: tuple[Leak, ...]
+    dropped_duplicates: int = 0
+    unreadable: tuple[str, ...] = ()
+    levels: Levels | None = None
+    lacking: tuple[str, ...] = ()
     digest: str
     origins: dict[str, str]
     streamed: bool = False
@@ -74,29 +83,8 @@ class Wanted:
     limits: Limits
     image_size: int
     interpolation: Interpolation
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Decoded examples: where they were in the source, labels, content hashes, and their rows in an array on disk.
-
-    `digests` are of the resized images. Parts of a pool share the array, which is None where pixels are not kept; no
-    step holds all images in memory.
-    """
-
-    origin: str
-    indices: np.ndarray
-    labels: np.ndarray
-    hashes: list[bytes]
-    digests: list[bytes]
-    pixels: np.ndarray | None
-    rows: np.ndarray
-
-    def part(self, chosen: np.ndarray) -> Pool:
-        """The examples at `chosen` places."""
-        hashes, digests = ([each[place] for place in chosen] for each in (self.hashes, self.digests))
-        rows = self.rows[chosen]
-        return Pool(self.origin, self.indices[chosen], self.labels[chosen], hashes, digests, self.pixels, rows)
+    drop_duplicates: bool = False
+    skip_unreadable: bool = False
 
 
 def prepare_cached(
@@ -110,6 +98,9 @@ def prepare_cached(
         "limits": dataclasses.asdict(wanted.limits),
         "image_size": wanted.image_size,
         "interpolation": wanted.interpolation,
+        "drop_duplicates": wanted.drop_duplicates,
+        "skip_unreadable": wanted.skip_unreadable,
+        "value_range": dataset.value_range,
         "pillow": version("pillow"),
         "streamed": _too_large(sum(_sizes(wanted, dataset).values()), wanted.image_size),
     }
@@ -128,52 +119,123 @@ def prepare(
 ) -> PreparedDataset:
     """Decode what the options and limits ask for into `folder`.
 
-    Raises UserError where an option asks for more images than there are, or an image can't be decoded.
+    Raises UserError where labels are wrong, an option asks for more images than there are, or an image can't be
+    decoded.
     """
     sizes = _sizes(wanted, dataset)
-    drawn = {"train": draw(np.asarray(dataset.train.labels), sum(sizes[each] for each in _cut_from_train(dataset)))}
-    for split in ("val", "test"):
-        source = getattr(dataset, split)
-        if source is not None:
-            drawn[split] = draw(np.asarray(source.labels), sizes[split])
-    total = sum(len(indices) for indices in drawn.values())
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(done, total)
-
+    labels = check_labels(wanted.name, dataset)
+    drawn = {"train": draw(labels["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
+    drawn |= {split: draw(labels[split], sizes[split]) for split in ("val", "test") if split in labels}
     folder.mkdir(parents=True, exist_ok=True)
-    streamed = _too_large(total, wanted.image_size)
-    pools = {
-        split: _decode(wanted, dataset, split, indices, None if streamed else folder / f"{split}.pool", step)
-        for split, indices in drawn.items()
-    }
+    streamed = _too_large(sum(map(len, drawn.values())), wanted.image_size)
+    pools, levels, unreadable = _decoded(wanted, dataset, drawn, labels, None if streamed else folder, progress)
     rest = pools["train"]
     for split in ("test", "val"):
         if split not in pools:
             kept, taken = cut(rest.labels, rest.hashes, sizes[split])
             pools[split], rest = rest.part(taken), rest.part(kept)
+    dropped = 0
+    if wanted.drop_duplicates:
+        alone = np.flatnonzero(~_is_also_in(rest, (pools["val"], pools["test"])))
+        dropped, rest = len(rest) - len(alone), rest.part(alone)
     pools["train"] = rest.part(draw(rest.labels, sizes["train"]))
     _check_splits(wanted.name, pools)
     for split, pool in pools.items():
         _save(pool, split, folder)
     for file in folder.glob("*.pool"):
         file.unlink()
-    in_train = set(pools["train"].hashes)
+    leaks = tuple(_leak(dataset, pools[split], split, pools["train"]) for split in ("val", "test"))
     return PreparedDataset(
         folder=folder,
-        classes=tuple(dataset.classes),
-        images={split: len(pools[split].labels) for split in ("train", "val", "test")},
+        classes=tuple(map(str, dataset.classes)),
+        images={split: len(pools[split]) for split in SPLITS},
+        available={split: len(each) for split, each in labels.items()},
         image_size=wanted.image_size,
         native_size=dataset.native_size,
         domain=dataset.domain,
         licence=dataset.licence,
-        duplicates_train_test=sum(digest in in_train for digest in pools["test"].hashes),
+        leaks=leaks,
+        dropped_duplicates=dropped,
+        unreadable=tuple(unreadable),
+        levels=levels,
+        lacking=tuple(lacking(dataset.classes, {split: pools[split].labels for split in SPLITS})),
         digest=_digest(pools),
         origins={split: pool.origin for split, pool in pools.items()},
         streamed=streamed,
+    )
+
+
+def _decoded(
+    wanted: Wanted,
+    dataset: Dataset,
+    drawn: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    folder: Path | None,
+    progress: Progress,
+) -> tuple[dict[str, Pool], Levels | None, list[str]]:
+    """All sources decoded, the levels that deep images were scaled from, and what could not be decoded.
+
+    Images of more than 8 bits are only known when one is met: then all are looked at for the levels that they span,
+    and decoded again.
+    """
+    levels = None if dataset.value_range is None else Levels(*dataset.value_range)
+    try:
+        pools, faults = _decode_all(wanted, dataset, drawn, labels, folder, progress, levels)
+    except NeedsLevels:
+        levels = find_levels(wanted.name, {split: getattr(dataset, split) for split in drawn}, drawn)
+        pools, faults = _decode_all(wanted, dataset, drawn, labels, folder, progress, levels)
+    if not wanted.skip_unreadable:
+        refuse_unreadable(wanted.name, faults)
+    return pools, levels, faults
+
+
+def _decode_all(
+    wanted: Wanted,
+    dataset: Dataset,
+    drawn: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    folder: Path | None,
+    progress: Progress,
+    levels: Levels | None,
+) -> tuple[dict[str, Pool], list[str]]:
+    total = sum(map(len, drawn.values()))
+    counted = itertools.count(1)
+    pools: dict[str, Pool] = {}
+    faults: list[str] = []
+    for split, indices in drawn.items():
+        pools[split], unreadable = decode(
+            getattr(dataset, split), split, indices, labels[split],
+            size=wanted.image_size, interpolation=wanted.interpolation, levels=levels,
+            file=None if folder is None else folder / f"{split}.pool",
+            step=lambda: progress(next(counted), total),
+        )  # fmt: skip
+        faults += unreadable
+    return pools, faults
+
+
+def _is_also_in(pool: Pool, others: Iterable[Pool]) -> np.ndarray:
+    """Which examples of a pool are equal, or nearly, to one of others."""
+    found = np.zeros(len(pool), dtype=bool)
+    for other in others:
+        found |= equal_to(pool.hashes, other.hashes) >= 0
+        found |= near_to(pool.signatures, other.signatures) >= 0
+    return found
+
+
+def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
+    equal, near = equal_to(pool.hashes, train.hashes), near_to(pool.signatures, train.signatures)
+    twin = np.where(equal >= 0, equal, near)
+    places = [*np.flatnonzero(equal >= 0), *np.flatnonzero(near >= 0)]
+    example = None
+    if places:
+        ours, theirs = ((pool, places[0]), (train, twin[places[0]]))
+        example = tuple(getattr(dataset, each.origin).describe(int(each.indices[at])) for each, at in (theirs, ours))
+    return Leak(
+        split=split,
+        images=len(pool),
+        equal=int((equal >= 0).sum()),
+        near=int(((near >= 0) & (equal < 0)).sum()),
+        example=example,
     )
 
 
@@ -218,43 +280,6 @@ def _asked(name: str, split: str, value: float | None, whole: int) -> int | None
     return number
 
 
-def _decode(
-    wanted: Wanted,
-    dataset: Dataset,
-    origin: str,
-    indices: np.ndarray,
-    file: Path | None,
-    step: Callable[[], None],
-) -> Pool:
-    """Decode and resize in threads (the decoders leave Python's lock), into an array on disk where there is a file."""
-    size = wanted.image_size
-    split: Split = getattr(dataset, origin)
-
-    def one(index: int) -> tuple[np.ndarray, bytes, bytes]:
-        try:
-            image = to_rgb(split.image(index))
-        except Exception as error:  # a decoder may raise anything on a broken file
-            what = f"dataset {wanted.name}: {split.describe(index)}"
-            raise UserError(f"{what} can't be decoded as an image: {error}; repair or remove it") from error
-        fitted = fit(image, size, wanted.interpolation)
-        return fitted, content_hash(image), hashlib.blake2b(fitted.tobytes(), digest_size=16).digest()
-
-    shape = (len(indices), size, size, 3)
-    pixels = None if file is None else np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    hashes: list[bytes] = []
-    digests: list[bytes] = []
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        for begin in range(0, len(indices), CHUNK):
-            for decoded, content, digest in workers.map(one, (int(index) for index in indices[begin : begin + CHUNK])):
-                if pixels is not None:
-                    pixels[len(hashes)] = decoded
-                hashes.append(content)
-                digests.append(digest)
-                step()
-    labels = np.asarray(split.labels, dtype=np.int64)[indices]
-    return Pool(origin, indices, labels, hashes, digests, pixels, np.arange(len(indices)))
-
-
 def _save(pool: Pool, split: str, folder: Path) -> None:
     if pool.pixels is not None:
         shape = (len(pool.rows), *pool.pixels.shape[1:])
@@ -277,7 +302,7 @@ def _check_splits(name: str, pools: dict[str, Pool]) -> None:
 
 def _digest(pools: dict[str, Pool]) -> str:
     digest = hashlib.sha256()
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         digest.update(split.encode())
         digest.update(pools[split].labels.tobytes())
         for each in pools[split].digests:

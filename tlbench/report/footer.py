@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tlbench.records import BatchNormRecord, PhaseCost
+from collections.abc import Iterator
+
+from tlbench.data.leaks import Leak
+from tlbench.records import BatchNormRecord, DataRecord, PhaseCost
 from tlbench.report import text
 from tlbench.report.rows import Row
+from tlbench.words import counted
 
 MARKED = (
     "the best of its column among comparable rows, and all not significantly different from it: accuracies paired by "
@@ -15,7 +19,7 @@ MARKED = (
 
 def footer(table: list[Row]) -> list[str]:
     """What a table of one dataset needs said under it."""
-    lines = []
+    lines = list(dict.fromkeys(said for row in table if row.data for said in _data_notes(row.data)))
     for said in dict.fromkeys(text.protocol(row.cell.protocol, row.cell.device) for row in table):
         lines.append(f"Protocol: {said}.")
     if rates := dict.fromkeys(_rate(row, table) for row in table if _has_rate(row)):
@@ -49,6 +53,19 @@ def footer(table: list[Row]) -> list[str]:
         for reason in row.reasons:
             lines.append(f"{_pair(row)}, {reason}")
     return lines
+
+
+def _data_notes(data: DataRecord) -> Iterator[str]:
+    """What in the images limits what the figures say."""
+    equal, near = data.duplicates_train_test, data.near_duplicates_train_test
+    if equal or near:
+        leak = Leak(split="test", images=data.test_images, equal=equal, near=near, example=data.duplicates_example)
+        yield f"Warning: {leak}; accuracies are too high. --drop-duplicates removes them from train."
+    if data.dropped_duplicates:
+        yield f"Dropped from train: {counted(data.dropped_duplicates, 'image')} that val or test has, too."
+    if data.unreadable_images:
+        yield f"Left out as unreadable (--skip-unreadable): {counted(data.unreadable_images, 'image')}."
+    yield from (f"{each[0].upper()}{each[1:]}." for each in data.lacking)
 
 
 def heading(dataset: str, table: list[Row]) -> str:

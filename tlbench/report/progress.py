@@ -23,6 +23,7 @@ from tlbench.plan import Plan, Trial
 from tlbench.preflight import Preparing
 from tlbench.records import Cost, Record
 from tlbench.report import text
+from tlbench.words import counted
 
 BAR_FROM_WIDTH = 100
 """A console narrower than this needs the bar's place for the trial's name; the steps say the same."""
@@ -73,7 +74,7 @@ class ConsoleDisplay:
             self._live = self._progress()
         if self._decoding is None:
             self._decoding = self._live.add_task(f"decoding {text.short(event.dataset)}", total=event.total, what="")
-        self._live.update(self._decoding, completed=event.done, what=f"{event.done} images")
+        self._live.update(self._decoding, completed=event.done, what=counted(event.done, "image"))
         if event.done >= event.total:
             self._live.remove_task(self._decoding)
             self._decoding = None
@@ -83,8 +84,8 @@ class ConsoleDisplay:
         self.close()
         total = sum(1 for _ in plan.trials())
         self._number, self._total = total - remaining, total
-        seeds = "1 seed" if plan.request.seeds == 1 else f"{plan.request.seeds} seeds"
-        self.note(f"run {plan.name}: {total} trials ({len(plan.cells)} cells × {seeds})")
+        seeds = counted(plan.request.seeds, "seed")
+        self.note(f"run {plan.name}: {counted(total, 'trial')} ({counted(len(plan.cells), 'cell')} × {seeds})")
         if remaining < total:
             self.note(f"  {total - remaining} are done already, {remaining} to go")
         protocols: dict[str, dict[str, None]] = {}

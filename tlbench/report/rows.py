@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlbench.plan import Cell
-from tlbench.records import Cost, FeaturesRecord, Metrics, PhaseCost, Record
+from tlbench.records import Cost, DataRecord, FeaturesRecord, Metrics, PhaseCost, Record
 from tlbench.stats import Correct, Estimate, accuracy_interval, differ, differ_unpaired
 
 COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -60,10 +60,15 @@ class Row:
     compiled: bool = False
     at_chance: int = 0
     done: int = 0
-    test_images: int | None = None
+    data: DataRecord | None = None
     phases: tuple[PhaseCost, ...] = ()
     correct: Mapping[int, Correct] = field(default_factory=dict, compare=False, repr=False)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def test_images(self) -> int | None:
+        """How many images the accuracy was measured on."""
+        return None if self.data is None else self.data.test_images
 
     @property
     def comparable(self) -> tuple[str, ...]:
@@ -172,7 +177,7 @@ def _row(group: list[Record], examples: Examples) -> Row:
         compiled=any(phase.compile is not None and phase.compile.used for cost in costs for phase in cost.phases),
         at_chance=at_chance,
         done=len(done),
-        test_images=next((record.data.test_images for record in done if record.data), None),
+        data=next((record.data for record in done if record.data), None),
         phases=tuple(costs[0].phases) if costs else (),
         correct=correct,
         ranges={name: (min(found), max(found)) for name, found in values.items() if found},

@@ -8,6 +8,7 @@ from tlbench.contracts import Rates
 from tlbench.plan import CHANCES, Cell, Protocol
 from tlbench.report.rows import Row
 from tlbench.stats import Estimate
+from tlbench.words import counted
 
 NOTHING = "–"
 
@@ -118,7 +119,7 @@ def protocol(value: Protocol, device: str) -> str:
     """A protocol in one line."""
     train = "all" if value.train_size is None else f"at most {value.train_size}"
     test = "all" if value.test_size is None else f"at most {value.test_size}"
-    epochs = "1 epoch" if value.epochs == 1 else f"{value.epochs} epochs"
+    epochs = counted(value.epochs, "epoch")
     if value.budget == "passes":
         epochs += " in all for each strategy"
     clip = "" if value.gradient_clip is None else f"gradients clipped at norm {value.gradient_clip:g}, "
