@@ -12,7 +12,7 @@ from tlbench.errors import UserError
 from tlbench.plan import Cell, OtherBackbone, OwnRate, Protocol, Request, TunedRate, WeightsPlan
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size, on_meta
-from tlbench.sources import choose_weights
+from tlbench.sources import POLICIES, choose_weights
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -77,15 +77,14 @@ def other_backbones(
 ) -> tuple[OtherBackbone, ...]:
     """The other backbones that a strategy builds, from published weights where these can be had."""
     strategy = component.load()
-    policy = "auto" if request.weights not in ("auto", "pretrained", "random") else request.weights
-    asked = request.model_copy(update={"weights": policy})
+    policy = request.weights if request.weights in POLICIES else "auto"
     found = []
     for name in strategy.others(component.options) if strategy.others else ():
         other = registry.backbones.resolve(name)
         backbone = load(other)
         for dataset, protocol in protocols.items():
             check_size(other.ref, backbone, dataset, protocol.image_size)
-        plan = choose_weights(other.ref, backbone, asked, tell)
+        plan = choose_weights(other.ref, backbone, policy, tell)
         found.append(OtherBackbone(backbone=other.ref, weights=plan))
     return tuple(found)
 

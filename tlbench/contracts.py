@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
+    import torch
     from torch import nn
 
     from tlbench.engine.model import TransferModel
@@ -108,6 +109,8 @@ class Backbone:
     none of them joins one by its place: what comes before the first block is the stem, what comes between two blocks
     goes with the second, what comes after the last goes with it. `weights` is None where none are published.
     `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source.
+    `converted(state, image_size)` makes the tensors of a file those of the module, as the provider does when it loads
+    such a file: older names, auxiliary heads left out, position embeddings of another size.
     `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
     normalisation): class tokens, position embeddings, tables of relative positions.
     """
@@ -119,6 +122,7 @@ class Backbone:
     blocks: Callable[[nn.Module], Sequence[str | Block]] | None = None
     no_decay: Callable[[nn.Module], Collection[str]] | None = None
     published: Callable[[int], nn.Module] | None = None
+    converted: Callable[[dict[str, torch.Tensor], int], dict[str, torch.Tensor]] | None = None
     licence: str | None = None
 
     @property

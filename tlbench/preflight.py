@@ -28,7 +28,7 @@ from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size
-from tlbench.sources import choose_weights
+from tlbench.sources import check_file, choose_weights, weights_policies
 from tlbench.summary import summary
 
 T = TypeVar("T")
@@ -96,10 +96,7 @@ def resolve(
         component.check()
     if request.augment and find_spec("kornia") is None:
         raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
-    if request.weights not in ("auto", "pretrained", "random") and not Path(request.weights).is_file():
-        raise UserError(
-            f"weights {request.weights!r} is none of auto, pretrained and random, and there is no such file"
-        )
+    weights_policies(request.weights, [each.ref for each in backbones], registry.qualified_backbone)
     return backbones, datasets, strategies
 
 
@@ -126,10 +123,15 @@ def preflight(
     for ref, backbone in backbones.items():
         for dataset_ref, protocol in protocols.items():
             check_size(ref, backbone, dataset_ref, protocol.image_size)
+    policies = weights_policies(request.weights, list(backbones), registry.qualified_backbone)
     weights: dict[str, WeightsPlan | None] = {}
     for ref, backbone in backbones.items():
         wants_weights = any(strategies[each].pretrained for each in wanted[ref])
-        weights[ref] = choose_weights(ref, backbone, request, partial(_note, tell)) if wants_weights else None
+        plan = choose_weights(ref, backbone, policies[ref], partial(_note, tell)) if wants_weights else None
+        weights[ref] = plan
+        for size in {protocol.image_size for protocol in protocols.values()}:
+            if plan is not None and (taken := check_file(ref, backbone, plan, size)):
+                tell(Note(f"weights of {ref}: {policies[ref]}, {', '.join(taken)}"))
     others = {
         each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell))
         for each in strategy_components

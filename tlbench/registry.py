@@ -238,6 +238,10 @@ class Registry:
         registry.strategies.collect(plugins, "tlbench_register_strategies", RegisterStrategy)
         return registry
 
+    def qualified_backbone(self, spec: str) -> str:
+        """The canonical name of a backbone; raises UserError where it is unknown."""
+        return self.backbones.resolve(spec).ref
+
 
 def _segments(parts: list[str]) -> list[str]:
     """Join what a colon inside a value has split: only `name=value` begins a new option after the first."""

@@ -3,25 +3,65 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tlbench.contracts import Backbone
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.plan import Request, WeightsPlan
+from tlbench.plan import WeightsPlan
+
+POLICIES = ("auto", "pretrained", "random")
 
 
-def choose_weights(ref: str, backbone: Backbone, request: Request, tell: Callable[[str], object]) -> WeightsPlan:
-    """What a strategy that wants pretrained weights gets, by the weights policy."""
-    if request.weights == "random":
+def weights_policies(text: str, backbones: Sequence[str], resolve: Callable[[str], str]) -> dict[str, str]:
+    """By backbone, `auto`, `pretrained`, `random` or a file: one for all, or `NAME=POLICY,NAME=FILE`, the rest auto.
+
+    `resolve` makes a name the qualified one. Raises UserError where a file is missing or a name is none of these.
+    """
+    if text in POLICIES or Path(text).is_file():
+        return dict.fromkeys(backbones, text)
+    if "=" not in text:
+        raise UserError(f"weights {text!r} is none of {', '.join(POLICIES)}, and there is no such file")
+    found = dict.fromkeys(backbones, "auto")
+    for part in text.split(","):
+        name, _, value = part.strip().rpartition("=")
+        ref = resolve(name)
+        if ref not in found:
+            raise UserError(
+                f"--weights {part.strip()!r}: {name} is not among the backbones of this run: {', '.join(backbones)}"
+            )
+        if value not in POLICIES and not Path(value).is_file():
+            raise UserError(
+                f"--weights {part.strip()!r}: {value!r} is none of {', '.join(POLICIES)}, and there is no such file"
+            )
+        found[ref] = value
+    return found
+
+
+def check_file(ref: str, backbone: Backbone, plan: WeightsPlan, image_size: int) -> tuple[str, ...]:
+    """What of a weights file is taken, in words; raises UserError where it does not fit the backbone."""
+    from tlbench.engine.weights import conversion, load_file_into
+
+    if plan.kind != "file" or plan.url is None:
+        return ()
+    module = backbone.build(2, image_size=image_size, pretrained=False)
+    try:
+        return load_file_into(module, Path(plan.url), backbone.head_paths, conversion(backbone, image_size)).taken
+    except UserError as error:
+        raise UserError(f"backbone {ref}: {error}") from error
+
+
+def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Callable[[str], object]) -> WeightsPlan:
+    """What a strategy that wants pretrained weights gets, by the weights policy: one of POLICIES, or a file."""
+    if policy == "random":
         return WeightsPlan(kind="random", reason="requested")
-    if request.weights not in ("auto", "pretrained"):
-        file = Path(request.weights)
+    if policy not in POLICIES:
+        file = Path(policy)
         sha = hashlib.sha256(file.read_bytes()).hexdigest()
         return WeightsPlan(kind="file", name=f"{file.name}@{sha[:16]}", url=str(file.absolute()))
     published = backbone.weights
     if published is None:
-        if request.weights == "pretrained":
+        if policy == "pretrained":
             raise UserError(
                 f"backbone {ref} has no published weights; leave it out, or use --weights auto or --weights FILE"
             )
@@ -31,7 +71,7 @@ def choose_weights(ref: str, backbone: Backbone, request: Request, tell: Callabl
         tell(f"weights of {ref}: {published.name}")
         published.fetch()
     except WeightsUnavailable as error:
-        if request.weights == "pretrained":
+        if policy == "pretrained":
             raise UserError(
                 f"the pretrained weights of {ref} are not available: {error}. Remedies: run once with network, put the "
                 f"file where its library keeps downloads, give one with --weights FILE, or allow --weights auto"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import Field
 
 from tlbench import Backbone, Options, hookimpl
+from tlbench.errors import UserError
 from tlbench.registry import RegisterBackbone
 
 tlbench_api = 1
@@ -25,7 +29,49 @@ def make(name: str, _options: Options) -> Backbone:
     return timm_backbone(name)
 
 
+class HubOptions(Options):
+    """Which model of the hub."""
+
+    model: str = Field(
+        description="OWNER/NAME, with @REVISION behind it where it matters", pattern=r"^[^/\s]+/[^/\s]+$"
+    )
+
+
+class FolderOptions(Options):
+    """Where a model that timm has saved lies."""
+
+    path: Path = Field(description="a folder with timm's config.json and the weights beside it")
+
+
+def make_of_hub(options: HubOptions) -> Backbone:
+    """A model of the Hugging Face hub."""
+    from tlbench_timm.backbone import timm_backbone
+
+    return timm_backbone(f"hf-hub:{options.model}")
+
+
+def make_of_folder(options: FolderOptions) -> Backbone:
+    """A model of a local folder."""
+    from tlbench_timm.backbone import timm_backbone
+
+    return timm_backbone(f"local-dir:{options.path.expanduser()}")
+
+
+def check_folder(options: FolderOptions) -> None:
+    """Raises UserError where there is no model in the folder."""
+    if not (options.path.expanduser() / "config.json").is_file():
+        raise UserError(f"backbone timm/local-dir: {options.path} has no config.json of timm's; name a folder that has")
+
+
 @hookimpl
 def tlbench_register_backbones(register: RegisterBackbone) -> None:
     """Register all of timm as one family."""
     register.family(names, make, version=version("timm"), summary="timm model")
+    register("hf-hub", make_of_hub, options=HubOptions, summary="a timm model of the hub: hf-hub:OWNER/NAME")
+    register(
+        "local-dir",
+        make_of_folder,
+        options=FolderOptions,
+        check=check_folder,
+        summary="a model that timm has saved: local-dir:FOLDER",
+    )

@@ -7,13 +7,22 @@ import urllib.request
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import timm
-from timm.models import get_pretrained_cfg, parse_model_name
+import torch
+from timm.models import (
+    PretrainedCfg,
+    get_pretrained_cfg,
+    load_model_config_from_hf,
+    parse_model_name,
+)
+from timm.models._hub import load_model_config_from_path
 from torch import nn
 
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
+from tlbench.data.contents import content_digest
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench_timm.blocks import timm_blocks
 
@@ -22,7 +31,7 @@ INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
 
 def timm_backbone(name: str) -> Backbone:
     """A backbone of a timm name, with or without the tag of its weights."""
-    config = get_pretrained_cfg(name) or get_pretrained_cfg(parse_model_name(name)[1])
+    config = _config(name)
     if config is None:
         raise UserError(f"timm has no configuration of {name!r}, so its head and preprocessing aren't known")
     heads = config.classifier
@@ -44,8 +53,27 @@ def timm_backbone(name: str) -> Backbone:
         weights=_weights(name, config),
         no_decay=no_decay,
         published=partial(published, name, bool(config.fixed_input_size)),
+        converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
     )
+
+
+def _config(name: str) -> PretrainedCfg | None:
+    """timm's configuration of a name, of a model of the hub, or of one in a folder."""
+    source, model = parse_model_name(name)
+    if not source:
+        return get_pretrained_cfg(name) or get_pretrained_cfg(model)
+    try:
+        if source == "local-dir":
+            config, _, _ = load_model_config_from_path(model)
+        else:
+            if not _in_hub_cache(model, "config.json"):
+                _ask_hub()
+            config, _, _ = load_model_config_from_hf(model)
+    except Exception as error:  # of the hub's client, or a configuration that is none
+        first_line = str(error).partition("\n")[0]
+        raise UserError(f"backbone timm/{source}: {model} can't be read: {first_line}") from error
+    return PretrainedCfg(**config)
 
 
 def build(name: str, fixed_size: bool, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
@@ -60,6 +88,23 @@ def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:
     return timm.create_model(name, pretrained=True, **size)
 
 
+def converted(
+    name: str, fixed_size: bool, heads: tuple[str, ...], state: dict[str, torch.Tensor], image_size: int
+) -> dict[str, torch.Tensor]:
+    """The tensors of a file as timm makes them its model's (`pretrained_cfg_overlay`), whose head the file's may be.
+
+    What timm does not take is given back as it is, for the message that says what does not fit.
+    """
+    size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
+    rows = next((len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state), 0)
+    overlay = {"state_dict": dict(state), "num_classes": rows, "source": "", "custom_load": False}
+    try:
+        model = timm.create_model(name, pretrained=True, num_classes=rows, pretrained_cfg_overlay=overlay, **size)
+    except (RuntimeError, KeyError, ValueError):
+        return state
+    return dict(model.state_dict())
+
+
 def no_decay(module: nn.Module) -> Collection[str]:
     """The parameters that timm's optimizers don't decay: those of the model's `no_weight_decay`, names or patterns."""
     patterns: Collection[str] = getattr(module, "no_weight_decay", tuple)()
@@ -68,8 +113,11 @@ def no_decay(module: nn.Module) -> Collection[str]:
 
 
 def _weights(name: str, config: Any) -> Weights | None:
-    if not config.has_weights:
+    if not (config.has_weights or config.source):
         return None
+    source, model = parse_model_name(name)
+    if source == "local-dir":
+        return Weights(f"local-dir/{Path(model).name}@{_digest(Path(model))}", partial(fetch, name, config), model)
     where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
     tagged = f"{parse_model_name(name)[1].partition('.')[0]}.{config.tag}" if config.tag else name
     return Weights(f"timm/{tagged}", partial(fetch, name, config), where, config.license)
@@ -86,21 +134,34 @@ def fetch(name: str, config: Any) -> None:
         raise WeightsUnavailable(f"{type(error).__name__}: {first_line}") from error
 
 
+def _digest(folder: Path) -> str:
+    """Of the files of weights in a folder."""
+    files = [file for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".pth", ".pt")]
+    return content_digest(folder, files)[:16]
+
+
 def _cached(config: Any) -> bool:
+    """Whether the weights lie on this machine already."""
+    files = ("model.safetensors", "pytorch_model.bin")
+    return config.source == "local-dir" or any(_in_hub_cache(config.hf_hub_id, file) for file in files)
+
+
+def _in_hub_cache(model: str | None, file: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    files = ("model.safetensors", "pytorch_model.bin")
-    return bool(config.hf_hub_id) and any(
-        isinstance(try_to_load_from_cache(config.hf_hub_id, file), str) for file in files
-    )
+    repository, _, revision = (model or "").partition("@")
+    return bool(model) and isinstance(try_to_load_from_cache(repository, file, revision=revision or None), str)
 
 
 def _check_network(config: Any) -> None:
+    if config.hf_hub_id:
+        _ask_hub()
+
+
+def _ask_hub() -> None:
     """Ask once whether the hub answers: the hub's own client would ask ten times and take 45 s to say no."""
     from huggingface_hub import constants
 
-    if not config.hf_hub_id:
-        return
     if constants.HF_HUB_OFFLINE:
         raise WeightsUnavailable("HF_HUB_OFFLINE is set and the weights are not in the cache")
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")

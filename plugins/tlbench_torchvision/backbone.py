@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Collection
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import nn
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import Inception3, get_model, get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 from torchvision.transforms import InterpolationMode
 
@@ -60,6 +62,7 @@ def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
             size=int(transform.crop_size[0]),
         ),
         published=partial(published, name, weights),
+        converted=partial(converted, name),
         no_decay=no_decay,
         weights=Weights(f"torchvision/{name}.{weights.name}", partial(fetch, weights), weights.url, licence),
         licence="BSD-3-Clause",
@@ -76,18 +79,43 @@ def tagged(name: str, tag: str) -> Any:
 
 
 def build(name: str, weights: Any, head: str, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
-    """torchvision's own builder; pretrained tensors go everywhere but into the head."""
-    model = cast(nn.Module, get_model(name, weights=None, num_classes=num_classes, **_arguments(name, image_size)))
-    if pretrained:
-        _load_body(model, _adapt(name, fetch(weights), model, image_size), f"{head}.")
+    """torchvision's own builder, which loads what it has published; then with a head of so many classes."""
+    if not pretrained:
+        return cast(nn.Module, get_model(name, weights=None, num_classes=num_classes, **_arguments(name, image_size)))
+    model = published(name, weights, image_size)
+    old = model.get_submodule(head)
+    if isinstance(old, nn.Conv2d):
+        model.set_submodule(head, nn.Conv2d(old.in_channels, num_classes, kernel_size=1))
+    else:
+        model.set_submodule(head, nn.Linear(cast(int, old.in_features), num_classes))
     return model
 
 
 def published(name: str, weights: Any, image_size: int) -> nn.Module:
-    """torchvision's model with its published head."""
-    model = cast(nn.Module, get_model(name, weights=None, **_arguments(name, image_size)))
-    model.load_state_dict(_adapt(name, fetch(weights), model, image_size))
+    """torchvision's model with its published head, loaded by torchvision; auxiliary classifiers are left out."""
+    if name.startswith("vit"):  # of one image size alone
+        model = cast(nn.Module, get_model(name, weights=None, **_arguments(name, image_size)))
+        model.load_state_dict(converted(name, fetch(weights), image_size))
+        return model
+    size = _arguments(name, image_size) if name.startswith("maxvit") else {}
+    model = cast(nn.Module, get_model(name, weights=weights, **size))
+    if isinstance(model, Inception3):
+        model.aux_logits, model.AuxLogits = False, None
     return model
+
+
+def converted(name: str, state: dict[str, torch.Tensor], image_size: int) -> dict[str, torch.Tensor]:
+    """The tensors of a file as those of the model of an image size."""
+    if name.startswith("vit"):
+        patch_size = int(name.rpartition("_")[2])
+        return dict(interpolate_embeddings(image_size, patch_size, OrderedDict(state)))
+    if name in ("googlenet", "inception_v3"):
+        return {key: value for key, value in state.items() if not key.lower().startswith("aux")}
+    if name.startswith("densenet"):  # norm.1 was allowed once, and is so in the published files
+        return {
+            re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)", r"\1", key): each for key, each in state.items()
+        }
+    return state
 
 
 def no_decay(module: nn.Module) -> Collection[str]:
@@ -104,23 +132,6 @@ def _arguments(name: str, image_size: int) -> dict[str, Any]:
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     return {}
-
-
-def _adapt(name: str, state: dict[str, torch.Tensor], model: nn.Module, image_size: int) -> dict[str, torch.Tensor]:
-    if name.startswith("vit"):
-        patch_size = cast(int, model.patch_size)
-        return dict(interpolate_embeddings(image_size, patch_size, state))
-    if name in ("googlenet", "inception_v3"):
-        return {key: value for key, value in state.items() if not key.lower().startswith("aux")}
-    return state
-
-
-def _load_body(model: nn.Module, state: dict[str, torch.Tensor], head: str) -> None:
-    body = {key: value for key, value in state.items() if not key.startswith(head)}
-    missing, unexpected = model.load_state_dict(body, strict=False)
-    wrong = [key for key in missing if not key.startswith(head)] + list(unexpected)
-    if wrong:
-        raise RuntimeError(f"the weights don't fit the model: {', '.join(wrong[:5])}")
 
 
 def fetch(weights: Any) -> dict[str, torch.Tensor]:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import QUICK, Cli, Finished
 from safetensors.numpy import load_file
+from torchvision import models
 
 Trained = tuple[Path, Finished]
 
@@ -183,3 +185,26 @@ def test_pretrained_weights_that_lie_in_torchvisions_own_cache(cli: Cli, tmp_pat
     assert finished.status == 0, finished.stderr
     assert finished.records[0]["weights"]["kind"] == "pretrained"
     assert finished.records[0]["weights"]["name"] == "torchvision/squeezenet1_1.IMAGENET1K_V1"
+
+
+def test_a_weights_file_is_judged_before_anything_runs_and_may_be_of_one_backbone(cli: Cli, tmp_path: Path) -> None:
+    state = models.resnet18(num_classes=5).state_dict()
+    wrapped = {"state_dict": {f"model.{name}": tensor for name, tensor in state.items()} | {"loss.w": torch.ones(1)}}
+    torch.save(wrapped, tmp_path / "light.ckpt")
+    options = ("--strategies", "freeze", "--image-size", "32", "--datasets", "digits:train=60:test=30", "--json")
+    refused = cli("run", "--backbones", "torchvision/resnet18,small_cnn", "--weights", "light.ckpt", *options)
+    assert refused.status == 2
+    assert "backbone packaged/small_cnn: the tensors of" in refused.stderr
+    assert "don't fit the backbone; missing: block1 (2 tensors)" in refused.stderr
+    for name in ("resnet18", "torchvision/resnet18"):
+        done = cli("run", "--backbones", "torchvision/resnet18,small_cnn", "--weights", f"{name}=light.ckpt", *options)
+        assert "'state_dict', without the prefix 'model.', 1 tensor outside of it left out" in done.stderr
+        assert [record["weights"]["kind"] for record in done.records] == ["file", "random"]
+    for weights, said in (
+        ("resnet18=none.pt", "'none.pt' is none of auto, pretrained, random"),
+        ("vgg16=light.ckpt", "vgg16 is not among the backbones of this run"),
+        ("resnet99=light.ckpt", "unknown backbone 'resnet99'"),
+    ):
+        refused = cli("run", "--backbones", "torchvision/resnet18", "--weights", weights, *options)
+        assert refused.status == 2
+        assert said in refused.stderr

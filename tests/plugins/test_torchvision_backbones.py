@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torchvision import models
 
 from tlbench.engine.model import TransferModel
+from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
@@ -46,16 +49,31 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("resnet18", 32), ("mobilenet_v3_small", 32), ("googlenet", 64), ("vit_b_32", 64)]
-)
-def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str, size: int) -> None:
+SIZES = {"googlenet": 64, "inception_v3": 96, "maxvit_t": 224, "vit_b_32": 64, "alexnet": 64, "squeezenet1_0": 64}
+PUBLISHED = [name for name in names() if models.get_model_weights(name).DEFAULT.meta["num_params"] < 3e7]
+"""Up to 30 million parameters, of every family but RegNet's and ViT's giants; ViT-B/32 besides."""
+
+
+def published_file(name: str, folder: Path) -> dict[str, torch.Tensor]:
+    """A file as torchvision publishes it, of random tensors: auxiliary heads, DenseNet's older
+    names without counts of batches."""
     weights = models.get_model_weights(name).DEFAULT
-    arguments = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
-    published = models.get_model(name, weights=None, **arguments).state_dict()
-    torch.save(published, checkpoints / Path(weights.url).name)
+    arguments = {"aux_logits": True, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    model = models.get_model(name, weights=None, **arguments)
+    state = model.state_dict()
+    if name.startswith("densenet"):
+        older = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))(?=[12]\.)")
+        named = ((older.sub(r"\1.", key), tensor) for key, tensor in state.items())
+        state = OrderedDict(each for each in named if not each[0].endswith("num_batches_tracked"))
+    torch.save(state, folder / Path(weights.url).name)
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "vit_b_32"])
+def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str) -> None:
+    published = published_file(name, checkpoints)
     backbone = torchvision_backbone(name)
-    model = backbone.build(7, image_size=size, pretrained=True)
+    model = backbone.build(7, image_size=SIZES.get(name, 32), pretrained=True)
     for key, tensor in model.state_dict().items():
         if key.startswith(f"{backbone.head}."):
             assert tensor.shape[0] == 7
@@ -63,6 +81,18 @@ def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str, s
             assert torch.equal(tensor, published[key]), key
         else:
             assert "pos_embedding" in key
+
+
+@pytest.mark.parametrize("name", ["densenet121", "mnasnet0_5", "googlenet", "inception_v3", "vit_b_32"])
+def test_a_file_of_the_same_tensors_is_taken_as_published_ones_are(checkpoints: Path, name: str) -> None:
+    published_file(name, checkpoints)
+    backbone = torchvision_backbone(name)
+    size = SIZES.get(name, 32)
+    by_torchvision = backbone.build(7, image_size=size, pretrained=True).state_dict()
+    module = backbone.build(7, image_size=size, pretrained=False)
+    load_file_into(module, next(checkpoints.iterdir()), backbone.head_paths, conversion(backbone, size))
+    for key, tensor in module.state_dict().items():
+        assert key.startswith(f"{backbone.head}.") or torch.equal(tensor, by_torchvision[key]), key
 
 
 def test_weights_that_cannot_be_downloaded(checkpoints: Path) -> None:

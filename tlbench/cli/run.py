@@ -153,7 +153,7 @@ def run(
         str,
         typer.Option(
             help="auto: pretrained where they can be had, else random and marked so; pretrained: or else stop; "
-            "random; or a FILE of tensors."
+            "random; or a FILE of tensors; for single backbones NAME=FILE,NAME=random."
         ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",

@@ -27,7 +27,8 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds, Stream
-from tlbench.engine.weights import digest, load_body, read_checkpoint
+from tlbench.engine.weights import conversion, digest, load_file_into, not_finite
+from tlbench.errors import UserError
 from tlbench.events import Event, Report, StepDone
 from tlbench.jobs import TrialJob
 from tlbench.measure.environment import at_start
@@ -191,7 +192,10 @@ def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, d
     model = TransferModel(module, backbone)
     draw_head(model, seeds, device)
     if cell.weights.kind == "file" and cell.weights.url is not None:
-        load_body(module, read_checkpoint(Path(cell.weights.url)), backbone.head_paths, cell.weights.url)
+        convert = conversion(backbone, cell.protocol.image_size)
+        load_file_into(module, Path(cell.weights.url), backbone.head_paths, convert)
+    elif odd := not_finite(module):
+        raise UserError(f"the weights {cell.weights.name} have values that are infinite or not a number: {odd[0]}")
     module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
     if pretrained and backbone.published is not None:
         model.published = partial(_published, backbone.published, cell, device)
