@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from builders import make_cell, make_failure, make_plan, make_record
 
 from tlbench.errors import UserError
+from tlbench.records import Record
 from tlbench.store import RunFolder, check_writable, find_run, write_atomically
 
 CELL = make_cell()
@@ -65,11 +67,79 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert path.read_text() == "before\n"
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema_version": 2}', "[1]", "null", '{"schema_version": 2, "x": 2}'])
-def test_a_damaged_document_is_named(folder: RunFolder, text: str) -> None:
+def deep(levels: int) -> str:
+    return '{"schema_version": 2, "x": ' + "[" * levels + "]" * levels + "}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"schema_version": 2}', "[1]", "null", '{"schema_version": 2, "x": 2}', deep(100_000)]
+)
+def test_a_damaged_document_is_named_and_the_others_are_read(folder: RunFolder, text: str) -> None:
+    folder.write_record(make_record(CELL))
     (folder.trials / "broken-0.json").write_text(text)
-    with pytest.raises(UserError, match=r"broken-0\.json is not a tlbench document"):
-        folder.records()
+    records, damaged = folder.read()
+    assert records == [make_record(CELL)]
+    (said,) = damaged
+    assert "broken-0.json is not a tlbench document" in said
+    assert len(said) < 400
+
+
+def test_what_is_no_file_is_named_and_written_over(folder: RunFolder) -> None:
+    good, taken = make_record(CELL), make_record(OTHER)
+    folder.write_record(good)
+    os.mkfifo(folder.trials / "fifo.json")
+    (folder.trials / "loop.json").symlink_to(folder.trials / "loop.json")
+    (folder.trials / f"{OTHER.id}-0.json").mkdir()
+    records, damaged = folder.read()
+    assert records == [good]
+    assert sorted(said.partition(".json ")[2] for said in damaged) == [
+        "can't be read: Too many levels of symbolic links",
+        "is not a file",
+        "is not a file",
+    ]
+    folder.write_record(taken)
+    assert folder.read()[0] == [good, taken]
+
+
+def test_figures_that_are_no_numbers_are_null(folder: RunFolder) -> None:
+    plain = make_record(CELL, passes=math.inf)
+    record = Record(**vars(plain) | {"notes": {"a": math.nan, "b": 2.0}})
+    assert record.notes == {"a": None, "b": 2.0}
+    assert record.cost is not None and record.cost.passes is None
+    folder.write_record(record)
+    assert folder.records() == [record]
+
+
+def test_a_record_that_could_not_be_read_again_is_kept_as_a_failure(folder: RunFolder) -> None:
+    good = make_record(CELL)
+    assert good.metrics is not None
+    odd = good.model_copy(update={"metrics": good.metrics.model_copy(update={"accuracy": math.nan})})
+    kept = folder.write_record(odd)
+    assert folder.records() == [kept]
+    assert kept.status == "failed"
+    assert kept.error is not None
+    assert kept.error.message.startswith("its record can't be written; metrics.accuracy is None")
+
+
+def test_messages_are_bounded_and_what_is_no_text_is_escaped(folder: RunFolder) -> None:
+    huge = make_failure(CELL, message="x" * 50_000_000 + "end", traceback="t" * 50_000_000)
+    odd = make_failure(OTHER, message="caf\udce9.png can't be read")
+    for record in (huge, odd):
+        folder.write_record(record)
+    first, second = folder.records()
+    assert first.error is not None and second.error is not None
+    assert "49,996,0" in first.error.message and len(first.error.message) <= 4000
+    assert first.error.message.endswith("end")
+    assert (folder.trials / f"{CELL.id}-0.json").stat().st_size < 100_000
+    assert second.error.message == "caf\\udce9.png can't be read"
+
+
+def test_a_finished_record_is_told_from_one_that_resuming_tries_again(folder: RunFolder) -> None:
+    folder.write_record(make_record(CELL))
+    folder.write_record(make_failure(OTHER, status="interrupted"))
+    assert folder.is_finished(f"{CELL.id}-0")
+    assert not folder.is_finished(f"{OTHER.id}-0")
+    assert not folder.is_finished("never-0")
 
 
 def test_a_document_that_is_not_text_is_named(folder: RunFolder) -> None:
@@ -82,8 +152,7 @@ def test_a_document_that_is_not_text_is_named(folder: RunFolder) -> None:
 def test_a_foreign_schema_version_is_named(folder: RunFolder, version: object) -> None:
     document = json.loads(make_record(CELL).model_dump_json()) | {"schema_version": version}
     (folder.trials / f"{CELL.id}-0.json").write_text(json.dumps(document))
-    with pytest.raises(UserError, match=f"has schema version {version} and this tlbench reads 2"):
-        folder.records()
+    assert f"has schema version {version} and this tlbench reads 2" in folder.read()[1][0]
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(folder: RunFolder) -> None:

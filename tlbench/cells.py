@@ -139,9 +139,9 @@ def load(component: Component[T]) -> T:
     """Call a plugin's factory; what it raises by accident is told as the plugin's fault."""
     try:
         return component.load()
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # sys.exit is a plugin's fault like any other
         origin = component.entry.origin
         raise UserError(
             f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "

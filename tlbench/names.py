@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -40,11 +41,16 @@ def _indexed(kind: str, plugin: str, version: str) -> tuple[str, ...]:
 
 def _ask_provider(kind: str, plugin: str) -> tuple[str, ...]:
     command = [sys.executable, "-m", "tlbench.names", kind, plugin]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=safe_environment())
     if answer.returncode:
         last = answer.stderr.strip().rpartition("\n")[2]
         raise UserError(f"plugin {plugin} can't list its {kind}s: {last}")
     return tuple(json.loads(answer.stdout.rpartition("\n")[2]))
+
+
+def safe_environment() -> dict[str, str]:
+    """The environment of a Python that imports what this one can, and nothing from the working directory besides."""
+    return os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
 
 
 def _list(kind: str, plugin: str) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -270,12 +271,18 @@ class Cell(Frozen):
     others: tuple[OtherBackbone, ...] = ()
     dataset_digest: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
         undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size", "asked_memory_format"}}
         decisive = self.model_dump(mode="json", exclude=undecisive)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which has an id of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("id", None)
+        return copied
 
 
 class Trial(Frozen):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import time
 import traceback
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import pluggy
 
@@ -16,6 +20,10 @@ from tlbench.errors import UserError, nearest
 from tlbench.provenance import Provenance
 
 GROUP = "tlbench"
+OWN = "tlbench"
+HOOKS = {name for name in vars(hookspecs) if name.startswith("tlbench_")}
+SLOW_SECONDS = 1.0
+"""Of CPU time: what a plugin that registers factories alone does not take."""
 BLOCK_VARIABLE = "TLBENCH_BLOCK"
 
 
@@ -40,6 +48,7 @@ class Plugins:
     provenance: dict[str, Provenance] = field(default_factory=dict)
     blocked: dict[str, Provenance] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def fault(self, plugin: str, moment: str, error: BaseException) -> None:
         """Note that a plugin raised, and go on without it."""
@@ -60,8 +69,11 @@ class Plugins:
         found: list[Fault] = []
         for name, caller in self.callers(hook):
             try:
-                caller(**arguments)
-            except Exception as error:
+                with kept_apart():
+                    caller(**arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sys.exit is a plugin's fault like any other
                 known = {(fault.plugin, fault.moment) for fault in self.faults}
                 if (name, hook) not in known:
                     self.fault(name, hook, error)
@@ -77,12 +89,16 @@ def load_plugins(block: Collection[str] = ()) -> Plugins:
     manager = pluggy.PluginManager("tlbench")
     manager.add_hookspecs(hookspecs)
     plugins = Plugins(manager)
-    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    # tlbench's own first: their names are taken
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, not _is_own(point)))
     names = {point.name for point in points}
     for name in block:
         if name not in names:
             raise UserError(f"there is no plugin named {name!r} to block{nearest(name, names)}")
-    blocked = {*block, *filter(None, os.environ.get(BLOCK_VARIABLE, "").split(","))}
+    by_variable = {each.strip() for each in os.environ.get(BLOCK_VARIABLE, "").split(",")} - {""}
+    for name in sorted(by_variable - names):
+        raise UserError(f"${BLOCK_VARIABLE}: there is no plugin named {name!r} to block{nearest(name, names)}")
+    blocked = {*block, *by_variable}
     for point in points:
         origin = _provenance(point)
         if point.name in blocked:
@@ -97,29 +113,62 @@ def load_plugins(block: Collection[str] = ()) -> Plugins:
     return plugins
 
 
+def _is_own(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == OWN
+
+
 def _load(plugins: Plugins, point: EntryPoint, origin: Provenance) -> None:
+    begun = time.process_time()
     try:
-        module = point.load()
+        with kept_apart():
+            module = point.load()
         _check_version(module)
+        _check_marks(module)
         plugins.manager.register(module, name=point.name)
         plugins.manager.check_pending()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit is a plugin's fault like any other
         plugins.fault(point.name, "loading", error)
         if plugins.manager.has_plugin(point.name):
             plugins.manager.unregister(name=point.name)
     else:
         plugins.provenance[point.name] = origin
+        spent = time.process_time() - begun
+        if spent > SLOW_SECONDS:
+            plugins.notes.append(
+                f"plugin {point.name} took {spent:.1f} s to load; import what is heavy in the factories that need it"
+            )
+
+
+@contextlib.contextmanager
+def kept_apart() -> Iterator[None]:
+    """Call a plugin so that what it prints goes to stderr, and the working directory stays."""
+    here = Path.cwd()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.chdir(here)
 
 
 def _check_version(module: object) -> None:
     stated = getattr(module, "tlbench_api", None)
     if stated is None:
         raise LookupError(f"it does not state the hook version it was written for; add `tlbench_api = {API_VERSION}`")
-    if stated != API_VERSION:
+    if stated != API_VERSION or isinstance(stated, bool):
         raise LookupError(
-            f"it was written for version {stated} of the hooks and this tlbench speaks version {API_VERSION}; "
+            f"it was written for version {stated!r} of the hooks and this tlbench speaks version {API_VERSION}; "
             f"install a matching release of either"
         )
+
+
+def _check_marks(module: object) -> None:
+    """Raise LookupError where a function is called like a hook and is not marked as its implementation."""
+    for name in HOOKS:
+        found = getattr(module, name, None)
+        if callable(found) and not hasattr(found, "tlbench_impl"):
+            raise LookupError(f"its function {name} is not marked as an implementation; put @tlbench.hookimpl above it")
 
 
 def _provenance(point: EntryPoint) -> Provenance:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tlbench.plan import Cell, MemoryFormat, Precision
 from tlbench.provenance import Provenance
@@ -22,6 +23,20 @@ class Part(BaseModel):
     """The base of a record's parts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        return finite(value)
+
+
+def finite(value: Any) -> Any:
+    """A value whose figures that are infinite or not a number are null: JSON has no such numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if type(value) is dict:
+        return {key: finite(each) for key, each in value.items()}
+    return type(value)(map(finite, value)) if type(value) in (list, tuple) else value
 
 
 class TrialKey(Part):
@@ -187,7 +202,7 @@ class BlockDistance(Part):
     """
 
     name: str
-    l2: float
+    l2: float | None
     relative: float | None
 
 
@@ -197,7 +212,7 @@ class DistanceRecord(Part):
     Tensors outside of any block are in one named "other". Heads are new, and not counted.
     """
 
-    l2: float
+    l2: float | None
     relative: float | None
     blocks: list[BlockDistance] = []
 
@@ -337,14 +352,36 @@ class Cost(Part):
         return bool(self.phases or self.solves)
 
 
+LONGEST_MESSAGE, LONGEST_TRACE = 4_000, 40_000
+LEFT_OUT = " … ({:,} characters left out) … "
+
+
 class ErrorRecord(Part):
-    """Why a trial has no result."""
+    """Why a trial has no result. Messages are bounded, and what is no text in them is escaped."""
 
     type: str
     message: str
     phase: int | None = None
     step: int | None = None
     traceback: str | None = None
+
+    @field_validator("type", "message", mode="after")
+    @classmethod
+    def _message(cls, value: str) -> str:
+        return bounded(value, LONGEST_MESSAGE)
+
+    @field_validator("traceback", mode="after")
+    @classmethod
+    def _trace(cls, value: str | None) -> str | None:
+        return None if value is None else bounded(value, LONGEST_TRACE)
+
+
+def bounded(text: str, most: int) -> str:
+    """A text of so many characters at most, its middle left out; lone surrogates are escaped."""
+    if len(text) > most:
+        half = (most - len(LEFT_OUT)) // 2 - len(str(len(text)))  # with the number, no longer than allowed
+        text = f"{text[:half]}{LEFT_OUT.format(len(text) - 2 * half)}{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Record(Part):
@@ -362,7 +399,7 @@ class Record(Part):
     metrics: Metrics | None = None
     history: list[EpochRecord] = []
     distance: DistanceRecord | None = None
-    notes: dict[str, str | float] = {}
+    notes: dict[str, str | float | None] = {}
     cost: Cost | None = None
     environment: dict[str, Any] | None = None
     provenance: dict[str, Provenance] = {}

@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -14,13 +15,17 @@ from pydantic import ValidationError
 from tlbench.contracts import Backbone, Dataset, Options, Strategy
 from tlbench.errors import UserError, nearest
 from tlbench.names import indexed_names
-from tlbench.plugins import Plugins
+from tlbench.plugins import Plugins, kept_apart
 from tlbench.provenance import Provenance
 
 T = TypeVar("T")
 
+NOTHING = "none"
+SEVERAL = (tuple, list, set, frozenset)
 LIST_SEPARATOR = "+"
 """Between the values of an option that takes several: commas separate components."""
+MADE: dict[str, type] = {"backbone": Backbone, "dataset": Dataset, "strategy": Strategy}
+"""What the factories of a kind make."""
 ORDER = ("torchvision", "packaged", "timm", "builtin")
 """Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
 
@@ -90,7 +95,33 @@ class Component(Generic[T]):
 
     def load(self) -> T:
         """Call the plugin's factory."""
-        return self.entry.factory(self.options)
+        with kept_apart():
+            made = self.entry.factory(self.options)
+        wanted = MADE[self.entry.kind]
+        if not isinstance(made, wanted):
+            origin = self.entry.origin
+            raise UserError(
+                f"{self.entry.kind} {self.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
+                f"{origin.version}) gave a {type(made).__name__}; its factory must return a tlbench.{wanted.__name__}"
+            )
+        return made
+
+
+def _check_options(of: str, options: object) -> None:
+    """Raise TypeError or ValueError where options are no class of options, or a default is not of its own type."""
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        raise TypeError(f"the options of the {of} are {options!r}; they must be a class derived from tlbench.Options")
+    fields = options.model_fields.items()
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
+    try:
+        options.model_validate(defaults)
+    except ValidationError as error:
+        wrong = next((each for each in error.errors() if each["type"] != "missing"), None)
+        if wrong is not None and wrong["loc"]:
+            name = wrong["loc"][0]
+            raise ValueError(
+                f"the option {name} of the {of} has a bad default, {wrong['input']!r}: {wrong['msg']}"
+            ) from None
 
 
 class Registrar(Generic[T]):
@@ -106,6 +137,11 @@ class Registrar(Generic[T]):
         """Collect one entry."""
         if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", entry.name):
             raise ValueError(f"{entry.name!r} can't name a {self.kind}: use letters, digits and . _ + -")
+        if any(each.name == entry.name for each in self.entries):
+            raise ValueError(f"the {self.kind} {entry.name!r} is registered twice")
+        if not callable(entry.factory):
+            raise TypeError(f"the factory of the {self.kind} {entry.name!r} is {entry.factory!r} and can't be called")
+        _check_options(f"{self.kind} {entry.name!r}", entry.options)
         self.entries.append(entry)
 
 
@@ -170,8 +206,11 @@ class Kind(Generic[T]):
         for plugin, caller in plugins.callers(hook):
             register = registrar(self.name, plugins.provenance[plugin])
             try:
-                caller(register=register)
-            except Exception as error:
+                with kept_apart():
+                    caller(register=register)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sys.exit is a plugin's fault like any other
                 plugins.fault(plugin, hook, error)
                 continue
             self.entries[plugin] = {entry.name: entry for entry in register.entries}
@@ -255,7 +294,7 @@ def _segments(parts: list[str]) -> list[str]:
 
 
 def _options(entry: Entry[Any], segments: list[str]) -> Options:
-    given: dict[str, str | list[str]] = {}
+    given: dict[str, str | list[str] | None] = {}
     fields = entry.options.model_fields
     for place, segment in enumerate(segments):
         name, equals, value = segment.partition("=")
@@ -267,7 +306,7 @@ def _options(entry: Entry[Any], segments: list[str]) -> Options:
                 )
             if name in given:
                 raise UserError(f"option {name} of {entry.kind} {entry.qualified} is given twice")
-            given[name] = value.split(LIST_SEPARATOR) if _takes_several(fields[name].annotation) else value
+            given[name] = _value(value, fields[name].annotation)
         else:
             required = next((field for field in fields if fields[field].is_required()), None)
             if place or required is None:
@@ -279,9 +318,14 @@ def _options(entry: Entry[Any], segments: list[str]) -> Options:
         raise UserError(_explain(entry, error)) from None
 
 
-def _takes_several(annotation: object) -> bool:
-    members = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    return any(typing.get_origin(each) in (tuple, list) for each in members)
+def _value(text: str, annotation: object) -> str | list[str] | None:
+    """What an option is given: several values where it takes several, and nothing for `none` where it may be that."""
+    union = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+    members = typing.get_args(annotation) if union else (annotation,)
+    if type(None) in members and text.lower() == NOTHING:
+        return None
+    several = any(typing.get_origin(each) in SEVERAL or each in SEVERAL for each in members)
+    return (text.split(LIST_SEPARATOR) if text else []) if several else text
 
 
 def _explain(entry: Entry[Any], error: ValidationError) -> str:
@@ -306,6 +350,11 @@ def option_type(options: type[Options], name: str) -> str:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, tuple):
+    """A value as it is written in a name, from which it is read again."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, SEVERAL):
         return LIST_SEPARATOR.join(_plain(each) for each in value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -20,7 +20,7 @@ from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import ProcessDied, call
 from tlbench.jobs import TrialJob, threads_each, usable_cores
-from tlbench.plan import Numerics, Plan, Request, Trial
+from tlbench.plan import Cell, Numerics, Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
 from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
 from tlbench.records import UNFINISHED, Record, Status
@@ -81,6 +81,8 @@ def start(
     registry = Registry.of(plugins)
     for fault in plugins.faults:
         display.note(f"warning: {fault}")
+    for text in plugins.notes:
+        display.note(f"warning: {text}")
     resolve(request, registry)
     if not dry_run:
         check_writable(results)
@@ -149,7 +151,7 @@ def _carry_out(
     if not folder.exists:
         folder.write_plan(plan)
     done = {record.trial.id for record in folder.records() if record.status not in again}
-    remaining = [trial for trial in plan.trials() if trial.id not in done]
+    remaining = [trial for trial, name in zip(plan.trials(), plan.trial_ids(), strict=True) if name not in done]
     display.planned(plan, len(remaining))
     keeper = Keeper(folder, plugins, display)
     keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
@@ -229,26 +231,34 @@ def _with_batch_size(request: Request, found: Preflight, folder: RunFolder, disp
 def _jobs(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) -> list[TrialJob]:
     """A job for each trial; one for all seeds of a cell whose trials differ, as far as the plan shows, in the head."""
     places = {cell.id: place for place, cell in enumerate(plan.cells)}
-    jobs: dict[tuple[str, int | None], TrialJob] = {}
+    groups: dict[tuple[str, int | None], list[Trial]] = {}
     for trial in trials:
         cell = trial.cell
-        protocol = cell.protocol
-        may_share = (
-            plan.request.features == "cache"
-            and protocol.select == "last"
-            and not protocol.augmentation
-            and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
-            and protocol.plain_steps
-            and not protocol.deterministic
+        same_body = cell.weights.kind != "random" or "initialisation" not in cell.protocol.vary
+        together = _may_share(plan, cell) and same_body
+        groups.setdefault((cell.id, None if together else trial.seed), []).append(trial)
+    return [
+        replace(
+            _job(leader, plan, found, folder),
+            others=tuple(others),
+            may_be_product=_may_share(plan, leader.cell),
+            place=places[leader.cell.id],
         )
-        same_body = cell.weights.kind != "random" or "initialisation" not in protocol.vary
-        key = (cell.id, None if may_share and same_body else trial.seed)
-        if key in jobs:
-            jobs[key] = replace(jobs[key], others=(*jobs[key].others, trial))
-        else:
-            job = _job(trial, plan, found, folder)
-            jobs[key] = replace(job, may_be_product=may_share, place=places[cell.id])
-    return list(jobs.values())
+        for leader, *others in groups.values()
+    ]
+
+
+def _may_share(plan: Plan, cell: Cell) -> bool:
+    """Whether the protocol lets heads be trained in one product."""
+    protocol = cell.protocol
+    return (
+        plan.request.features == "cache"
+        and protocol.select == "last"
+        and not protocol.augmentation
+        and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
+        and protocol.plain_steps
+        and not protocol.deterministic
+    )
 
 
 def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> TrialJob:
@@ -301,9 +311,14 @@ class Keeper:
             self.notify("tlbench_epoch_finished", trial=trial, epoch=event.epoch, values=values)
 
     def finished(self, job: TrialJob, record: Record) -> None:
-        """A trial has ended: its record is on disk before anybody hears of it."""
+        """A trial has ended: its record is on disk before anybody hears of it.
+
+        Of a trial that is finished, the record stays: being interrupted afterwards takes nothing from it.
+        """
         trial = Trial(cell=record.trial.cell, seed=record.trial.seed)
-        self._folder.write_record(record)
+        if record.status in UNFINISHED and self._folder.is_finished(record.trial.id):
+            return
+        record = self._folder.write_record(record)
         self._display.finished(trial, record)
         self.notify("tlbench_trial_finished", trial=trial, record=record)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from tlbench.errors import UserError, nearest
 from tlbench.plan import Plan
-from tlbench.records import SCHEMA_VERSION, Record
+from tlbench.records import SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,15 +64,44 @@ class RunFolder:
         """The plan; raises UserError where the file is damaged or of another version."""
         return _read(self.path / "plan.json", Plan)
 
-    def write_record(self, record: Record) -> None:
-        """Keep a trial's record, in place of an earlier one of the same trial."""
-        write_atomically(self.trials / f"{record.trial.id}.json", record.model_dump_json(indent=1))
+    def write_record(self, record: Record) -> Record:
+        """Keep a trial's record, in place of an earlier one of the same trial; gives what was kept.
+
+        A record that could not be read again (a figure that is not a number, say) is kept as a failure that says so.
+        """
+        try:
+            text = record.model_dump_json(indent=1)
+            Record.model_validate_json(text)
+        except ValueError as error:
+            record = _unwritable(record, error)
+            text = record.model_dump_json(indent=1)
+        write_atomically(self._document(record.trial.id), text)
+        return record
+
+    def is_finished(self, trial_id: str) -> bool:
+        """Whether there is a record of a trial that resuming would not try again."""
+        try:
+            return _read(self._document(trial_id), Record).status not in UNFINISHED
+        except UserError:
+            return False
+
+    def _document(self, trial_id: str) -> Path:
+        return self.trials / f"{trial_id}.json"
 
     def records(self) -> list[Record]:
-        """All records, in the plan's order where they are of the plan."""
-        records = [_read(file, Record) for file in sorted(self.trials.glob("*.json"))]
+        """All records that can be read, in the plan's order where they are of the plan."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[Record], list[str]]:
+        """All records in the plan's order, and a sentence for each document that is none."""
+        records, damaged = [], []
+        for file in sorted(self.trials.glob("*.json")):
+            try:
+                records.append(_read(file, Record))
+            except UserError as error:
+                damaged.append(str(error))
         place = {name: number for number, name in enumerate(self.plan().trial_ids())}
-        return sorted(records, key=lambda record: place.get(record.trial.id, len(place)))
+        return sorted(records, key=lambda record: place.get(record.trial.id, len(place))), damaged
 
     def correct(self, record: Record) -> np.ndarray | None:
         """Which test examples a trial predicted correctly, in the test set's order; None where that is not kept."""
@@ -115,6 +145,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Write to a temporary name, flush to the disk, rename: a reader sees all of it or what was there before."""
     temporary = path.with_suffix(".tmp")
     try:
+        if path.is_dir() and not path.is_symlink():  # by whomever: what it is is not lost
+            path.replace(path.with_suffix(".damaged"))
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
@@ -125,21 +157,44 @@ def write_atomically(path: Path, text: str) -> None:
         raise _cannot_write(path, error) from error
 
 
+def _unwritable(record: Record, error: ValueError) -> Record:
+    """What is kept instead of a record that would make a file which can't be read."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}"
+    else:
+        what = str(error)
+    message = f"its record can't be written; {what} (a figure that is infinite or not a number is written as null)"
+    kept = record.model_dump(include={"trial", "started", "weights", "data", "environment", "provenance"})
+    return Record(**kept, status="failed", error=ErrorRecord(type="UnwritableRecord", message=message))
+
+
 def _read(path: Path, document: type[T]) -> T:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path} is not a file")
         text = path.read_bytes()
-        try:
-            return document.model_validate_json(text)
-        except ValidationError:
-            version = json.loads(text).get("schema_version")
-            if version == SCHEMA_VERSION:
-                raise
-        raise UserError(
-            f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
-        )
-    except (ValidationError, ValueError, AttributeError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise UserError(f"{path} is not a tlbench document: {first_line}") from error
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}") from error
+    try:
+        return document.model_validate_json(text)
+    except ValidationError as error:
+        version = _version(text)
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
+            ) from error
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path} is not a tlbench document: {where}{': ' if where else ''}{first['msg']}") from error
+
+
+def _version(text: bytes) -> object:
+    """The schema version that a document states; the present one where it is no document at all."""
+    try:
+        return json.loads(text).get("schema_version")
+    except (ValueError, AttributeError, RecursionError):
+        return SCHEMA_VERSION
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

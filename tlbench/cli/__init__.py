@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 from tlbench.errors import UserError
+from tlbench.words import printable
 
 
 def main() -> None:
@@ -13,16 +15,32 @@ def main() -> None:
     from tlbench.cli.app import app, state
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may know fewer characters
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except UserError as error:
         if state.debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _leave(f"error: {printable(str(error))}", 2)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        _leave("interrupted", 130)
     except BrokenPipeError:  # `tlbench list backbones | head`
         sys.stderr.close()
-        sys.exit(141)
+        os._exit(141)
+    except OSError as error:
+        if state.debug:
+            raise
+        _leave(f"error: {printable(str(error))}", 2)
+
+
+def _leave(said: str, status: int) -> None:
+    print(said, file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # the disk is full: what is left can't be written, and would be tried again at the end
+        os._exit(status)
+    sys.exit(status)

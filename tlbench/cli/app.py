@@ -23,7 +23,7 @@ app = typer.Typer(
     name="tlbench",
     help="Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -40,6 +40,7 @@ def _version(value: bool) -> None:
 
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_set_debug)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the results and errors alone.")]
 Results = Annotated[Path, typer.Option("--results", help="The folder of runs.")]
 Block = Annotated[
     list[str] | None,

@@ -62,10 +62,14 @@ def list_(
             found = [row for row in found if part.lower() in row["name"].lower()]
     if what is What.backbones and verbose and len(found) == 1:
         found[0] |= _outline(registry, found[0]["name"])
+    if not found and (part := search or name) is not None:
+        typer.echo(f"none of the {what.value} has {part!r} in its name", err=True)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
         _print(found, what, verbose)
+    for text in registry.plugins.notes:
+        typer.echo(f"warning: {text}", err=True)
     for fault in registry.plugins.faults:
         typer.echo(f"warning: {fault}", err=True)
         if debug and fault.trace:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
 from tlbench.plan import Plan
 from tlbench.records import Record
 from tlbench.store import RunFolder
+from tlbench.words import counted, printable
 
 FULL_WIDTH = 240
 
@@ -19,9 +20,11 @@ def result_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=FULL_WIDTH, no_color=True)
 
 
-def progress_console() -> Console:
-    """stderr."""
-    return Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=FULL_WIDTH, no_color=True)
+def progress_console(*, quiet: bool = False) -> Console:
+    """stderr, or nowhere."""
+    if sys.stderr.isatty():
+        return Console(stderr=True, quiet=quiet)
+    return Console(stderr=True, width=FULL_WIDTH, no_color=True, quiet=quiet)
 
 
 def print_results(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str, detail: bool = False) -> None:
@@ -32,6 +35,20 @@ def print_results(plan: Plan, records: Iterable[Record], folder: RunFolder, form
         print_tables(records, folder.correct, result_console(), detail)
     else:
         print(document(plan, records, folder, form))
+
+
+def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str], folder: RunFolder) -> None:
+    """Say on stderr which documents can't be read, and how many trials of the plan have no record, if any."""
+    said = [f"warning: {each}; it is not shown" for each in damaged]
+    ids = plan.trial_ids()
+    missing = len(set(ids) - {record.trial.id for record in records})
+    if missing:
+        planned = counted(len(ids), "planned trial")
+        said.append(
+            f"{missing} of {planned} {'has' if missing == 1 else 'have'} no record: tlbench resume {folder.path}"
+        )
+    for line in said:
+        print(printable(line), file=sys.stderr)
 
 
 def document(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str) -> str:

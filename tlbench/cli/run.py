@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tlbench.cli.app import Block, Debug, Results, app
+from tlbench.cli.app import Block, Debug, Quiet, Results, app
 from tlbench.errors import UserError
 
 if TYPE_CHECKING:
     from tlbench.plan import Request
 
+NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
+LONGEST_NAME = 200
+"""Bytes: file systems take 255, and temporary names are longer."""
 RETRIED = ("failed", "crashed", "out-of-memory", "timeout", "diverged")
 
 
@@ -177,6 +181,7 @@ def run(
     block: Block = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say the plan, run nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Fine-tune every backbone on every dataset by every strategy, and compare.
@@ -229,7 +234,7 @@ def run(
         data_root=data_root,
         block=tuple(block or ()),
     )
-    _start(request, results, name, as_json, dry_run=dry_run)
+    _start(request, results, name, as_json, quiet=quiet, dry_run=dry_run)
 
 
 @app.command()
@@ -241,6 +246,7 @@ def resume(
         typer.Option("--retry-failed", help="Try again what failed, crashed, diverged, or ran out of memory or time."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the records as JSON to stdout.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Go on with a run: the trials that have no record yet, or were killed or interrupted."""
@@ -248,7 +254,8 @@ def resume(
 
     folder = find_run(run, results)
     request = folder.plan().request
-    _start(request, folder.path.parent, folder.path.name, as_json, retry=RETRIED if retry_failed else ())
+    retry = RETRIED if retry_failed else ()
+    _start(request, folder.path.parent, folder.path.name, as_json, quiet=quiet, retry=retry)
 
 
 def _start(
@@ -257,6 +264,7 @@ def _start(
     name: str | None,
     as_json: bool,
     *,
+    quiet: bool,
     dry_run: bool = False,
     retry: tuple[str, ...] = (),
 ) -> None:
@@ -264,9 +272,10 @@ def _start(
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session import start
 
-    if name is not None and (not name or name in (".", "..") or "/" in name or "\\" in name):
-        raise UserError(f"--name {name!r} can't name a folder; use letters, digits, - and _")
-    display = ConsoleDisplay(progress_console())
+    if name is not None and (name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME):
+        shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
+        raise UserError(f"--name {shown} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _")
+    display = ConsoleDisplay(progress_console(quiet=quiet))
     try:
         outcome = start(request, results, name, display, retry=retry, dry_run=dry_run)  # type: ignore[arg-type]
     finally:

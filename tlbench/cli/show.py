@@ -35,13 +35,15 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
-    from tlbench.cli.output import FULL_WIDTH, document, print_results
+    from tlbench.cli.output import FULL_WIDTH, document, print_missing, print_results
     from tlbench.store import find_run
 
     folder = find_run(run, results)
-    plan, records = folder.plan(), folder.records()
+    plan = folder.plan()
+    records, damaged = folder.read()
     if output is None:
         print_results(plan, records, folder, form, detail)
+        print_missing(plan, records, damaged, folder)
         return
     try:
         with output.open("w", encoding="utf-8") as file:
@@ -53,5 +55,6 @@ def show(
                 print_tables(records, folder.correct, Console(file=file, width=FULL_WIDTH, no_color=True), detail)
             else:
                 print(document(plan, records, folder, form), file=file)
+        print_missing(plan, records, damaged, folder)
     except OSError as error:
         raise UserError(f"{output} can't be written: {error.strerror}") from error

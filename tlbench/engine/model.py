@@ -42,6 +42,17 @@ class Part:
         return name in self.tensors or name.rpartition(".")[0] in self.paths
 
 
+class Notes(dict[str, str | float]):
+    """Texts and numbers by name; raises TypeError where something else is assigned."""
+
+    def __setitem__(self, name: str, value: str | float) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a note is {name!r}; it must be a text")
+        if not isinstance(value, str | float | int):
+            raise TypeError(f"the note {name!r} is a {type(value).__name__}; it must be a text or a number")
+        super().__setitem__(name, value)
+
+
 class TransferModel:
     """A backbone's module with the names that strategies use for its parts.
 
@@ -50,7 +61,8 @@ class TransferModel:
     backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
     own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
     made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
-    must be estimated again. `family` says which learning rates suit the backbone.
+    must be estimated again. `family` says which learning rates suit the backbone. `classes` are the names of the
+    dataset's classes, and `generator` has a seed of the trial's own, for what a strategy draws itself.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -60,7 +72,9 @@ class TransferModel:
         self.layout = blocks_of(module, backbone)
         self.another: Callable[[str], TransferModel] = _no_other
         self.published: Callable[[], nn.Module] | None = None
-        self.notes: dict[str, str | float] = {}
+        self.notes = Notes()
+        self.classes: tuple[str, ...] = ()
+        self.generator = torch.Generator()
         self.inner = ""
         self.statistics_mixed = False
         self.family = family_of(module)
@@ -150,7 +164,7 @@ class TransferModel:
     def clone(self) -> TransferModel:
         """The same model once more, with tensors of its own."""
         cloned = copy.copy(self)
-        cloned.module, cloned.notes = copy.deepcopy(self.module), dict(self.notes)
+        cloned.module, cloned.notes = copy.deepcopy(self.module), Notes(self.notes)
         return cloned
 
     def as_published(self) -> TransferModel:

@@ -62,6 +62,12 @@ class Stream:
             set_generator_states(before, self._device)
 
 
+def seed_others(seed: int) -> None:
+    """Seed Python's and NumPy's generators, for code of plugins that draws from them."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
 def generator_states(device: torch.device) -> list[torch.Tensor]:
     """The states of the CPU's generator and, where there is one, of the device's."""
     if device.type == "cuda":

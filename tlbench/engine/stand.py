@@ -26,7 +26,7 @@ from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
-from tlbench.engine.seeds import Seeds, Stream
+from tlbench.engine.seeds import Seeds, Stream, seed_others
 from tlbench.engine.weights import conversion, digest, load_file_into, not_finite
 from tlbench.errors import UserError
 from tlbench.events import Event, Report, StepDone
@@ -129,8 +129,11 @@ def make_ready(
     def build() -> TransferModel:
         model = load_model(backbone, cell, len(job.data.classes), seeds, device)
         model.another = partial(another, backbone, cell, len(job.data.classes), seeds, registry)
+        model.classes = job.data.classes
+        model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
         return model
 
+    seed_others(seeds.of("augmentation", " of Python and NumPy"))
     model = build()
     progress.weights_digest = digest(model.module, backbone.head_paths)
     protocol = cell.protocol

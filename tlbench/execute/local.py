@@ -36,7 +36,10 @@ class Watcher(Protocol):
 
 @dataclass
 class Running:
-    """A job whose process runs, the last step that it told of, and, once known, whether its trials train together."""
+    """A job whose process runs, the last step that it told of, and, once known, whether its trials train together.
+
+    `returned` has the records that it gave and that nobody has got yet.
+    """
 
     job: TrialJob
     child: Child
@@ -45,6 +48,7 @@ class Running:
     deadline: float | None = None
     last: StepDone | None = None
     together: bool | None = None
+    returned: list[Record] | None = None
 
 
 @dataclass(order=True)
@@ -90,9 +94,9 @@ def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | 
             running = [each for each in running if not _ended(each, timeout_seconds, watcher, waiting)]
     except BaseException:
         for each in running:
-            each.child.kill()
-            for trial in each.job.trials if each.together else (each.job.trial,):
-                _finish(each, "interrupted", "Interrupted", "the run was interrupted", watcher, trial=trial)
+            if not _has_returned(each, watcher):
+                each.child.kill()
+                _finish(each, "interrupted", "Interrupted", "the run was interrupted", watcher)
         raise
 
 
@@ -132,9 +136,8 @@ def _has_ended(each: Running, timeout_seconds: float | None, watcher: Watcher, w
         if isinstance(message, Said):
             _note(each, message.event, watcher, waiting)
         elif isinstance(message, Returned):
+            _keep(each, message.value, watcher)
             each.child.end()
-            for record in message.value:
-                watcher.finished(each.job, record)
             return True
         elif each.together:
             each.child.end()
@@ -156,6 +159,27 @@ def _has_ended(each: Running, timeout_seconds: float | None, watcher: Watcher, w
             _finish(each, "timeout", "Timeout", limit, watcher)
         return True
     return False
+
+
+def _keep(each: Running, records: list[Record], watcher: Watcher) -> None:
+    """Hand on what a job has returned; what an interruption leaves is handed on when the run ends."""
+    each.returned = records
+    while each.returned:
+        watcher.finished(each.job, each.returned[0])
+        del each.returned[0]
+
+
+def _has_returned(each: Running, watcher: Watcher) -> bool:
+    """Whether a job has a result, as it is interrupted; it is handed on."""
+    if each.returned is None:
+        each.returned = next(
+            (message.value for message in each.child.messages() if isinstance(message, Returned)), None
+        )
+    if each.returned is None:
+        return False
+    _keep(each, each.returned, watcher)
+    each.child.kill()
+    return True
 
 
 def _note(each: Running, event: Event, watcher: Watcher, waiting: Queue) -> None:

@@ -31,6 +31,10 @@ PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.prefligh
 LONGEST_WAIT_SECONDS = 1.0
 """A signal that comes just before a wait begins does not end it: Python sees it when the wait is over."""
 
+SAFE_PATH = "PYTHONSAFEPATH"
+GRACE_SECONDS = 5.0
+"""How long a process may go on after its result."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -83,7 +87,7 @@ class Child:
         self._crash = tempfile.NamedTemporaryFile(mode="r", prefix="tlbench-crash-", errors="replace")  # noqa: SIM115
         given = (theirs, self._crash.name, function, arguments)
         self._process = context.Process(target=_main, args=given, daemon=True)
-        with _without_main_script():
+        with _without_main_script(), _safe_path():
             self._process.start()
         theirs.close()
 
@@ -116,8 +120,10 @@ class Child:
                     raise ProcessDied(self._function, self.end(), self.crash_trace())
 
     def end(self) -> str:
-        """Wait for the process to end, and say how it did."""
-        self._process.join()
+        """Wait for the process to end, and say how it did; one that lives on, in a thread say, is ended."""
+        self._process.join(GRACE_SECONDS)
+        if self._process.is_alive():
+            self.kill()
         code = self._process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
@@ -156,7 +162,7 @@ def _main(
     try:
         value = function(*arguments, lambda event: connection.send(Said(event)))
         connection.send(Returned(value))
-    except Exception as error:
+    except BaseException as error:  # of a plugin that calls sys.exit, too
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         connection.send(Raised(message, traceback.format_exc(), isinstance(error, UserError)))
     finally:
@@ -183,6 +189,20 @@ def _context() -> Any:
         context.set_forkserver_preload(PRELOAD)
         return context
     return multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep the fork server from importing modules that lie in the working directory (a `random.py` beside the run)."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 @contextmanager

@@ -13,7 +13,10 @@ from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.rows import Examples, best, by_dataset
+from tlbench.words import one_line, printable
 
+FORMULA = tuple("=+-@")
+"""What a spreadsheet's formulas begin with; a text that does gets an apostrophe before it."""
 NESTED = ("memory",)
 """Parts of a cost that have figures of their own, and are null where nothing was measured."""
 
@@ -30,20 +33,17 @@ def to_markdown(records: Iterable[Record], examples: Examples) -> str:
     for dataset, group in by_dataset(records, examples).items():
         marked = best(group)
         lines = [
-            f"**{heading(dataset, group)}**",
+            f"**{_markdown(heading(dataset, group))}**",
             "",
             "| " + " | ".join(text.HEADINGS.values()) + " |",
             "| " + " | ".join("---" for _ in text.HEADINGS) + " |",
         ]
         for number, row in enumerate(group):
-            cells = text.cells(row)
-            shown = (
-                f"**{cells[name]}**" if (number, name) in marked else cells[name].replace("|", "\\|")
-                for name in text.HEADINGS
-            )
+            cells = {name: _markdown(content).replace("|", "\\|") for name, content in text.cells(row).items()}
+            shown = (f"**{cells[name]}**" if (number, name) in marked else cells[name] for name in text.HEADINGS)
             lines.append("| " + " | ".join(shown) + " |")
         notes = [*footer(group), *([f"Bold: {MARKED}"] if marked else [])]
-        lines += ["", *(f"{line}  " for line in notes)]
+        lines += ["", *(f"{_markdown(line)}  " for line in notes)]
         parts.append("\n".join(lines).rstrip())
     return "\n\n".join(parts)
 
@@ -55,8 +55,20 @@ def to_csv(records: Iterable[Record]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows({column: _field(value) for column, value in line.items()} for line in flat)
     return file.getvalue().rstrip("\n")
+
+
+def _markdown(content: str) -> str:
+    """A text as one line of Markdown, in which no tag begins."""
+    return one_line(content).replace("<", "&lt;")
+
+
+def _field(value: object) -> object:
+    """A text that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.lstrip()[:1] in FORMULA else printable(value)
 
 
 def flatten(record: Record) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     TaskID,
@@ -23,7 +22,7 @@ from tlbench.plan import Plan, Trial
 from tlbench.preflight import Preparing
 from tlbench.records import Cost, Record
 from tlbench.report import text
-from tlbench.words import counted
+from tlbench.words import counted, one_line, printable
 
 BAR_FROM_WIDTH = 100
 """A console narrower than this needs the bar's place for the trial's name; the steps say the same."""
@@ -58,7 +57,9 @@ class ConsoleDisplay:
         self._speeds: dict[str, Speed] = {}
         self._titles: dict[str, str] = {}
         self._decoding: TaskID | None = None
+        self._whole: TaskID | None = None
         self._number = 0
+        self._finished = 0
         self._total = 0
 
     def note(self, text: str) -> None:
@@ -73,8 +74,11 @@ class ConsoleDisplay:
         if self._live is None:
             self._live = self._progress()
         if self._decoding is None:
-            self._decoding = self._live.add_task(f"decoding {text.short(event.dataset)}", total=event.total, what="")
-        self._live.update(self._decoding, completed=event.done, what=counted(event.done, "image"))
+            self._decoding = self._live.add_task(
+                f"decoding {text.short(event.dataset)}", total=event.total, what="", done=""
+            )
+        done = f"{event.done:,}/{event.total:,}"
+        self._live.update(self._decoding, completed=event.done, what="images", done=done)
         if event.done >= event.total:
             self._live.remove_task(self._decoding)
             self._decoding = None
@@ -83,7 +87,7 @@ class ConsoleDisplay:
         """Say what will run, and how it departs from what was asked."""
         self.close()
         total = sum(1 for _ in plan.trials())
-        self._number, self._total = total - remaining, total
+        self._number, self._finished, self._total = total - remaining, total - remaining, total
         seeds = counted(plan.request.seeds, "seed")
         self.note(f"run {plan.name}: {counted(total, 'trial')} ({counted(len(plan.cells), 'cell')} × {seeds})")
         if remaining < total:
@@ -112,7 +116,10 @@ class ConsoleDisplay:
         if self._console.is_terminal:
             if self._live is None:
                 self._live = self._progress()
-            self._tasks[trial.id] = self._live.add_task(title, total=None, what="")
+            if self._whole is None:
+                self._whole = self._live.add_task("all trials", total=self._total, what="", done="")
+                self._show_whole()
+            self._tasks[trial.id] = self._live.add_task(title, total=None, what="", done="starting")
         self._speeds[trial.id] = Speed()
 
     def event(self, trial: Trial, event: Event) -> None:
@@ -122,12 +129,15 @@ class ConsoleDisplay:
         speed = self._speeds[trial.id].after(event)
         epochs = trial.cell.protocol.epochs
         what = f"epoch {event.epoch}/{epochs}" + ("" if speed is None else f"  {speed:.0f} img/s")
-        self._live.update(self._tasks[trial.id], completed=event.step, total=event.steps, what=what)
+        done = f"{event.step}/{event.steps}"
+        self._live.update(self._tasks[trial.id], completed=event.step, total=event.steps, what=what, done=done)
 
     def finished(self, trial: Trial, record: Record) -> None:
         """Take the trial's line away; in a log, write one."""
         if self._live is not None and trial.id in self._tasks:
             self._live.remove_task(self._tasks.pop(trial.id))
+        self._finished += 1
+        self._show_whole()
         line = f"{self._titles[trial.id]}: {_result(record)}"
         style = None if record.status == "ok" else "red"
         self._print(line, style)
@@ -136,13 +146,18 @@ class ConsoleDisplay:
         """Stop the live lines."""
         if self._live is not None:
             self._live.stop()
-            self._live, self._decoding = None, None
+            self._live, self._decoding, self._whole = None, None, None
             self._tasks.clear()
+
+    def _show_whole(self) -> None:
+        """Move the line of the whole run on."""
+        if self._live is not None and self._whole is not None:
+            self._live.update(self._whole, completed=self._finished, done=f"{self._finished}/{self._total}")
 
     def _print(self, line: str, style: str | None = None) -> None:
         """A line above the live ones; folded at words in a terminal, left whole in a log."""
         whole = not self._console.is_terminal
-        self._console.print(line, markup=False, highlight=False, style=style, soft_wrap=whole)
+        self._console.print(printable(line), markup=False, highlight=False, style=style, soft_wrap=whole)
 
     def _progress(self) -> Progress:
         title = Column(ratio=1, no_wrap=True, overflow="ellipsis")
@@ -151,7 +166,7 @@ class ConsoleDisplay:
             columns.append(BarColumn(bar_width=20))
         columns += [
             TextColumn("{task.fields[what]}", table_column=Column(no_wrap=True)),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[done]}", table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         ]
         progress = Progress(*columns, console=self._console, transient=True, expand=True)
@@ -193,7 +208,7 @@ def _alone_seconds(cost: Cost) -> float:
 def _title(trial: Trial, number: int, total: int) -> str:
     cell = trial.cell
     names = " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))
-    return f"[{number}/{total}] {names}, seed {trial.seed}"
+    return one_line(f"[{number}/{total}] {names}, seed {trial.seed}")
 
 
 def _result(record: Record) -> str:

@@ -15,6 +15,7 @@ from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.footer import MARKED, footer, heading, steps
 from tlbench.report.rows import Examples, Row, best, by_dataset
+from tlbench.words import one_line, printable
 
 NUMBERS = {
     "accuracy", "passes", "train_seconds", "images_per_second", "peak_memory_bytes", "inference_images_per_second_one",
@@ -34,13 +35,13 @@ def print_tables(records: Iterable[Record], examples: Examples, console: Console
     """
     for dataset, group in by_dataset(records, examples).items():
         console.print()
-        console.print(Text(heading(dataset, group), style="bold"))
+        console.print(Text(one_line(heading(dataset, group)), style="bold"))
         marked = best(group)
         _print_table(_cells(group, marked), console)
         for line in [*footer(group), *([f"*: {MARKED}"] if marked else [])]:
-            console.print(Text(line, style="dim"), soft_wrap=not console.is_terminal)
+            console.print(Text(printable(line), style="dim"), soft_wrap=not console.is_terminal)
         for line in steps(group) if detail else ():
-            console.print(Text(line), soft_wrap=not console.is_terminal)
+            console.print(Text(printable(line)), soft_wrap=not console.is_terminal)
 
 
 def _cells(group: list[Row], marked: set[tuple[int, str]]) -> list[Cells]:
@@ -51,6 +52,7 @@ def _cells(group: list[Row], marked: set[tuple[int, str]]) -> list[Cells]:
 
 
 def _cell(content: str, is_best: bool, column: str, row: Row) -> Text:
+    content = one_line(content)
     if is_best:
         return Text(f"{content}*", style="bold green")
     if column == "status":

@@ -1,0 +1,48 @@
+"""Numbers, names, and texts that nobody obeys."""
+
+from __future__ import annotations
+
+import pytest
+
+from tlbench.report.documents import _field
+from tlbench.words import counted, listed, one_line, printable
+
+
+def test_numbers_and_their_nouns() -> None:
+    said = [counted(0, "image"), counted(1, "image"), counted(1234, "image"), counted(2, "class", "classes")]
+    assert said == ["0 images", "1 image", "1,234 images", "2 classes"]
+
+
+def test_names_up_to_some() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(list("abcdefghijkl")) == "a, b, c, d, e, f, g, h, i, j and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ünï 漢", "plain ünï 漢"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("bell\a\r", "bell\\x07\\r"),
+        ("turn\u202e", "turn\\u202e"),
+        ("caf\udce9", "caf\\udce9"),
+        ("two\nlines", "two\nlines"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_one_line() -> None:
+    assert one_line("two\r\nlines\x1b") == "two\\nlines\\x1b"
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ("=1+1", "'=1+1"), ("+1", "'+1"), ("-x", "'-x"), ("@a", "'@a"), ("\t=1", "'\\t=1"), ("plain", "plain"),
+        (-1.5, -1.5), (None, None), ("", ""),
+    ],
+)  # fmt: skip
+def test_no_text_is_a_formula_in_a_spreadsheet(value: object, field: object) -> None:
+    assert _field(value) == field
