@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 from conftest import Finished
@@ -46,10 +48,23 @@ def test_results_as_dicts_and_as_a_data_frame(trained: tuple[Path, Finished]) ->
 def test_mistakes_are_user_errors() -> None:
     with pytest.raises(tlbench.UserError, match="did you mean freeze"):
         tlbench.run(strategies="freze", progress=False)
-    with pytest.raises(tlbench.UserError, match="--epoch"):
+    with pytest.raises(tlbench.UserError, match=r"tlbench\.run has no argument 'epoch'; did you mean epochs"):
         tlbench.run(epoch=3, progress=False)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         tlbench.rnu  # noqa: B018
+
+
+class Endless:
+    """What Python takes for a sequence that never ends."""
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+@pytest.mark.parametrize("datasets", [Endless(), [Endless()], [np.zeros(3)], 3])
+def test_objects_in_place_of_names_are_refused_at_once(datasets: Any) -> None:
+    with pytest.raises(tlbench.UserError, match="datasets takes names, as on the command line, and not a"):
+        tlbench.run(datasets=datasets, progress=False)
 
 
 def test_every_public_name_is_there() -> None:

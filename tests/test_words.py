@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tlbench.report.documents import _field
-from tlbench.words import counted, listed, one_line, printable
+from tlbench.words import counted, listed, one_line, printable, split_names
 
 
 def test_numbers_and_their_nouns() -> None:
@@ -46,3 +48,20 @@ def test_one_line() -> None:
 )  # fmt: skip
 def test_no_text_is_a_formula_in_a_spreadsheet(value: object, field: object) -> None:
     assert _field(value) == field
+
+
+def test_names_between_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cats, dogs", "a,b,c"):
+        (tmp_path / name).mkdir()
+    for text, names in (
+        ("vgg16,resnet50", ["vgg16", "resnet50"]),
+        ("digits:train=5, cifar10", ["digits:train=5", "cifar10"]),
+        ("folder:cats, dogs", ["folder:cats, dogs"]),
+        ("folder:cats, dogs:val=0.1,digits", ["folder:cats, dogs:val=0.1", "digits"]),
+        ("digits,folder:path=a,b,c,folder:cats, dogs", ["digits", "folder:path=a,b,c", "folder:cats, dogs"]),
+        ("folder:x,y", ["folder:x", "y"]),
+        ("'folder:x,y',digits", ["folder:x,y", "digits"]),
+        (f"folder:{tmp_path}/a,b,c", [f"folder:{tmp_path}/a,b,c"]),
+    ):
+        assert split_names(text) == names

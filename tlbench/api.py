@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlbench.errors import UserError
-from tlbench.plan import Plan, make_request
+from tlbench.errors import UserError, nearest
+from tlbench.plan import Plan, Request, make_request
 from tlbench.records import Record
+from tlbench.words import split_names
 
 if TYPE_CHECKING:
     import pandas
@@ -69,10 +70,17 @@ def run(
     """
     from tlbench.session import start
 
+    known = [*Request.model_fields, "timeout", "results", "name", "progress"]
+    for option in options:
+        if option not in known:
+            raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
     if "timeout" in options:
         options["timeout_seconds"] = options.pop("timeout")
     request = make_request(
-        backbones=_names(backbones), datasets=_names(datasets), strategies=_names(strategies), **options
+        backbones=_names("backbones", backbones),
+        datasets=_names("datasets", datasets),
+        strategies=_names("strategies", strategies),
+        **options,
     )
     outcome = start(request, Path(results), name, _display(progress))
     if outcome.interrupted:
@@ -88,10 +96,19 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
     return Results(folder.plan(), folder.path, tuple(folder.records()))
 
 
-def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
+def _names(what: str, given: object) -> tuple[str, ...] | None:
     if given is None:
         return None
-    return tuple(given.split(",")) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str):
+        return tuple(split_names(given))
+    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
+        return tuple(given)
+    items = given if isinstance(given, list | tuple) else (given,)
+    odd = next(each for each in items if not isinstance(each, str))
+    raise UserError(
+        f"{what} takes names, as on the command line, and not a {type(odd).__name__}; register it in a plugin and give "
+        f"its name (the README says how)"
+    )
 
 
 def _display(progress: bool) -> Any:

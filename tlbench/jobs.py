@@ -70,6 +70,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def load_per_core() -> float:
+    """The system's load over the last minute for each core that may be used; 0 where the system has no such figure."""
+    return os.getloadavg()[0] / usable_cores() if hasattr(os, "getloadavg") else 0.0
+
+
 def trial_key(trial: Trial) -> TrialKey:
     """The part of a record that says which trial it is of."""
     return TrialKey(id=trial.id, cell_id=trial.cell.id, seed=trial.seed, cell=trial.cell)

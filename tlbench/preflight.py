@@ -89,7 +89,7 @@ def resolve(
     Imports no torch: this is the part of preflight that the command line does itself, before anything else.
     """
     backbones = _distinct([registry.backbones.resolve(spec) for spec in request.backbones])
-    datasets = _distinct([registry.datasets.resolve(spec) for spec in request.datasets])
+    datasets = _distinct([_dataset(registry, spec) for spec in request.datasets])
     strategies = _distinct([registry.strategies.resolve(spec) for spec in request.strategies])
     components: list[Component[Any]] = [*backbones, *datasets, *strategies]
     for component in components:
@@ -98,6 +98,16 @@ def resolve(
         raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
     weights_policies(request.weights, [each.ref for each in backbones], registry.qualified_backbone)
     return backbones, datasets, strategies
+
+
+def _dataset(registry: Registry, spec: str) -> Component[Dataset]:
+    """The dataset of a name; where it is a folder's or file's, the error says how to name that."""
+    try:
+        return registry.datasets.resolve(spec)
+    except UserError as error:
+        if not Path(spec).expanduser().exists():
+            raise
+        raise UserError(f"{error}; for the images in {spec}, say folder:{spec}") from None
 
 
 def preflight(

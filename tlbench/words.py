@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 NAMED = 10
 """Names that a sentence has; the rest is counted."""
@@ -22,6 +24,37 @@ def listed(names: Sequence[str], most: int = NAMED) -> str:
 
 DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the direction of the text behind them."""
+
+
+def split_names(text: str) -> list[str]:
+    """The names between commas; a comma inside quotes, or in a path that there is (`folder:cats, dogs`), parts none.
+
+    Quotes around a name are taken off.
+    """
+    found: list[str] = []
+    parts = text.split(",")
+    while parts:
+        whole = next((n for n in range(2, len(parts) + 1) if _is_one(",".join(parts[:n]))), 1)
+        name = ",".join(parts[:whole]).strip()
+        found.append(name[1:-1] if _quoted(name) else name)
+        parts = parts[whole:]
+    return found
+
+
+def _is_one(text: str) -> bool:
+    """Whether a text with commas is one name: quoted, or an option's value that is a path."""
+    if _quoted(text.strip()):
+        return True
+    name, colon, rest = text.strip().partition(":")
+    if not colon or "," in name:
+        return False
+    path, *options = re.split(r":(?=[A-Za-z_]\w*=)", rest)
+    named = [path.removeprefix("path="), *(each.partition("=")[2] for each in options)]
+    return any("," in each and Path(each).expanduser().exists() for each in named)
+
+
+def _quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in text[1:-1]
 
 
 def printable(text: str) -> str:

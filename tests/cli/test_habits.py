@@ -104,3 +104,18 @@ def test_names_that_a_terminal_would_obey_are_escaped_everywhere(cli: Cli, tmp_p
     assert "<b>" not in written[2]
     shown = cli("show", "odd", "--format", "json")
     assert shown.records[0]["data"]["class_names"] == ["a", "b\x07"]
+
+
+def test_a_folder_in_place_of_a_dataset_says_how_to_name_it(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    refused = cli("run", "--datasets", "photos")
+    assert refused.status == 2
+    assert "unknown dataset 'photos'" in refused.stderr
+    assert "for the images in photos, say folder:photos" in refused.stderr
+
+
+def test_a_path_with_a_comma(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "cats, dogs").mkdir()
+    for spec in ("folder:cats, dogs", "'folder:cats, dogs'"):
+        refused = cli("run", "--datasets", spec)
+        assert "cats, dogs is empty: it needs a folder of images for each class" in refused.stderr

@@ -10,9 +10,10 @@ import pytest
 from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_phase, make_record, no_examples
 from rich.console import Console
 
-from tlbench.records import BatchNormRecord, FeaturesRecord, Record
+from tlbench.records import BatchNormRecord, DataRecord, FeaturesRecord, Metrics, Record
 from tlbench.report import text
-from tlbench.report.rows import best, rows
+from tlbench.report.footer import footer
+from tlbench.report.rows import best, by_dataset, rows
 from tlbench.report.table import print_tables
 
 RECORDS = [
@@ -157,3 +158,38 @@ def test_a_table_for_each_dataset() -> None:
 def test_no_markup_is_read_out_of_names() -> None:
     output = printed([make_record(make_cell(dataset="folder:/data/[red]x[/red]"))], 240)
     assert "folder:/data/[red]x[/red]" in output
+
+
+def test_what_limits_the_figures_is_said_under_the_table() -> None:
+    data = DataRecord(
+        classes=3,
+        train_images=75,
+        val_images=8,
+        test_images=33,
+        duplicates_train_test=9,
+        duplicates_example=("a.png", "b.png"),
+        unreadable_images=1,
+        lacking=["val has no image of 1 of 3 classes (eel): choices on val are made without them"],
+    )
+    busy = {"load_average": 7.0, "usable_cores": 2}
+    record = make_record(make_cell()).model_copy(update={"data": data, "environment": busy})
+    table = next(iter(by_dataset([record], no_examples).values()))
+    said = footer(table)
+    assert any(
+        line.startswith("Warning: 9 of 33 test images are in train, too (for example a.png and") for line in said
+    )
+    assert "Left out as unreadable (--skip-unreadable): 1 image." in said
+    assert "Val has no image of 1 of 3 classes (eel): choices on val are made without them." in said
+    assert any(line.startswith("Warning: the machine was busy with other work (load 3.5 per core)") for line in said)
+    idle = record.model_copy(update={"environment": busy | {"load_average": 2.2}})
+    assert not any("busy" in line for line in footer(next(iter(by_dataset([idle], no_examples).values()))))
+
+
+def test_random_weights_at_chance_want_weights_and_no_other_rate() -> None:
+    fallback = make_cell(weights=FALLBACK)
+    metrics = Metrics(accuracy=0.1, val_accuracy=0.1, train_loss=2.3, per_class_accuracy=[1.0] + [0.0] * 9)
+    record = make_record(fallback).model_copy(update={"metrics": metrics})
+    table = next(iter(by_dataset([record], no_examples).values()))
+    (said,) = [line for line in footer(table) if "no better than chance" in line]
+    assert "from random weights; with pretrained ones it learns more" in said
+    assert "--lr" not in said

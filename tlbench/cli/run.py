@@ -10,6 +10,7 @@ import typer
 
 from tlbench.cli.app import Block, Debug, Quiet, Results, app
 from tlbench.errors import UserError
+from tlbench.words import split_names
 
 if TYPE_CHECKING:
     from tlbench.plan import Request
@@ -21,10 +22,10 @@ RETRIED = ("failed", "crashed", "out-of-memory", "timeout", "diverged")
 
 
 def _names(values: list[str] | None) -> tuple[str, ...] | None:
-    """Names given with commas, by repeating the option, or both."""
+    """Names given with commas, by repeating the option, or both; the comma of a path that there is parts no names."""
     if values is None:
         return None
-    return tuple(name for value in values for name in value.split(","))
+    return tuple(name for value in values for name in split_names(value))
 
 
 def _rates(text: str) -> tuple[str, ...]:
@@ -269,6 +270,7 @@ def _start(
     retry: tuple[str, ...] = (),
 ) -> None:
     from tlbench.cli.output import print_results, progress_console
+    from tlbench.jobs import load_per_core
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session import start
 
@@ -276,6 +278,11 @@ def _start(
         shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
         raise UserError(f"--name {shown} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _")
     display = ConsoleDisplay(progress_console(quiet=quiet))
+    if (load := load_per_core()) > 1 and not dry_run:
+        display.note(
+            f"warning: the machine is busy (load {load:.1f} per core); times will be longer and vary more. "
+            f"Close other programs, or judge by accuracy alone; `tlbench doctor` says more"
+        )
     try:
         outcome = start(request, results, name, display, retry=retry, dry_run=dry_run)  # type: ignore[arg-type]
     finally:

@@ -10,6 +10,8 @@ from tlbench.report import text
 from tlbench.report.rows import Row
 from tlbench.words import counted
 
+BUSY = 1.5
+"""Load per core as a trial begins; the trial before it leaves one of some 1.1."""
 MARKED = (
     "the best of its column among comparable rows, and all not significantly different from it: accuracies paired by "
     "seed and test image (5 % level), costs by their ranges over seeds."
@@ -47,6 +49,11 @@ def footer(table: list[Row]) -> list[str]:
         )
     if (at_once := max(row.concurrent_trials for row in table)) > 1:
         lines.append(f"†: up to {at_once} trials ran at once and disturbed each other's times.")
+    if busy := [row.load_per_core for row in table if row.load_per_core and row.load_per_core > BUSY]:
+        lines.append(
+            f"Warning: the machine was busy with other work (load {max(busy):.1f} per core); times are longer and vary "
+            f"more than on an idle one."
+        )
     lines += [_at_chance(row) for row in table if row.at_chance and _has_rate(row)]
     lines += _weights_notes(table)
     for row in table:
@@ -120,6 +127,8 @@ def _compiled(row: Row) -> str:
 
 def _at_chance(row: Row) -> str:
     seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
+    if text.weights(row.cell) == "RANDOM":
+        return f"{_pair(row)}: {seeds} no better than chance, from random weights; with pretrained ones it learns more."
     return f"{_pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
 
 

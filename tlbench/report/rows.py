@@ -38,7 +38,8 @@ class Row:
     ran at once at most, and disturbed its timings. `compile_seconds` is what was spent on compilation, `compiled`
     whether any steps ran compiled. `at_chance` of its seeds have learned nothing, `done` have ended well. `passes` is
     the training spent, in units of the protocol's epochs; `phases` are the first good seed's. `correct` has by seed
-    which test examples were predicted correctly, `ranges` the lowest and highest value of each cost over the seeds.
+    which test examples were predicted correctly, `load_per_core` the largest that a trial began with, `ranges` the
+    lowest and highest value of each cost over the seeds.
     """
 
     cell: Cell
@@ -61,6 +62,7 @@ class Row:
     at_chance: int = 0
     done: int = 0
     data: DataRecord | None = None
+    load_per_core: float | None = None
     phases: tuple[PhaseCost, ...] = ()
     correct: Mapping[int, Correct] = field(default_factory=dict, compare=False, repr=False)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -177,11 +179,20 @@ def _row(group: list[Record], examples: Examples) -> Row:
         compiled=any(phase.compile is not None and phase.compile.used for cost in costs for phase in cost.phases),
         at_chance=at_chance,
         done=len(done),
+        load_per_core=max((load for record in done if (load := _load(record)) is not None), default=None),
         data=next((record.data for record in done if record.data), None),
         phases=tuple(costs[0].phases) if costs else (),
         correct=correct,
         ranges={name: (min(found), max(found)) for name, found in values.items() if found},
     )
+
+
+def _load(record: Record) -> float | None:
+    """The system's load per core as the trial began; with several trials at once, it says nothing of other work."""
+    environment = record.environment or {}
+    load, cores = environment.get("load_average"), environment.get("usable_cores")
+    several = record.cost is not None and record.cost.concurrent_trials > 1
+    return None if several or load is None or not cores else load / cores
 
 
 def _accuracy(done: list[Record], correct: Mapping[int, Correct]) -> Estimate | None:
