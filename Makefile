@@ -36,9 +36,14 @@ reference:  ## the committed run that the README's table is made from
 	tlbench run --seeds 3 --name reference
 	python docs/generate.py
 
-strategies:  ## the committed run of all strategies, and the pages made from them
-	rm -rf results/strategies
-	tlbench run --strategies $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))") --datasets fashion-mnist:train=500 --image-size 48 --name strategies
+ALL = $$(tlbench list strategies --json | python -c "import json, sys; print(','.join(each['name'] for each in json.load(sys.stdin)))")
+COMPARED = --backbones efficientnet_lite0,torchvision/mobilenet_v2:weights=IMAGENET1K_V1 --image-size 48 --epochs 10 \
+	--datasets fashion-mnist:train=500:val=200:test=1000
+
+strategies:  ## the committed runs of all strategies, in two hours, and the page made from them (for MobileNetV2's file, see rates)
+	rm -rf results/strategies results/strategies-costs
+	tlbench run $(COMPARED) --strategies $(ALL) --seeds 3 --tune lr=0.3x,1x,3x --jobs 2 --name strategies
+	tlbench run $(COMPARED) --strategies $(ALL) --name strategies-costs  # alone on the machine
 	python docs/generate.py
 
 RATES = --backbones efficientnet_lite0,torchvision/mobilenet_v2:weights=IMAGENET1K_V1 --image-size 48 \

@@ -51,6 +51,21 @@ extraction; *img/s* is end to end over Train.
 {conclusions}
 """
 
+CONCLUSIONS = """At this budget ({epochs} epochs of {images} images for each of three rates, the rate chosen on val),
+{above}. Significantly below it on both backbones: {both}. On one of the two alone: {one}.
+
+Not significantly different from `full` on either: {alike}. That does not prove them equal: an interval from three seeds
+has two degrees of freedom, and the smallest difference that is significant here is {smallest:.1f} points, the largest
+that is not {largest:.1f}. Some of these spend more than one pass for one rate: {costly}. Whether they would beat a `full`
+that trains as long is another question, which `--budget passes` asks.
+
+Frozen features are worth less at 48 px than near the size that the weights were trained at
+([Measurement](measurement.md)): the distance between `freeze` and `full` is that of small grey images far from ImageNet,
+and no figure for photographs. One dataset, two CNNs of one kind, few images: large differences (`freeze`, `scratch`,
+`prototype` against the rest) can be relied on for data of this kind; a ranking of the methods that train the whole body
+can't be drawn from runs of this size.
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -69,7 +84,7 @@ def page() -> str:
         left_out="\n\n".join(f"Left out: {each}." for each in run.plan.left_out),
         machine=_machine(timed.records[0]),
         costs=_costs(rows_of(timed)),
-        conclusions=_conclusions(table),
+        conclusions=_conclusions(table, run),
     )
 
 
@@ -184,5 +199,47 @@ def _machine(record: Record) -> str:
     return f"{environment.cpu}, {environment.cores} cores" if environment else "not recorded"
 
 
-def _conclusions(table: Table) -> str:
-    return ""
+def _conclusions(table: Table, run: Results) -> str:
+    """Which differences are beyond noise, at which budget, and what the runs can't say."""
+    apart = differences(table)
+    backbones = list(table["full"])
+    by_strategy = {
+        strategy: [apart[strategy, backbone] for backbone in backbones]
+        for strategy in _order(table)
+        if all((strategy, backbone) in apart for backbone in backbones)
+    }
+    above = [name for name, found in by_strategy.items() if any(points > 0 and clear for points, clear in found)]
+    below = {
+        number: [
+            name for name, found in by_strategy.items() if sum(clear and each < 0 for each, clear in found) == number
+        ]
+        for number in (0, 1, 2)
+    }
+    alike = [name for name in below[0] if name not in above]
+    significant, others = ([abs(each) for each, clear in apart.values() if clear is wanted] for wanted in (True, False))
+    costly = [f"`{name}` {next(iter(table[name].values())).passes:.2g}" for name in alike if _passes(table[name]) > 1.5]
+    images = run.records[0].data
+    above_said = (
+        f"significantly above `full` on a backbone are {_named(above)}"
+        if above
+        else "no strategy is significantly above `full` on either backbone"
+    )
+    return CONCLUSIONS.format(
+        epochs=run.plan.cells[0].protocol.epochs,
+        images=images.train_images if images else "the",
+        above=above_said,
+        both=_named(below[2]),
+        one=_named(below[1]),
+        alike=_named(alike),
+        smallest=min(significant),
+        largest=max(others),
+        costly=", ".join(costly) or "none",
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _passes(of_strategy: dict[str, Row]) -> float:
+    return next(iter(of_strategy.values())).passes or 0.0

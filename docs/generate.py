@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import compared
 import rates
+import speed
 
 import tlbench
 from tlbench.contracts import Strategy
@@ -18,17 +20,9 @@ from tlbench_strategies.partial import gradual_unfreeze, layer_decay
 
 ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
+SPEED = ROOT / "docs" / "speed.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
-COMPARISON = """# Strategies compared
-
-All strategies on EfficientNet-Lite0 with its ImageNet weights, 500 images of Fashion-MNIST (val is cut from them),
-one seed, default options and rates. Made from the committed run `results/strategies` by `python docs/generate.py`;
-repeat it with `make strategies`. One backbone, one dataset, one seed, few images and few epochs: it shows how to read
-such a table, not which strategy is best on your data. Other work ran on the machine at low priority meanwhile, so that
-costs are rough. Differences of less than some 3 points are not significant here, and no rate was tuned for this table.
-
-"""
 INTRODUCTION = """# Strategies
 
 How a pretrained model is adapted. Each is a few lines on the engine's phases
@@ -108,23 +102,17 @@ def options_of(strategy: Strategy) -> Iterator[str]:
         yield f"| {name} | {kind} | {'none' if default is None else shown} | {field.description} |"
 
 
-def compared() -> str:
-    """The committed run of all strategies as a page."""
-    results = tlbench.load("strategies", ROOT / "results")
-    left_out = "".join(f"\n\nLeft out: {text}." for text in results.plan.left_out)
-    return f"{COMPARISON}{results.to_markdown().strip()}{left_out}\n"
-
-
 def readme(written: str) -> str:
     """The README with the table of the committed reference run between its two marks."""
     before, _, rest = written.partition(BEGIN)
     _, _, behind = rest.partition(END)
     table = tlbench.load("reference", ROOT / "results").to_markdown().strip()
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{behind}"
+    return speed.between(f"{before}{BEGIN}\n\n{table}\n\n{END}{behind}", speed.readme())
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
-    COMPARED.write_text(compared(), "utf-8")
+    COMPARED.write_text(compared.page(), "utf-8")
+    SPEED.write_text(speed.between(SPEED.read_text("utf-8"), speed.within_a_process()), "utf-8")
     RATES.write_text(rates.page(), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

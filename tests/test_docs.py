@@ -41,14 +41,27 @@ def test_the_page_of_strategies_is_made_from_them(generate: ModuleType) -> None:
     assert headings == [each.name for each in STRATEGIES]
 
 
-def test_the_comparison_is_made_from_the_committed_run(generate: ModuleType) -> None:
-    assert (DOCS / "strategies-compared.md").read_text("utf-8") == generate.compared()
-    run = tlbench.load("strategies", DOCS.parent / "results")
-    assert {record.status for record in run} == {"ok"}
-    names = {record.trial.cell.strategy.rpartition("/")[2] for record in run}
-    assert names == {each.name for each in STRATEGIES} - {"vpt"}  # EfficientNet-Lite0 has no attention
-    assert len(run) == len(names)
-    assert len(run.plan.left_out) == 1
+def test_the_comparison_is_made_from_the_committed_runs(generate: ModuleType) -> None:
+    compared = generate.compared
+    assert (DOCS / "strategies-compared.md").read_text("utf-8") == compared.page()
+    names = {each.name for each in STRATEGIES} - {"vpt"}  # prompts are for transformers
+    own_backbone = {"majority", "image-stats"}
+    for name, seeds in (("strategies", 3), ("strategies-costs", 1)):
+        run = tlbench.load(name, DOCS.parent / "results")
+        assert {record.status for record in run} == {"ok"}
+        cells = {(record.trial.cell.backbone, record.trial.cell.strategy.rpartition("/")[2]) for record in run}
+        assert {strategy for _, strategy in cells} == names
+        assert len(cells) == 2 * len(names - own_backbone) + len(own_backbone)
+        assert len(run) == seeds * len(cells)
+    losses = compared.losses(tlbench.load("strategies", DOCS.parent / "results").records)
+    assert losses["full"] < 0.02  # trained until it has settled
+
+
+def test_the_figures_of_speed_are_those_of_the_committed_benchmarks(generate: ModuleType) -> None:
+    speed = generate.speed
+    written = (DOCS / "speed.md").read_text("utf-8")
+    assert speed.between(written, speed.within_a_process()) == written
+    assert speed.readme() in (DOCS.parent / "README.md").read_text("utf-8")
 
 
 def test_the_readmes_table_is_made_from_the_committed_run(generate: ModuleType) -> None:
