@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 NEAR_BITS = 16
-"""Perceptual hashes of 256 bits that differ in no more: recompressed, resized or brightened copies do (2 to 10 mostly),
-other pictures of Fashion-MNIST and of scikit-learn's digits don't (none of 1,000 at 20 bits)."""
+"""Perceptual hashes of 256 bits that differ in no more are near: copies do, other pictures don't (tests)."""
 CHUNK = 256
 
 
