@@ -51,19 +51,20 @@ extraction; *img/s* is end to end over Train.
 {conclusions}
 """
 
-CONCLUSIONS = """At this budget ({epochs} epochs of {images} images for each of three rates, the rate chosen on val),
-{above}. Significantly below it on both backbones: {both}. On one of the two alone: {one}.
+CONCLUSIONS = """
+At this budget ({epochs} epochs of {images} images for each of three rates, the rate chosen on val), {above}.
+Significantly below it on both backbones: {both}. On one of the two alone: {one}.
 
-Not significantly different from `full` on either: {alike}. That does not prove them equal: an interval of three seeds
-has two degrees of freedom, and the smallest difference that is significant is {smallest:.1f} points, the largest that is
-not {largest:.1f}. Some of these spend more than one pass for one rate: {costly}. Whether they would beat a `full`
-that trains as long is another question, which `--budget passes` asks.
+Not significantly different from `full` on either: {alike}. That does not prove them equal: an interval of three
+seeds has two degrees of freedom, and the smallest difference that is significant is {smallest:.1f} points, the
+largest that is not {largest:.1f}. Some of these spend more than one pass for one rate: {costly}. Whether they
+would beat a `full` that trains as long is another question, which `--budget passes` asks.
 
 Frozen features are worth less at 48 px than near the size that the weights were trained at
 ([Measurement](measurement.md)): the distance between `freeze` and `full` is that of small grey images, far from
-ImageNet, and no figure for photographs. One dataset, two CNNs of one kind, few images: large differences (`freeze`, `scratch`,
-`prototype` against the rest) can be relied on for data of this kind; a ranking of the methods that train the whole body
-can't be drawn from runs of this size.
+ImageNet, and no figure for photographs. One dataset, two CNNs of one kind, few images: large differences
+(`freeze`, `scratch`, `prototype` against the rest) can be relied on for data of this kind; a ranking of the
+methods that train the whole body can't be drawn from runs of this size.
 """
 
 
@@ -84,7 +85,7 @@ def page() -> str:
         left_out="\n\n".join(f"Left out: {each}." for each in run.plan.left_out),
         machine=_machine(timed.records[0]),
         costs=_costs(rows_of(timed)),
-        conclusions=_conclusions(table, run),
+        conclusions=_conclusions(table, run).strip(),
     )
 
 

@@ -34,10 +34,8 @@ def names(cache: StageCache) -> list[str]:
 
 def release(cache: StageCache) -> None:
     """As if the processes that use the entries had ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
     for lease in cache.folder.glob("*/*/leases/*"):
-        lease.rename(lease.with_name(str(process.pid)))
+        lease.rename(lease.with_name("1-ended"))
 
 
 def test_a_stage_is_computed_once_for_a_key(tmp_path: Path) -> None:
@@ -159,3 +157,70 @@ def test_a_cache_that_can_not_be_written_is_a_users_mistake(tmp_path: Path) -> N
     (tmp_path / "stages").write_text("a file")
     with pytest.raises(UserError, match="TLBENCH_CACHE"):
         get(StageCache(tmp_path), "one")
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from tlbench.cache import StageCache
+StageCache(Path(sys.argv[1])).get("demo", {"name": "theirs"}, lambda folder: (folder / "result").write_text("theirs"))
+print("has it", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_entry_is_in_use_as_long_as_its_process_lives_whatever_its_number(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "has it\n"
+    cache = StageCache(tmp_path)
+    assert [entry.leased for entry in cache.entries()] == [True]
+    assert cache.clear() == (0, 0)
+    process.kill()
+    process.wait()
+    assert [entry.leased for entry in cache.entries()] == [False]
+    assert not list(tmp_path.glob(f"leases/{process.pid}-*"))
+    assert not list(tmp_path.glob("stages/demo/*/leases/*"))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tlbench.cache import StageCache
+def half(folder):
+    (folder / "result").write_text("x" * 1000)
+    os.kill(os.getpid(), 9)
+StageCache(Path(sys.argv[1])).get("demo", {"name": "half"}, half)
+"""
+
+
+def test_what_a_killed_process_left_is_counted_and_cleared(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    cache = StageCache(tmp_path)
+    (left,) = cache.leftovers()
+    assert cache.entries() == []
+    assert cache.clear() == (1, 1000)
+    assert not left.exists()
+    assert not list((tmp_path / "stages" / "demo").iterdir())
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from tlbench.cache import StageCache
+from tlbench.data.resident import new_array
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+def compute(folder):
+    new_array(folder / "a.npy", (10, 100_000), np.uint8)[:] = 1
+StageCache(Path(sys.argv[1])).get("demo", {"name": "large"}, compute)
+"""
+
+
+def test_where_there_is_no_room_nothing_is_written_and_the_process_lives(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "UserError: the cache" in done.stderr
+    assert "can't be written: File too large" in done.stderr
+    assert StageCache(tmp_path).leftovers() == []

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tlbench.errors import UserError
 
@@ -97,12 +101,12 @@ class Entry:
 class StageCache:
     """Results of stages by the digest of their keys: each computed once, whoever needs it at the same time.
 
-    An entry is leased to a process while its run lasts, and is not removed to make room for others meanwhile.
+    An entry is leased to a run while the process that holds the lease lives, and is not removed meanwhile.
     """
 
-    def __init__(self, folder: Path | None = None, lease_to: int | None = None) -> None:
+    def __init__(self, folder: Path | None = None, lease: str | None = None) -> None:
         self.folder = (folder or cache_folder()) / "stages"
-        self._lease_to = lease_to or os.getpid()
+        self._lease_name = lease or hold_lease(folder)
         self._had: set[Path] = set()
 
     def get(self, kind: str, key: Mapping[str, Any], compute: Callable[[Path], None]) -> Kept:
@@ -137,7 +141,8 @@ class StageCache:
 
     def entries(self) -> list[Entry]:
         """All stages, the least recently used first."""
-        found = (_entry(manifest.parent) for manifest in self.folder.glob(f"*/*/{MANIFEST}"))
+        held = functools.cache(partial(_held, self.folder.parent))
+        found = (_entry(manifest.parent, held) for manifest in self.folder.glob(f"*/*/{MANIFEST}"))
         return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
 
     def make_room(self) -> None:
@@ -152,12 +157,24 @@ class StageCache:
                 shutil.rmtree(entry.path, ignore_errors=True)
                 total -= entry.size_bytes
 
+    def leftovers(self) -> list[Path]:
+        """What processes that were killed have left unfinished."""
+        return [
+            each
+            for each in self.folder.glob("*/*.tmp")
+            if not locked(each.parent / f"{each.name.partition('.')[0]}.lock")
+        ]
+
     def clear(self) -> tuple[int, int]:
-        """Remove all that nobody has leased; gives the number of entries and of bytes."""
-        removed = [entry for entry in self.entries() if not entry.leased]
-        for entry in removed:
-            shutil.rmtree(entry.path, ignore_errors=True)
-        return len(removed), sum(entry.size_bytes for entry in removed)
+        """Remove all that nobody has leased, and what was left unfinished; gives the number of entries and of bytes."""
+        entries = [(entry.path, entry.size_bytes) for entry in self.entries() if not entry.leased]
+        removed = [*entries, *((path, folder_bytes(path)) for path in self.leftovers())]
+        for path, _ in removed:
+            shutil.rmtree(path, ignore_errors=True)
+        for lock in self.folder.glob("*/*.lock"):
+            if not lock.with_suffix("").exists() and not locked(lock):
+                lock.unlink(missing_ok=True)
+        return len(removed), sum(size for _, size in removed)
 
     def _place(self, kind: str, key: Mapping[str, Any]) -> tuple[Path, str]:
         text = json.dumps({"kind": kind, **key}, sort_keys=True, default=str)
@@ -183,7 +200,7 @@ class StageCache:
 
     def _lease(self, path: Path) -> None:
         (path / LEASES).mkdir(exist_ok=True)
-        (path / LEASES / str(self._lease_to)).touch()
+        (path / LEASES / self._lease_name).touch()
         (path / USED).touch()
 
 
@@ -219,11 +236,68 @@ def _chunks(opened: Any) -> Iterator[bytes]:
         yield chunk
 
 
-def _entry(path: Path) -> Entry | None:
+def _entry(path: Path, held: Callable[[str], bool]) -> Entry | None:
     try:
         size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-        holders = [int(lease.name) for lease in (path / LEASES).iterdir()]
         used = (path / USED).stat().st_mtime
-    except (OSError, ValueError):
+        leases = list((path / LEASES).iterdir())
+    except OSError:
         return None
-    return Entry(path, path.parent.name, size, used, any(psutil.pid_exists(pid) for pid in holders))
+    for lease in leases:
+        if held(lease.name):
+            return Entry(path, path.parent.name, size, used, leased=True)
+        lease.unlink(missing_ok=True)
+    return Entry(path, path.parent.name, size, used, leased=False)
+
+
+_leases: dict[Path, tuple[str, FileLock]] = {}
+"""By cache, the lease that this process holds, and the lock that says so as long as it lives."""
+
+
+def hold_lease(folder: Path | None = None) -> str:
+    """The name of a lease that holds as long as this process lives; the same one each time.
+
+    A process is not known by its number: in containers, all of them are number 1. Where the cache can't be written,
+    the name stands for nothing; who needs the cache will say so.
+    """
+    place = folder or cache_folder()
+    name, lock = _leases.get(place, ("", None))
+    if lock is None or not name.startswith(f"{os.getpid()}-"):  # forked: the lock is the parent's
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        lock = FileLock(place / LEASES / f"{name}.lock")
+        with contextlib.suppress(OSError):
+            (place / LEASES).mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        _leases[place] = (name, lock)
+        atexit.register(_let_go, lock)
+    return name
+
+
+def _let_go(lock: FileLock) -> None:
+    lock.release()
+    with contextlib.suppress(OSError):
+        Path(lock.lock_file).unlink()
+
+
+def _held(folder: Path, name: str) -> bool:
+    """Whether the process of a lease lives; the file of one that doesn't is removed."""
+    file = folder / LEASES / f"{name}.lock"
+    if locked(file):
+        return True
+    file.unlink(missing_ok=True)
+    return False
+
+
+def locked(file: Path) -> bool:
+    """Whether a living process holds the lock of a file."""
+    if not file.exists():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False

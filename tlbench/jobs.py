@@ -21,7 +21,7 @@ class TrialJob:
     """All that a process needs to know to run a trial; `threads` None leaves torch's own choice.
 
     `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach;
-    `numerics` is what was measured to choose the cell's precision. `lease_to` is the process that cached features are
+    `numerics` is what was measured to choose the cell's precision. `lease` is the one that cached features are
     kept for.
 
     `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
@@ -40,7 +40,7 @@ class TrialJob:
     peak_flops_per_second: float | None
     detail: bool = False
     features: FeaturesPolicy = "cache"
-    lease_to: int | None = None
+    lease: str | None = None
     others: tuple[Trial, ...] = ()
     may_be_product: bool = False
     place: int = 0

@@ -6,7 +6,6 @@ Runs in a process of its own, which has torch; the process of the command line n
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -111,7 +110,12 @@ def _dataset(registry: Registry, spec: str) -> Component[Dataset]:
 
 
 def preflight(
-    request: Request, registry: Registry, folder: Path, tell: Tell, known: Mapping[tuple[str, str], Numerics]
+    request: Request,
+    registry: Registry,
+    folder: Path,
+    tell: Tell,
+    known: Mapping[tuple[str, str], Numerics],
+    lease: str | None = None,
 ) -> Preflight:
     """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
 
@@ -167,6 +171,7 @@ def preflight(
             if key not in prepared:
                 prepared[key] = _prepared(
                     request,
+                    lease,
                     dataset_component,
                     datasets[dataset_ref],
                     protocol,
@@ -209,6 +214,7 @@ def _note(tell: Tell, text: str) -> None:
 
 def _prepared(
     request: Request,
+    lease: str | None,
     component: Component[Dataset],
     dataset: Dataset,
     protocol: Protocol,
@@ -225,9 +231,7 @@ def _prepared(
     )  # fmt: skip
     if dataset.fingerprint is None:
         return prepare(wanted, dataset, folder, progress)
-    parent = multiprocessing.parent_process()
-    cache = StageCache(lease_to=parent.pid if parent else None)
-    return prepare_cached(wanted, dataset, cache, progress)
+    return prepare_cached(wanted, dataset, StageCache(lease=lease), progress)
 
 
 def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:

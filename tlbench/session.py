@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from tlbench.cache import hold_lease
 from tlbench.data.root import VARIABLE as DATA_ROOT_VARIABLE
 from tlbench.data.root import data_root
 from tlbench.errors import UserError
@@ -113,7 +114,7 @@ def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Di
     known = _numerics(folder.plan()) if folder.exists else {}
     root = request.data_root or data_root()
     try:
-        found: Preflight = call(preflight_in_process, request, temporary, root, known, on_event=show)
+        found: Preflight = call(preflight_in_process, request, temporary, root, known, hold_lease(), on_event=show)
         return _with_batch_size(request, found, folder, display) if request.find_batch_size else found
     except ProcessDied as death:
         crashed = crash(death.end)
@@ -128,11 +129,11 @@ def _after(last: list[str]) -> str:
 
 
 def preflight_in_process(
-    request: Request, folder: Path, root: Path, known: dict[tuple[str, str], Numerics], report: Report
+    request: Request, folder: Path, root: Path, known: dict[tuple[str, str], Numerics], lease: str, report: Report
 ) -> Preflight:
     """What the process of preflight does."""
     os.environ[DATA_ROOT_VARIABLE] = str(root)
-    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known)  # type: ignore[arg-type]
+    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease)  # type: ignore[arg-type]
 
 
 def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:
@@ -280,7 +281,7 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
         numerics=found.numerics[cell.id],
         detail=plan.request.detail,
         features=plan.request.features,
-        lease_to=os.getpid(),
+        lease=hold_lease(),
     )
 
 

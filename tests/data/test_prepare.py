@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import PIL.Image
 import pytest
 from builders import make_dataset, make_split, noise
 
+from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.data.levels import Levels
 from tlbench.data.pictures import split_of
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
+from tlbench.data.prepare import Limits, PreparedDataset, Wanted, at_hand, prepare, prepare_cached
 from tlbench.errors import UserError
 
 UNLIMITED = Limits()
@@ -208,3 +210,19 @@ def test_digest_sees_a_label_where_all_pixels_stay(tmp_path: Path) -> None:
     relabelled = make_dataset(Split(labels, THREE.train.image), val=THREE.val, test=THREE.test)
     digests = {prepared(tmp_path / each.domain, each).digest for each in (THREE, replace(relabelled, domain="other"))}
     assert len(digests) == 2
+
+
+def test_what_somebody_has_removed_is_made_again_unless_the_dataset_has_changed(tmp_path: Path) -> None:
+    cache, wanted = StageCache(tmp_path / "cache"), Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest")
+    pixels = noise(60)
+    dataset = make_dataset(make_split(pixels), fingerprint="a")
+    made = prepare_cached(wanted, dataset, cache)
+    assert at_hand(made, lambda: dataset, lambda: cache) is made
+    shutil.rmtree(tmp_path / "cache" / "stages")
+    again = at_hand(made, lambda: dataset, lambda: StageCache(tmp_path / "cache"))
+    assert again.digest == made.digest
+    assert (again.folder / "train-images.npy").exists()
+    shutil.rmtree(tmp_path / "cache" / "stages")
+    changed = make_dataset(make_split(noise(60, seed=5)), fingerprint="b")
+    with pytest.raises(UserError, match="were removed from the cache during the run, and the dataset has changed"):
+        at_hand(made, lambda: changed, lambda: StageCache(tmp_path / "cache"))

@@ -32,8 +32,15 @@ def info(
         kind["bytes"] += entry.size_bytes
         kind["in_use"] += entry.leased
     limit, compiled = cache_limit_bytes(), folder_bytes(compile_folder())
+    left = sum(map(folder_bytes, stages.leftovers()))
     if as_json:
-        document = {"folder": str(stages.folder), "limit_bytes": limit, "kinds": kinds, "compiled_bytes": compiled}
+        document = {
+            "folder": str(stages.folder),
+            "limit_bytes": limit,
+            "kinds": kinds,
+            "compiled_bytes": compiled,
+            "leftover_bytes": left,
+        }
         print(json.dumps(document, indent=1))
         return
     print(f"{stages.folder}, at most {spelled_bytes(limit)} (${LIMIT_VARIABLE})")
@@ -41,7 +48,9 @@ def info(
         print(f"{name}: {_entries(kind['entries'])}, {spelled_bytes(kind['bytes'])}, {kind['in_use']} in use")
     if compiled:
         print(f"compiled code: {spelled_bytes(compiled)} in {compile_folder()}")
-    if not kinds and not compiled:
+    if left:
+        print(f"left by killed processes: {spelled_bytes(left)} (tlbench cache clear removes them)")
+    if not kinds and not compiled and not left:
         print("empty")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from tlbench.contracts import Interpolation, Split
 from tlbench.data.images import content_hash, fit, signature, to_rgb
 from tlbench.data.levels import Levels, NeedsLevels, Span, span_of
+from tlbench.data.resident import new_array
 from tlbench.errors import UserError
 from tlbench.words import counted
 
@@ -101,7 +102,7 @@ def decode(
         return Decoded(fitted, content_hash(image), digest, signature(fitted))
 
     shape = (len(indices), size, size, 3)
-    pixels = None if file is None else np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    pixels = None if file is None else new_array(file, shape, np.uint8)
     kept: list[int] = []
     done: list[Decoded] = []
     faults: list[str] = []

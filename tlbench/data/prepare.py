@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tlbench.cache import StageCache, cache_limit_bytes
 from tlbench.contracts import Dataset, Interpolation, SplitOptions
@@ -19,6 +19,7 @@ from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreada
 from tlbench.data.labels import check_labels, lacking
 from tlbench.data.leaks import Leak, equal_to, near_to
 from tlbench.data.levels import Levels, NeedsLevels
+from tlbench.data.resident import new_array
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 
@@ -31,39 +32,6 @@ TEST_SHARE = 0.2
 
 Progress = Callable[[int, int], object]
 """Called with the number of images done and the number in all."""
-
-
-class PreparedDataset(BaseModel):
-    """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
-
-    `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
-    dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
-    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with
-    the reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says which splits
-    lack which classes. `origins` has the dataset's own split that each was taken from. With `streamed` there are no
-    arrays of pixels, because they would be larger than the cache may be: the images are decoded again whenever they
-    are needed.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    folder: Path
-    classes: tuple[str, ...]
-    images: dict[str, int]
-    available: dict[str, int]
-    image_size: int
-    native_size: int
-    domain: str
-    licence: str
-    leaks: tuple[Leak, ...]
-    dropped_duplicates: int = 0
-    unreadable: tuple[str, ...] = ()
-    levels: Levels | None = None
-    lacking: tuple[str, ...] = ()
-    digest: str
-    origins: dict[str, str]
-    streamed: bool = False
-    prepare_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +53,40 @@ class Wanted:
     interpolation: Interpolation
     drop_duplicates: bool = False
     skip_unreadable: bool = False
+
+
+class PreparedDataset(BaseModel):
+    """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
+
+    `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
+    dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
+    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with
+    the reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says which splits
+    lack which classes. `origins` has the dataset's own split that each was taken from. With `streamed` there are no
+    arrays of pixels, because they would be larger than the cache may be: the images are decoded again whenever they
+    are needed. `wanted` is what it was made for, where it can be made again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    classes: tuple[str, ...]
+    images: dict[str, int]
+    available: dict[str, int]
+    image_size: int
+    native_size: int
+    domain: str
+    licence: str
+    leaks: tuple[Leak, ...]
+    dropped_duplicates: int = 0
+    unreadable: tuple[str, ...] = ()
+    levels: Levels | None = None
+    lacking: tuple[str, ...] = ()
+    digest: str
+    origins: dict[str, str]
+    streamed: bool = False
+    prepare_seconds: float | None = None
+    wanted: Wanted | None = Field(None, exclude=True)
 
 
 def prepare_cached(
@@ -111,7 +113,22 @@ def prepare_cached(
 
     kept = cache.get("dataset", key, compute)
     made = PreparedDataset.model_validate_json((kept.path / DESCRIPTION).read_text("utf-8"))
-    return made.model_copy(update={"folder": kept.path, "prepare_seconds": kept.seconds})
+    return made.model_copy(update={"folder": kept.path, "prepare_seconds": kept.seconds, "wanted": wanted})
+
+
+def at_hand(
+    prepared: PreparedDataset, dataset: Callable[[], Dataset], cache: Callable[[], StageCache]
+) -> PreparedDataset:
+    """The same, made again where the cache was emptied meanwhile; raises UserError where it comes out unlike."""
+    if (prepared.folder / "test-labels.npy").exists() or prepared.wanted is None:
+        return prepared
+    again = prepare_cached(prepared.wanted, dataset(), cache())
+    if again.digest != prepared.digest:
+        raise UserError(
+            f"dataset {prepared.wanted.name}: its images were removed from the cache during the run, and the dataset "
+            f"has changed since; start another run"
+        )
+    return again
 
 
 def prepare(
@@ -283,10 +300,9 @@ def _asked(name: str, split: str, value: float | None, whole: int) -> int | None
 def _save(pool: Pool, split: str, folder: Path) -> None:
     if pool.pixels is not None:
         shape = (len(pool.rows), *pool.pixels.shape[1:])
-        images = np.lib.format.open_memmap(folder / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        images = new_array(folder / f"{split}-images.npy", shape, np.uint8)
         for begin in range(0, len(pool.rows), CHUNK):
             images[begin : begin + CHUNK] = pool.pixels[pool.rows[begin : begin + CHUNK]]
-        images.flush()
     np.save(folder / f"{split}-labels.npy", pool.labels)
     np.save(folder / f"{split}-indices.npy", pool.indices)
 

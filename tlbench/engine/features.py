@@ -16,7 +16,7 @@ from torch import nn
 from tlbench.cache import LIMIT_VARIABLE, Kept, StageCache, cache_limit_bytes, spelled_bytes
 from tlbench.contracts import Preprocessing
 from tlbench.data.batches import Batch, Images
-from tlbench.data.resident import open_array, resident, stays_in_memory, take
+from tlbench.data.resident import new_array, open_array, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order
@@ -219,18 +219,16 @@ def _are_those_of(prefix: nn.Module, source: Source, file: Path) -> bool:
 
 def compute(prefix: nn.Module, source: Source, file: Path) -> None:
     """Write the features of all images of a split, in its order; maps as N×H×W×C."""
-    values: np.memmap | None = None
+    values: np.ndarray | None = None
     done = 0
     with torch.inference_mode(), autocast(source.device, source.protocol.precision):
         for batch in in_order(source.images, evaluation_batch(source.protocol, source.device)):
             out = _as_stored(prefix(batch.images), source).cpu().numpy()
             if values is None:
                 shape = (len(source.images), *out.shape[1:])
-                values = np.lib.format.open_memmap(file, mode="w+", dtype=out.dtype, shape=shape)
+                values = new_array(file, shape, out.dtype)
             values[done : done + len(out)] = out
             done += len(out)
-    if values is not None:
-        values.flush()
 
 
 def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:

@@ -16,6 +16,7 @@ from tlbench.cache import StageCache
 from tlbench.contracts import Backbone, Strategy
 from tlbench.data.augment import Augment
 from tlbench.data.batches import Images, TrialData
+from tlbench.data.prepare import at_hand
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
 from tlbench.engine.distance import Start
@@ -137,12 +138,13 @@ def make_ready(
     model = build()
     progress.weights_digest = digest(model.module, backbone.head_paths)
     protocol = cell.protocol
+    load_dataset = registry.datasets.resolve(cell.dataset).load
     data = TrialData(
-        job.data,
+        at_hand(job.data, load_dataset, lambda: StageCache(lease=job.lease)),
         backbone.preprocessing,
         device,
         FORMATS[protocol.memory_format],
-        registry.datasets.resolve(cell.dataset).load,
+        load_dataset,
     )
     if protocol.augmentation:
         seed = seeds.of("augmentation", " of the images")
@@ -162,7 +164,7 @@ def make_ready(
         device=device, memory=meters.memory,
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
-    cache = StageCache(lease_to=job.lease_to) if job.features == "cache" and most_steps is None else None
+    cache = StageCache(lease=job.lease) if job.features == "cache" and most_steps is None else None
     with meters.stages.within("measure"):
         start = Start(model.parameters(model.body))
     pretrained = cell.weights.kind != "random"
