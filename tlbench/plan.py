@@ -26,7 +26,7 @@ from pydantic import (
 from tlbench.contracts import BatchNormPolicy
 from tlbench.errors import UserError
 from tlbench.provenance import Provenance
-from tlbench.words import counted
+from tlbench.words import counted, legible
 
 Precision = Literal["fp32", "bf16", "fp16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -158,6 +158,12 @@ class Request(Frozen):
 
 def make_request(**values: object) -> Request:
     """A request of options by name, None meaning the default; raises UserError on the first bad one."""
+    for given in values.values():
+        for each in given if isinstance(given, tuple) else (given,):
+            if isinstance(each, str) and legible(each) != each:
+                raise UserError(
+                    f"{each} is not UTF-8, and can't stand in a record; rename it, or link to it by another name"
+                )
     try:
         return Request.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from tlbench.plan import Cell, MemoryFormat, Precision
 from tlbench.provenance import Provenance
+from tlbench.words import legible
 
 SCHEMA_VERSION = 2
 
@@ -381,7 +382,7 @@ def bounded(text: str, most: int) -> str:
     if len(text) > most:
         half = (most - len(LEFT_OUT)) // 2 - len(str(len(text)))  # with the number, no longer than allowed
         text = f"{text[:half]}{LEFT_OUT.format(len(text) - 2 * half)}{text[-half:]}"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return legible(text)
 
 
 class Record(Part):

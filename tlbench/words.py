@@ -65,6 +65,11 @@ def printable(text: str) -> str:
     return "".join(_escaped(each) if _obeyed(each) else each for each in text)
 
 
+def legible(text: str) -> str:
+    """A text that can be encoded: the bytes of a file's name that are not UTF-8 escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def one_line(text: str) -> str:
     """The same, in one line."""
     return printable(text.replace("\r\n", "\n").replace("\n", "\\n"))

@@ -192,3 +192,19 @@ def test_a_backbone_whose_head_or_blocks_cannot_be_is_refused_by_name(
         assert finished.status == 2
         assert said in finished.stderr
         assert "Traceback" not in finished.stderr
+
+
+def test_file_names_that_are_not_utf_8_are_read_and_escaped(cli: Cli, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "photos", (os.fsdecode(b"caf\xe9"), "dog"))
+    (folder / "dog" / os.fsdecode(b"broken\xff.png")).write_bytes(b"no image")
+    options = ("--backbones", "small_cnn", "--strategies", "scratch", "--epochs", "1", "--json")
+    named = cli("run", "--datasets", "folder:photos", *options)
+    assert named.status == 2
+    assert "broken\\udcff.png: cannot identify image file" in named.stderr
+    done = cli("run", "--datasets", "folder:photos", *options, "--skip-unreadable")
+    assert done.status == 0, done.stderr
+    assert done.records[0]["data"]["class_names"] == ["caf\\udce9", "dog"]
+    folder.rename(tmp_path / os.fsdecode(b"photos\xff"))
+    refused = cli("run", "--datasets", os.fsdecode(b"folder:photos\xff"), *options)
+    assert refused.status == 2
+    assert "folder:photos\\udcff is not UTF-8" in refused.stderr

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tlbench.cache import StageCache, cache_limit_bytes
-from tlbench.contracts import Dataset, Interpolation, SplitOptions
+from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
 from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreadable
 from tlbench.data.labels import check_labels, lacking
 from tlbench.data.leaks import Leak, equal_to, near_to
@@ -22,6 +22,7 @@ from tlbench.data.levels import Levels, NeedsLevels
 from tlbench.data.resident import new_array
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
+from tlbench.words import legible
 
 VERSION = 3
 """Of this module: to be raised when the same request gives other pixels or splits."""
@@ -161,10 +162,11 @@ def prepare(
         _save(pool, split, folder)
     for file in folder.glob("*.pool"):
         file.unlink()
+    classes = tuple(legible(str(each)) for each in dataset.classes)
     leaks = tuple(_leak(dataset, pools[split], split, pools["train"]) for split in ("val", "test"))
     return PreparedDataset(
         folder=folder,
-        classes=tuple(map(str, dataset.classes)),
+        classes=classes,
         images={split: len(pools[split]) for split in SPLITS},
         available={split: len(each) for split, each in labels.items()},
         image_size=wanted.image_size,
@@ -173,9 +175,9 @@ def prepare(
         licence=dataset.licence,
         leaks=leaks,
         dropped_duplicates=dropped,
-        unreadable=tuple(unreadable),
+        unreadable=tuple(map(legible, unreadable)),
         levels=levels,
-        lacking=tuple(lacking(dataset.classes, {split: pools[split].labels for split in SPLITS})),
+        lacking=tuple(lacking(classes, {split: pools[split].labels for split in SPLITS})),
         digest=_digest(pools),
         origins={split: pool.origin for split, pool in pools.items()},
         streamed=streamed,
@@ -239,6 +241,11 @@ def _is_also_in(pool: Pool, others: Iterable[Pool]) -> np.ndarray:
     return found
 
 
+def _described(dataset: Dataset, pool: Pool, place: int) -> str:
+    split: Split = getattr(dataset, pool.origin)
+    return legible(split.describe(int(pool.indices[place])))
+
+
 def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     equal, near = equal_to(pool.hashes, train.hashes), near_to(pool.signatures, train.signatures)
     twin = np.where(equal >= 0, equal, near)
@@ -246,7 +253,9 @@ def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     example = None
     if places:
         ours, theirs = ((pool, places[0]), (train, twin[places[0]]))
-        example = tuple(getattr(dataset, each.origin).describe(int(each.indices[at])) for each, at in (theirs, ours))
+        example = tuple(
+            legible(getattr(dataset, each.origin).describe(int(each.indices[at]))) for each, at in (theirs, ours)
+        )
     return Leak(
         split=split,
         images=len(pool),
