@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 import pytest
 
@@ -103,3 +105,20 @@ def test_every_strategy_says_when_to_use_it_and_where_it_comes_from() -> None:
         assert strategy.when, strategy.name
         assert bool(strategy.paper) is (strategy.name not in own_idea), strategy.name
         assert all(field.description for field in strategy.options.model_fields.values()), strategy.name
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_that_the_source_has() -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    quoted = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert len(quoted) > 35
+    root = DOCS.parent
+    source = "\n".join(
+        "".join(part.value for part in ast.walk(ast.parse(file.read_text("utf-8"))) if _is_text(part))
+        for folder in ("tlbench", "plugins")
+        for file in sorted((root / folder).rglob("*.py"))
+    )
+    assert [each for each in quoted if each not in source] == []
+
+
+def _is_text(part: ast.AST) -> TypeGuard[ast.Constant]:
+    return isinstance(part, ast.Constant) and isinstance(part.value, str)
