@@ -12,7 +12,7 @@ from tlbench.errors import UserError
 from tlbench.plan import Cell, OtherBackbone, OwnRate, Protocol, Request, TunedRate, WeightsPlan
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size, on_meta
-from tlbench.sources import POLICIES, choose_weights
+from tlbench.sources import POLICIES, Get, choose_weights
 
 if TYPE_CHECKING:
     from tlbench.engine.model import TransferModel
@@ -74,6 +74,7 @@ def other_backbones(
     component: Component[Strategy],
     protocols: Mapping[str, Protocol],
     tell: Callable[[str], object],
+    get: Get,
 ) -> tuple[OtherBackbone, ...]:
     """The other backbones that a strategy builds, from published weights where these can be had."""
     strategy = component.load()
@@ -84,7 +85,7 @@ def other_backbones(
         backbone = load(other)
         for dataset, protocol in protocols.items():
             check_size(other.ref, backbone, dataset, protocol.image_size)
-        plan = choose_weights(other.ref, backbone, policy, tell)
+        plan = choose_weights(other.ref, backbone, policy, tell, get)
         found.append(OtherBackbone(backbone=other.ref, weights=plan))
     return tuple(found)
 

@@ -57,13 +57,15 @@ class Preprocessing:
 class Weights:
     """The identity of published weights and the way to get them.
 
-    `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason.
+    `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason. `present` says whether they
+    do already, without looking at the network.
     """
 
     name: str
     fetch: Callable[[], object]
     url: str | None = None
     licence: str | None = None
+    present: Callable[[], bool] | None = None
 
 
 class Build(Protocol):

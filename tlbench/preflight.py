@@ -27,7 +27,7 @@ from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size
-from tlbench.sources import check_file, choose_weights, weights_policies
+from tlbench.sources import Get, check_file, choose_weights, fetch, weights_policies
 from tlbench.summary import summary
 
 T = TypeVar("T")
@@ -116,6 +116,7 @@ def preflight(
     tell: Tell,
     known: Mapping[tuple[str, str], Numerics],
     lease: str | None = None,
+    get: Get = fetch,
 ) -> Preflight:
     """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
 
@@ -141,13 +142,13 @@ def preflight(
     weights: dict[str, WeightsPlan | None] = {}
     for ref, backbone in backbones.items():
         wants_weights = any(strategies[each].pretrained for each in wanted[ref])
-        plan = choose_weights(ref, backbone, policies[ref], partial(_note, tell)) if wants_weights else None
+        plan = choose_weights(ref, backbone, policies[ref], partial(_note, tell), get) if wants_weights else None
         weights[ref] = plan
         for size in {protocol.image_size for protocol in protocols.values()}:
             if plan is not None and (taken := check_file(ref, backbone, plan, size)):
                 tell(Note(f"weights of {ref}: {policies[ref]}, {', '.join(taken)}"))
     others = {
-        each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell))
+        each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell), get)
         for each in strategy_components
     }
     components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]

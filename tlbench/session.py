@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from tlbench.execute.concurrency import try_at_once
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import ProcessDied, call
+from tlbench.forecast import forecast
 from tlbench.jobs import TrialJob, threads_each, usable_cores
 from tlbench.plan import Cell, Numerics, Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
@@ -27,6 +29,7 @@ from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
 from tlbench.records import UNFINISHED, Record, Status
 from tlbench.registry import Registry
 from tlbench.rehearsal import fits
+from tlbench.sources import Get, fetch, look_for
 from tlbench.store import RunFolder, check_writable
 
 
@@ -89,7 +92,7 @@ def start(
         check_writable(results)
     folder = RunFolder(results / (name or _new_name()))
     with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
-        found = _looked_at(request, Path(temporary), folder, display)
+        found = _looked_at(request, Path(temporary), folder, display, look_for if dry_run else fetch)
         plan = _plan(request, found, folder)
         if folder.exists and (difference := plan.difference(folder.plan())):
             raise UserError(
@@ -98,12 +101,15 @@ def start(
             )
         if dry_run:
             display.planned(plan, sum(1 for _ in plan.trials()))
+            for line in forecast(plan, found, registry, partial(_job, plan=plan, found=found, folder=folder)):
+                display.note(f"  {line}")
+            display.note("nothing was run")
             return Outcome(plan, folder, [])
         with folder.writing():
             return _carry_out(plan, found, folder, plugins, display, {*UNFINISHED, *retry})
 
 
-def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Display) -> Preflight:
+def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Display, get: Get) -> Preflight:
     """What preflight finds; a process of it that dies is told of by name."""
     last: list[str] = []
 
@@ -114,7 +120,7 @@ def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Di
     known = _numerics(folder.plan()) if folder.exists else {}
     root = request.data_root or data_root()
     try:
-        found: Preflight = call(preflight_in_process, request, temporary, root, known, hold_lease(), on_event=show)
+        found: Preflight = call(preflight_in_process, request, temporary, root, known, hold_lease(), get, on_event=show)
         return _with_batch_size(request, found, folder, display) if request.find_batch_size else found
     except ProcessDied as death:
         crashed = crash(death.end)
@@ -129,11 +135,17 @@ def _after(last: list[str]) -> str:
 
 
 def preflight_in_process(
-    request: Request, folder: Path, root: Path, known: dict[tuple[str, str], Numerics], lease: str, report: Report
+    request: Request,
+    folder: Path,
+    root: Path,
+    known: dict[tuple[str, str], Numerics],
+    lease: str,
+    get: Get,
+    report: Report,
 ) -> Preflight:
     """What the process of preflight does."""
     os.environ[DATA_ROOT_VARIABLE] = str(root)
-    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease)  # type: ignore[arg-type]
+    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease, get)  # type: ignore[arg-type]
 
 
 def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:

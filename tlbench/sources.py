@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tlbench.contracts import Backbone
+from tlbench.contracts import Backbone, Weights
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.plan import WeightsPlan
 
+Tell = Callable[[str], object]
+Get = Callable[[Weights, Tell], object]
 POLICIES = ("auto", "pretrained", "random")
 
 
@@ -51,7 +53,20 @@ def check_file(ref: str, backbone: Backbone, plan: WeightsPlan, image_size: int)
         raise UserError(f"backbone {ref}: {error}") from error
 
 
-def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Callable[[str], object]) -> WeightsPlan:
+def fetch(weights: Weights, _tell: Tell) -> None:
+    """Make weights lie on this machine; raises WeightsUnavailable."""
+    weights.fetch()
+
+
+def look_for(weights: Weights, tell: Tell) -> None:
+    """Say which weights would be downloaded, and download none; raises WeightsUnavailable where they can't be."""
+    if weights.present is not None and not weights.present():
+        tell(f"to be downloaded: weights {weights.name} from {weights.url}")
+    else:
+        weights.fetch()
+
+
+def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Tell, get: Get = fetch) -> WeightsPlan:
     """What a strategy that wants pretrained weights gets, by the weights policy: one of POLICIES, or a file."""
     if policy == "random":
         return WeightsPlan(kind="random", reason="requested")
@@ -69,7 +84,7 @@ def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Callable[[st
     identity = {"name": published.name, "url": published.url, "licence": published.licence}
     try:
         tell(f"weights of {ref}: {published.name}")
-        published.fetch()
+        get(published, tell)
     except WeightsUnavailable as error:
         if policy == "pretrained":
             raise UserError(

@@ -120,7 +120,7 @@ def _weights(name: str, config: Any) -> Weights | None:
         return Weights(f"local-dir/{Path(model).name}@{_digest(Path(model))}", partial(fetch, name, config), model)
     where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
     tagged = f"{parse_model_name(name)[1].partition('.')[0]}.{config.tag}" if config.tag else name
-    return Weights(f"timm/{tagged}", partial(fetch, name, config), where, config.license)
+    return Weights(f"timm/{tagged}", partial(fetch, name, config), where, config.license, partial(_cached, config))
 
 
 def fetch(name: str, config: Any) -> None:

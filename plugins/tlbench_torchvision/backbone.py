@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -64,7 +65,13 @@ def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
         published=partial(published, name, weights),
         converted=partial(converted, name),
         no_decay=no_decay,
-        weights=Weights(f"torchvision/{name}.{weights.name}", partial(fetch, weights), weights.url, licence),
+        weights=Weights(
+            f"torchvision/{name}.{weights.name}",
+            partial(fetch, weights),
+            weights.url,
+            licence,
+            partial(present, weights),
+        ),
         licence="BSD-3-Clause",
     )
 
@@ -132,6 +139,11 @@ def _arguments(name: str, image_size: int) -> dict[str, Any]:
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     return {}
+
+
+def present(weights: Any) -> bool:
+    """Whether torchvision's download lies on this machine."""
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name).is_file()
 
 
 def fetch(weights: Any) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,22 @@ def test_dry_run_says_the_plan_and_writes_nothing(cli: Cli, tmp_path: Path) -> N
     plan = json.loads(finished.stdout)
     assert [cell["strategy"] for cell in plan["cells"]] == ["builtin/freeze", "builtin/full"]
     assert "6 trials (2 cells × 3 seeds)" in finished.stderr
+    assert "small_cnn × digits:test=60:train=96 × full" in finished.stderr
+    assert re.search(r"decoded images: \d+\.\d MiB on the disk", finished.stderr)
+    assert re.search(r"training all of small_cnn: [1-9]\d* images/s", finished.stderr)
+    assert re.search(r"time: at most about \d+\.\ds of training", finished.stderr)
+    assert finished.stderr.endswith("nothing was run\n")
     assert not (tmp_path / "results").exists()
+
+
+def test_dry_run_says_what_would_be_downloaded_and_downloads_nothing(cli: Cli, tmp_path: Path) -> None:
+    options = ("--backbones", "squeezenet1_1", "--image-size", "32", "--datasets", "digits:train=60:test=30")
+    environment = {"TORCH_HOME": str(tmp_path / "torch")}
+    finished = cli("run", *options, "--weights", "pretrained", "--dry-run", environment=environment)
+    assert finished.status == 0, finished.stderr
+    said = "to be downloaded: weights torchvision/squeezenet1_1.IMAGENET1K_V1 from https://download.pytorch.org/models/"
+    assert said in finished.stderr
+    assert not (tmp_path / "torch").exists() or not list((tmp_path / "torch").rglob("*.pth"))
 
 
 def test_two_trials_at_once_give_what_they_give_alone(cli: Cli) -> None:

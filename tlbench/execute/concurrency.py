@@ -41,7 +41,14 @@ def try_at_once(job: TrialJob, at_once: int) -> Trialled:
 
     Where memory does not suffice for that, or anything else goes wrong, what failed has got nothing done.
     """
-    return Trialled(at_once, _rate([job]), _rate([dataclasses.replace(job, threads=threads_each(at_once))] * at_once))
+    return Trialled(
+        at_once, images_per_second(job), _rate([dataclasses.replace(job, threads=threads_each(at_once))] * at_once)
+    )
+
+
+def images_per_second(job: TrialJob) -> float:
+    """What the job's model trains, all of it, in some seconds; 0 where that goes wrong."""
+    return _rate([job])
 
 
 def common_rate(runs: Sequence[Steps]) -> float:

@@ -1,0 +1,58 @@
+"""What a planned run will take: cells, room on the disk, and time by a short calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from tlbench.cache import folder_bytes, spelled_bytes
+from tlbench.execute.concurrency import images_per_second
+from tlbench.jobs import TrialJob
+from tlbench.plan import Cell, Plan, Trial, WeightsPlan
+from tlbench.preflight import Preflight
+from tlbench.registry import Registry
+from tlbench.report import text
+from tlbench.words import counted
+
+SHOWN = 20
+"""Cells that are named; the rest is counted."""
+
+
+def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Trial], TrialJob]) -> Iterator[str]:
+    """The cells, the room that decoded images take, and how long the run takes at most; a sentence each."""
+    for cell in plan.cells[:SHOWN]:
+        yield " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))
+    if len(plan.cells) > SHOWN:
+        yield f"and {counted(len(plan.cells) - SHOWN, 'cell')} more"
+    folders = {found.data[cell.id].folder for cell in plan.cells}
+    yield f"decoded images: {spelled_bytes(sum(map(folder_bytes, folders)))} on the disk"
+    rates = {(cell.backbone, cell.dataset): 0.0 for cell in plan.cells}
+    for key in rates:
+        cell = next(each for each in plan.cells if (each.backbone, each.dataset) == key)
+        rates[key] = images_per_second(_from_random(job(Trial(cell=cell, seed=0))))
+        yield f"training all of {text.short(cell.backbone)}: {rates[key]:.0f} images/s ({text.short(cell.dataset)})"
+    if not all(rates.values()):
+        yield "time: not known, since training steps failed"
+        return
+    seconds = sum(_images(cell, found, registry) / rates[cell.backbone, cell.dataset] for cell in plan.cells)
+    yield (
+        f"time: at most about {text.seconds(plan.request.seeds * seconds)} of training, as if each strategy computed "
+        f"whole steps; frozen parts are computed once, and take a fraction of it"
+    )
+
+
+def _from_random(job: TrialJob) -> TrialJob:
+    """The same trial from random weights: a step takes the same, and nothing is downloaded."""
+    weights = WeightsPlan(kind="random", reason="requested")
+    return dataclasses.replace(job, trial=Trial(cell=job.trial.cell.model_copy(update={"weights": weights}), seed=0))
+
+
+def _images(cell: Cell, found: Preflight, registry: Registry) -> float:
+    """Images of the training steps of one seed, for all learning rates that are tried."""
+    component = registry.strategies.resolve(cell.strategy)
+    strategy = component.load()
+    if not strategy.learning_rates:
+        return 0.0
+    passes = strategy.passes(component.options) if strategy.passes else 1.0
+    spent = 1.0 if cell.protocol.budget == "passes" else passes
+    return spent * cell.protocol.epochs * found.data[cell.id].images["train"] * max(1, len(cell.tuned_rates))
