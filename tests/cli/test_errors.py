@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +209,23 @@ def test_file_names_that_are_not_utf_8_are_read_and_escaped(cli: Cli, tmp_path: 
     refused = cli("run", "--datasets", os.fsdecode(b"folder:photos\xff"), *options)
     assert refused.status == 2
     assert "folder:photos\\udcff is not UTF-8" in refused.stderr
+
+
+def test_the_example_of_the_page_on_data_is_what_a_run_says(cli: Cli, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for split, number in (("Train", 40), ("Testing", 15)):
+        for place, name in enumerate(("cat", "dog", "eel")):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for image in range(3 if name == "eel" else number):
+                pixels = random.integers(0, 255, (24, 30, 3), dtype=np.uint8)
+                pixels[..., place] //= 3
+                PIL.Image.fromarray(pixels).save(folder / f"{image}.png")
+    for image in range(9):
+        shutil.copy(tmp_path / f"photos/Train/cat/{image}.png", tmp_path / f"photos/Testing/cat/{image}.png")
+    (tmp_path / "photos" / "Train" / ".DS_Store").touch()
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8")
+    example = page.split("```")[1].strip().splitlines()
+    options = ("--backbones", "small_cnn", "--strategies", "scratch", "--epochs", "1")
+    said = cli("run", "--datasets", "folder:photos", *options).stderr.splitlines()
+    assert [line for line in said if line.startswith("packaged/folder:path=photos: ")] == example
