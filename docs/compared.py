@@ -32,7 +32,7 @@ three: {multiples} times the strategy's default; *rates* are those chosen. ±: h
 seeds and the test sample in it. *vs full*: points above or below `full` on the same backbone, paired by seed and test
 image; bold where the difference is significant (rate of false discoveries at most
 {level:.0%} among all differences of this table, Benjamini & Hochberg 1995). *Passes*: training images processed, in
-multiples of the protocol's epochs, for one rate. *Loss*: the training loss of the last epoch, mean over backbones and
+multiples of the protocol's epochs, for one rate. *Loss*: the training loss of the last epoch, penalties and softened targets included, mean over backbones and
 seeds.
 
 {accuracy}
@@ -197,7 +197,7 @@ def _spent(row: Row | None) -> str:
 
 def _machine(record: Record) -> str:
     environment = record.environment
-    return f"{environment.cpu}, {environment.cores} cores" if environment else "not recorded"
+    return f"{environment['cpu']}, {environment['usable_cores']} cores" if environment else "not recorded"
 
 
 def _conclusions(table: Table, run: Results) -> str:
