@@ -30,9 +30,9 @@ Protocol of both: {protocol}. Data: `{dataset}`, so that a figure is a share of 
 Test accuracy in per cent, mean over {seeds} seeds. Each seed of each strategy chose its learning rate on val among
 three: {multiples} times the strategy's default; *rates* are those chosen. ±: half-width of a 95 % interval with the
 seeds and the test sample in it. *vs full*: points above or below `full` on the same backbone, paired by seed and test
-image; bold where the difference is significant (rate of false discoveries at most
-{level:.0%} among all differences of this table, Benjamini & Hochberg 1995). *Passes*: training images processed, in
-multiples of the protocol's epochs, for one rate. *Loss*: the training loss of the last epoch, penalties and softened targets included, mean over backbones and
+image; bold where the difference is significant (rate of false discoveries at most {level:.0%} among all differences of
+this table, Benjamini & Hochberg 1995). *Passes*: training images processed, in multiples of the protocol's epochs, for
+one rate. *Loss*: the training loss of the last epoch, penalties and softened targets included, mean over backbones and
 seeds.
 
 {accuracy}
