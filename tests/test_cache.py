@@ -210,7 +210,7 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from tlbench.cache import StageCache
-from tlbench.data.resident import new_array
+from tlbench.data.arrays import new_array
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 def compute(folder):
     new_array(folder / "a.npy", (10, 100_000), np.uint8)[:] = 1

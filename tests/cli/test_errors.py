@@ -51,7 +51,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--device", "tpu"), "--device 'tpu'"),
         (("--device", "cuda:99"), "device 'cuda:99' is not available; --device auto"),
         (("--datasets", ""), "name at least one"),
-        (("--weights", "none.pt"), "weights 'none.pt' is none of auto, pretrained and random"),
+        (("--weights", "none.pt"), "weights 'none.pt' is none of auto, pretrained, random"),
         (("--name", "a/b"), "--name 'a/b' can't name a folder"),
         (("--block", "tim"), "there is no plugin named 'tim' to block; did you mean timm?"),
         (

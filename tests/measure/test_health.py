@@ -14,7 +14,7 @@ from tlbench.measure.health import cpu_quota_cores, findings, readings
 
 CPU = torch.device("cpu")
 MACHINE = machine(CPU).model_copy(update={"usable_cores": 4, "governor": None})
-STATE = at_start(CPU).model_copy(update={"threads": 4})
+STATE = at_start(CPU).model_copy(update={"threads": 4, "load_average": 0.5})
 QUIET: dict[str, Any] = {
     "busy_percent": 2.0,
     "swapped_bytes_per_second": 0.0,
@@ -91,3 +91,9 @@ def test_this_machine_can_be_read() -> None:
     assert 0 < found.available_memory_share < 1
     assert found.product_jitter_percent >= 0
     assert found.other_gpu_processes is None
+
+
+def test_a_load_above_the_cores() -> None:
+    (finding,) = findings(MACHINE, STATE.model_copy(update={"load_average": 6.0}), Readings(**QUIET))
+    assert finding.problem == "the load of the last minute is 1.5 per core"
+    assert "close other programs" in finding.remedy

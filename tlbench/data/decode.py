@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from tlbench.contracts import Interpolation, Split
+from tlbench.data.arrays import new_array
 from tlbench.data.images import content_hash, fit, signature, to_rgb
 from tlbench.data.levels import Levels, NeedsLevels, Span, span_of
-from tlbench.data.resident import new_array
 from tlbench.errors import UserError
 from tlbench.words import counted
 

@@ -76,7 +76,8 @@ def pictures_below(folder: Path) -> Found:
 
 def has_picture(folder: Path) -> bool:
     """Whether there is any picture file at any depth; the rest of the folder is not looked at."""
-    return any(file.suffix.lower() in endings() for file in _files(folder, (), Counter()))
+    files = _files(folder, (), Counter()) if folder.is_dir() else ()
+    return any(file.suffix.lower() in endings() for file in files)
 
 
 def _files(folder: Path, above: tuple[str, ...], left_out: Counter[str]) -> Iterator[Path]:

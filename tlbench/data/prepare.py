@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tlbench.cache import StageCache, cache_limit_bytes
 from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
+from tlbench.data.arrays import new_array
 from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreadable
 from tlbench.data.labels import check_labels, lacking
 from tlbench.data.leaks import Leak, equal_to, near_to
 from tlbench.data.levels import Levels, NeedsLevels
-from tlbench.data.resident import new_array
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 from tlbench.words import legible
@@ -252,10 +252,7 @@ def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     places = [*np.flatnonzero(equal >= 0), *np.flatnonzero(near >= 0)]
     example = None
     if places:
-        ours, theirs = ((pool, places[0]), (train, twin[places[0]]))
-        example = tuple(
-            legible(getattr(dataset, each.origin).describe(int(each.indices[at]))) for each, at in (theirs, ours)
-        )
+        example = (_described(dataset, train, twin[places[0]]), _described(dataset, pool, places[0]))
     return Leak(
         split=split,
         images=len(pool),

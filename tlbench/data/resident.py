@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -19,18 +17,6 @@ MEMORY_SHARE = 0.3
 def stays_in_memory(size_bytes: int) -> bool:
     """Whether a memory-mapped array of a size is expected to be read from the disk once only."""
     return bool(size_bytes <= MEMORY_SHARE * psutil.virtual_memory().available)
-
-
-def new_array(file: Path, shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
-    """A memory-mapped array in a new file, whose room on the disk is taken at once.
-
-    Without, a full disk would end the process by SIGBUS where it is written to. Raises OSError where there is no room.
-    """
-    array: np.ndarray = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
-    if array.nbytes and hasattr(os, "posix_fallocate"):
-        with file.open("r+b") as opened:
-            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
-    return array
 
 
 def open_array(file: Path) -> torch.Tensor:

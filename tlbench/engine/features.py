@@ -15,8 +15,9 @@ from torch import nn
 
 from tlbench.cache import LIMIT_VARIABLE, Kept, StageCache, cache_limit_bytes, spelled_bytes
 from tlbench.contracts import Preprocessing
+from tlbench.data.arrays import new_array
 from tlbench.data.batches import Batch, Images
-from tlbench.data.resident import new_array, open_array, resident, stays_in_memory, take
+from tlbench.data.resident import open_array, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order

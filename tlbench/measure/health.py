@@ -37,7 +37,7 @@ def findings(machine: Machine, state: AtStart, readings: Readings) -> list[Findi
         f"other programs keep the CPU {readings.busy_percent:.0f} % busy",
         "close them, or wait until they have ended",
     )
-    load = 0.0 if state.load_average is None else state.load_average / cores
+    load = (state.load_average or 0.0) / machine.usable_cores
     check(
         load > 1,
         f"the load of the last minute is {load:.1f} per core",
