@@ -72,6 +72,7 @@ def page() -> str:
     """The whole page."""
     run, timed = tlbench.load("strategies", RESULTS), tlbench.load("strategies-costs", RESULTS)
     table = rows_of(run)
+    apart = differences(table)
     first = run.records[0]
     cell = first.trial.cell
     return PAGE.format(
@@ -81,16 +82,18 @@ def page() -> str:
         seeds=len(seeds(run.records)),
         multiples=", ".join(f"{each.times:g}" for each in run.plan.request.tune if not isinstance(each, float)),
         level=RATE_OF_FALSE_DISCOVERIES,
-        accuracy=_accuracies(table, losses(run.records)),
+        accuracy=_accuracies(table, apart, losses(run.records)),
         left_out="\n\n".join(f"Left out: {each}." for each in run.plan.left_out),
         machine=_machine(timed.records[0]),
         costs=_costs(rows_of(timed)),
-        conclusions=_conclusions(table, run).strip(),
+        conclusions=_conclusions(table, apart, run).strip(),
     )
 
 
 Table = dict[str, dict[str, Row]]
 """Rows by strategy and backbone."""
+Differences = dict[tuple[str, str], tuple[float, bool]]
+"""By strategy and backbone: points of accuracy above the reference, and whether significantly."""
 
 
 def rows_of(run: Results) -> Table:
@@ -115,7 +118,7 @@ def losses(records: Sequence[Record]) -> dict[str, float]:
     return {strategy: statistics.fmean(each) for strategy, each in found.items()}
 
 
-def differences(table: Table, reference: str = "full") -> dict[tuple[str, str], tuple[float, bool]]:
+def differences(table: Table, reference: str = "full") -> Differences:
     """By strategy and backbone, how many points of accuracy it is above the reference, and whether significantly."""
     keys = [
         (strategy, backbone)
@@ -148,9 +151,8 @@ def _order(table: Table) -> list[str]:
     return sorted(table, key=lambda strategy: -statistics.fmean(map(_points, table[strategy].values())))
 
 
-def _accuracies(table: Table, loss: dict[str, float]) -> str:
+def _accuracies(table: Table, apart: Differences, loss: dict[str, float]) -> str:
     backbones = list(table["full"])
-    apart = differences(table)
     heads = [f"{backbone} | vs full | rates" for backbone in backbones]
     lines = [f"| strategy | {' | '.join(heads)} | passes | loss |", "| --- " * (3 + 3 * len(backbones)) + "|"]
     for strategy in _order(table):
@@ -200,9 +202,8 @@ def _machine(record: Record) -> str:
     return f"{environment['cpu']}, {environment['usable_cores']} cores" if environment else "not recorded"
 
 
-def _conclusions(table: Table, run: Results) -> str:
+def _conclusions(table: Table, apart: Differences, run: Results) -> str:
     """Which differences are beyond noise, at which budget, and what the runs can't say."""
-    apart = differences(table)
     backbones = list(table["full"])
     by_strategy = {
         strategy: [apart[strategy, backbone] for backbone in backbones]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from tlbench.plan import Cell, MemoryFormat, Precision
 from tlbench.provenance import Provenance
-from tlbench.words import legible
+from tlbench.words import bounded
 
 SCHEMA_VERSION = 2
 
@@ -354,7 +354,6 @@ class Cost(Part):
 
 
 LONGEST_MESSAGE, LONGEST_TRACE = 4_000, 40_000
-LEFT_OUT = " … ({:,} characters left out) … "
 
 
 class ErrorRecord(Part):
@@ -375,14 +374,6 @@ class ErrorRecord(Part):
     @classmethod
     def _trace(cls, value: str | None) -> str | None:
         return None if value is None else bounded(value, LONGEST_TRACE)
-
-
-def bounded(text: str, most: int) -> str:
-    """A text of so many characters at most, its middle left out; lone surrogates are escaped."""
-    if len(text) > most:
-        half = (most - len(LEFT_OUT)) // 2 - len(str(len(text)))  # with the number, no longer than allowed
-        text = f"{text[:half]}{LEFT_OUT.format(len(text) - 2 * half)}{text[-half:]}"
-    return legible(text)
 
 
 class Record(Part):

@@ -81,3 +81,14 @@ def _obeyed(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+LEFT_OUT = " … ({:,} characters left out) … "
+
+
+def bounded(text: str, most: int) -> str:
+    """A text of so many characters at most, its middle left out; lone surrogates are escaped."""
+    if len(text) > most:
+        half = (most - len(LEFT_OUT)) // 2 - len(str(len(text)))  # with the number, no longer than allowed
+        text = f"{text[:half]}{LEFT_OUT.format(len(text) - 2 * half)}{text[-half:]}"
+    return legible(text)

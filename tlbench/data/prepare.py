@@ -197,39 +197,31 @@ def _decoded(
     Images of more than 8 bits are only known when one is met: then all are looked at for the levels that they span,
     and decoded again.
     """
+    total = sum(map(len, drawn.values()))
+
+    def decode_all(levels: Levels | None) -> tuple[dict[str, Pool], list[str]]:
+        counted = itertools.count(1)
+        pools: dict[str, Pool] = {}
+        faults: list[str] = []
+        for split, indices in drawn.items():
+            pools[split], unreadable = decode(
+                getattr(dataset, split), split, indices, labels[split],
+                size=wanted.image_size, interpolation=wanted.interpolation, levels=levels,
+                file=None if folder is None else folder / f"{split}.pool",
+                step=lambda: progress(next(counted), total),
+            )  # fmt: skip
+            faults += unreadable
+        return pools, faults
+
     levels = None if dataset.value_range is None else Levels(*dataset.value_range)
     try:
-        pools, faults = _decode_all(wanted, dataset, drawn, labels, folder, progress, levels)
+        pools, faults = decode_all(levels)
     except NeedsLevels:
         levels = find_levels(wanted.name, {split: getattr(dataset, split) for split in drawn}, drawn)
-        pools, faults = _decode_all(wanted, dataset, drawn, labels, folder, progress, levels)
+        pools, faults = decode_all(levels)
     if not wanted.skip_unreadable:
         refuse_unreadable(wanted.name, faults)
     return pools, levels, faults
-
-
-def _decode_all(
-    wanted: Wanted,
-    dataset: Dataset,
-    drawn: dict[str, np.ndarray],
-    labels: dict[str, np.ndarray],
-    folder: Path | None,
-    progress: Progress,
-    levels: Levels | None,
-) -> tuple[dict[str, Pool], list[str]]:
-    total = sum(map(len, drawn.values()))
-    counted = itertools.count(1)
-    pools: dict[str, Pool] = {}
-    faults: list[str] = []
-    for split, indices in drawn.items():
-        pools[split], unreadable = decode(
-            getattr(dataset, split), split, indices, labels[split],
-            size=wanted.image_size, interpolation=wanted.interpolation, levels=levels,
-            file=None if folder is None else folder / f"{split}.pool",
-            step=lambda: progress(next(counted), total),
-        )  # fmt: skip
-        faults += unreadable
-    return pools, faults
 
 
 def _is_also_in(pool: Pool, others: Iterable[Pool]) -> np.ndarray:
@@ -309,6 +301,7 @@ def _save(pool: Pool, split: str, folder: Path) -> None:
         images = new_array(folder / f"{split}-images.npy", shape, np.uint8)
         for begin in range(0, len(pool.rows), CHUNK):
             images[begin : begin + CHUNK] = pool.pixels[pool.rows[begin : begin + CHUNK]]
+        images.flush()
     np.save(folder / f"{split}-labels.npy", pool.labels)
     np.save(folder / f"{split}-indices.npy", pool.indices)
 

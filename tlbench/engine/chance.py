@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tlbench.engine.seeds import generator_states
+from tlbench.engine.seeds import generator_states, seed_others
 
 
 class DrawsRandomNumbers(Exception):
@@ -82,5 +80,4 @@ def random_nodes(module: nn.Module, graph: fx.Graph, images: torch.Tensor) -> se
 def seed_everything(seed: int) -> None:
     """Seed PyTorch, NumPy and Python alike: a model's code may ask any of them."""
     torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
+    seed_others(seed)

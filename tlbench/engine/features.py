@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -220,7 +221,7 @@ def _are_those_of(prefix: nn.Module, source: Source, file: Path) -> bool:
 
 def compute(prefix: nn.Module, source: Source, file: Path) -> None:
     """Write the features of all images of a split, in its order; maps as N×H×W×C."""
-    values: np.ndarray | None = None
+    values: np.memmap[Any, Any] | None = None
     done = 0
     with torch.inference_mode(), autocast(source.device, source.protocol.precision):
         for batch in in_order(source.images, evaluation_batch(source.protocol, source.device)):
@@ -230,6 +231,8 @@ def compute(prefix: nn.Module, source: Source, file: Path) -> None:
                 values = new_array(file, shape, out.dtype)
             values[done : done + len(out)] = out
             done += len(out)
+    if values is not None:
+        values.flush()
 
 
 def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
