@@ -13,6 +13,7 @@ from tlbench.api import Results
 from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.rows import Row, rows
+from tlbench.report.short import short
 from tlbench.stats import p_value
 from tlbench.store import RunFolder
 
@@ -77,7 +78,7 @@ def page() -> str:
     cell = first.trial.cell
     return PAGE.format(
         protocol=text.protocol(cell.protocol, cell.device),
-        dataset=text.short(cell.dataset),
+        dataset=short(cell.dataset),
         test_images=first.data.test_images if first.data else "the",
         seeds=len(seeds(run.records)),
         multiples=", ".join(f"{each.times:g}" for each in run.plan.request.tune if not isinstance(each, float)),
@@ -100,7 +101,7 @@ def rows_of(run: Results) -> Table:
     """The run's rows by the short names of strategy and backbone."""
     table: Table = {}
     for row in rows(run.records, RunFolder(run.folder).correct):
-        table.setdefault(text.short(row.cell.strategy), {})[_backbone(row)] = row
+        table.setdefault(short(row.cell.strategy), {})[_backbone(row)] = row
     return table
 
 
@@ -114,7 +115,7 @@ def losses(records: Sequence[Record]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for record in records:
         if record.history:
-            found.setdefault(text.short(record.trial.cell.strategy), []).append(record.history[-1].train_loss)
+            found.setdefault(short(record.trial.cell.strategy), []).append(record.history[-1].train_loss)
     return {strategy: statistics.fmean(each) for strategy, each in found.items()}
 
 
@@ -143,7 +144,7 @@ def _points(row: Row) -> float:
 
 
 def _backbone(row: Row) -> str:
-    return text.short(row.cell.backbone).partition(":")[0]
+    return short(row.cell.backbone).partition(":")[0]
 
 
 def _order(table: Table) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import tlbench
 from tlbench.records import Record
 from tlbench.report import text
+from tlbench.report.short import short
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE = """# Default learning rates
@@ -42,7 +43,7 @@ def mean_scores(records: Sequence[Record]) -> Scores:
     """The mean over all cells of a strategy; a rate that diverged anywhere is left out."""
     found: dict[str, dict[float, list[float | None]]] = {}
     for record in records:
-        of_strategy = found.setdefault(text.short(record.trial.cell.strategy), {})
+        of_strategy = found.setdefault(short(record.trial.cell.strategy), {})
         for each in record.tuning:
             of_strategy.setdefault(each.learning_rate, []).append(each.val_accuracy)
     return {
@@ -60,7 +61,7 @@ def page() -> str:
     """The whole page."""
     run, moving = (tlbench.load(name, RESULTS) for name in ("rates", "rates-batchnorm"))
     cell, data = run.records[0].trial.cell, run.records[0].data
-    cells = {f"{text.short(each.backbone)} on {text.short(each.dataset)}": None for each in run.plan.cells}
+    cells = {f"{short(each.backbone)} on {short(each.dataset)}": None for each in run.plan.cells}
     return PAGE.format(
         protocol=text.protocol(cell.protocol, cell.device),
         images=data.val_images if data else "the",
@@ -92,7 +93,7 @@ def best_candidates(records: Sequence[Record]) -> dict[tuple[str, str, str], tup
     for record in records:
         cell = record.trial.cell
         tried = [(each.val_accuracy, each.learning_rate) for each in record.tuning if each.val_accuracy is not None]
-        found[text.short(cell.strategy), text.short(cell.backbone), text.short(cell.dataset)] = max(tried)
+        found[short(cell.strategy), short(cell.backbone), short(cell.dataset)] = max(tried)
     return found
 
 

@@ -54,11 +54,23 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class ModelSize:
+    """A backbone's parameters with a head of ImageNet's 1,000 classes, and the multiply-adds of one image's prediction.
+
+    The image has the size of the backbone's preprocessing.
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
 class Weights:
     """The identity of published weights and the way to get them.
 
     `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason. `present` says whether they
-    do already, without looking at the network.
+    do already, without looking at the network. `imagenet_accuracy` is the top-1 accuracy on ImageNet-1k's validation
+    images, in 0..1, that the publisher states.
     """
 
     name: str
@@ -66,6 +78,7 @@ class Weights:
     url: str | None = None
     licence: str | None = None
     present: Callable[[], bool] | None = None
+    imagenet_accuracy: float | None = None
 
 
 class Build(Protocol):
@@ -114,7 +127,8 @@ class Backbone:
     `converted(state, image_size)` makes the tensors of a file those of the module, as the provider does when it loads
     such a file: older names, auxiliary heads left out, position embeddings of another size.
     `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
-    normalisation): class tokens, position embeddings, tables of relative positions.
+    normalisation): class tokens, position embeddings, tables of relative positions. `size` is for `tlbench list`, which
+    counts it where it is None.
     """
 
     build: Build
@@ -126,6 +140,7 @@ class Backbone:
     published: Callable[[int], nn.Module] | None = None
     converted: Callable[[dict[str, torch.Tensor], int], dict[str, torch.Tensor]] | None = None
     licence: str | None = None
+    size: ModelSize | None = None
 
     @property
     def head_paths(self) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from tlbench.cache import folder_bytes, spelled_bytes
+from tlbench.cache import cache_limit_bytes, spelled_bytes
 from tlbench.execute.concurrency import images_per_second
 from tlbench.jobs import TrialJob
 from tlbench.plan import Cell, Plan, Trial, WeightsPlan
 from tlbench.preflight import Preflight
 from tlbench.registry import Registry
 from tlbench.report import text
+from tlbench.report.short import short_names
 from tlbench.words import counted
 
 SHOWN = 20
@@ -20,17 +21,23 @@ SHOWN = 20
 
 def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Trial], TrialJob]) -> Iterator[str]:
     """The cells, the room that decoded images take, and how long the run takes at most; a sentence each."""
+    names = short_names(ref for cell in plan.cells for ref in (cell.backbone, cell.dataset, cell.strategy))
     for cell in plan.cells[:SHOWN]:
-        yield " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))
+        yield " × ".join(names[each] for each in (cell.backbone, cell.dataset, cell.strategy))
     if len(plan.cells) > SHOWN:
         yield f"and {counted(len(plan.cells) - SHOWN, 'cell')} more"
-    folders = {found.data[cell.id].folder for cell in plan.cells}
-    yield f"decoded images: {spelled_bytes(sum(map(folder_bytes, folders)))} on the disk"
+    if not plan.cells:
+        return
+    sizes = {data.folder: sum(data.images.values()) * data.image_size**2 * 3 for data in found.data.values()}
+    if (largest := max(sizes.values())) > cache_limit_bytes():
+        yield f"decoded images: more than the cache may hold ({spelled_bytes(largest)}), so they are decoded as needed"
+    else:
+        yield f"decoded images: {spelled_bytes(sum(sizes.values()))} on the disk"
     rates = {(cell.backbone, cell.dataset): 0.0 for cell in plan.cells}
     for key in rates:
         cell = next(each for each in plan.cells if (each.backbone, each.dataset) == key)
         rates[key] = images_per_second(_from_random(job(Trial(cell=cell, seed=0))))
-        yield f"training all of {text.short(cell.backbone)}: {rates[key]:.0f} images/s ({text.short(cell.dataset)})"
+        yield f"training all of {names[cell.backbone]}: {rates[key]:.0f} images/s ({names[cell.dataset]})"
     if not all(rates.values()):
         yield "time: not known, since training steps failed"
         return

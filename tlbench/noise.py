@@ -16,6 +16,7 @@ from tlbench.errors import UserError
 from tlbench.plan import make_request
 from tlbench.records import Cost, Record
 from tlbench.session import Display, start
+from tlbench.temporary import temporary_folder
 
 METRICS: dict[str, Callable[[Cost], float | None]] = {
     "paid_seconds": lambda cost: cost.paid_seconds,
@@ -75,7 +76,7 @@ def measure_noise(repeats: int, device: str, display: Display) -> Noise:
     if repeats < 2:
         raise UserError(f"--repeats {repeats}: a spread needs at least 2")
     request = make_request(strategies=("builtin/full",), seeds=repeats, device=device, **CELL)
-    with tempfile.TemporaryDirectory(prefix="tlbench-noise-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         outcome = start(request, Path(folder), "noise", display)
     if outcome.interrupted:
         raise KeyboardInterrupt

@@ -17,6 +17,7 @@ from tlbench.cache import StageCache
 from tlbench.cells import leave_out, load, make_cell, other_backbones, pairs, without_numbers
 from tlbench.contracts import Backbone, Dataset, Family, Interpolation, SplitOptions, Strategy
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
+from tlbench.data.sample import prepare_sample
 from tlbench.defaults import protocol_for
 from tlbench.errors import UserError
 from tlbench.jobs import threads_each
@@ -27,7 +28,7 @@ from tlbench.provenance import Provenance
 from tlbench.records import NumericsCandidate
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size
-from tlbench.sources import Get, check_file, choose_weights, fetch, weights_policies
+from tlbench.sources import IN_FULL, Means, check_file, choose_weights, weights_policies
 from tlbench.summary import summary
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ def preflight(
     tell: Tell,
     known: Mapping[tuple[str, str], Numerics],
     lease: str | None = None,
-    get: Get = fetch,
+    means: Means = IN_FULL,
 ) -> Preflight:
     """Look at everything the request needs, decode its datasets under `folder`, and lay out its cells.
 
@@ -132,6 +133,8 @@ def preflight(
     strategies = {each.ref: each.load() for each in strategy_components}
     backbone_components, wanted = pairs(registry, backbone_components, strategies)
     backbones = {each.ref: load(each) for each in backbone_components}
+    if means.most_images is not None:
+        dataset_components = [each for each in dataset_components if _on_this_machine(each, tell)]
     datasets = {each.ref: load(each) for each in dataset_components}
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
     protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in datasets.items()}
@@ -142,19 +145,23 @@ def preflight(
     weights: dict[str, WeightsPlan | None] = {}
     for ref, backbone in backbones.items():
         wants_weights = any(strategies[each].pretrained for each in wanted[ref])
-        plan = choose_weights(ref, backbone, policies[ref], partial(_note, tell), get) if wants_weights else None
+        plan = (
+            choose_weights(ref, backbone, policies[ref], partial(_note, tell), means.weights) if wants_weights else None
+        )
         weights[ref] = plan
         for size in {protocol.image_size for protocol in protocols.values()}:
             if plan is not None and (taken := check_file(ref, backbone, plan, size)):
                 tell(Note(f"weights of {ref}: {policies[ref]}, {', '.join(taken)}"))
     others = {
-        each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell), get)
+        each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell), means.weights)
         for each in strategy_components
     }
     components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
+    if not protocols:
+        return found
     image_size = next(iter(protocols.values())).image_size
     models = {ref: without_numbers(backbone, weights[ref], image_size) for ref, backbone in backbones.items()}
     found.left_out = leave_out(strategy_components, wanted, models)
@@ -172,6 +179,7 @@ def preflight(
             if key not in prepared:
                 prepared[key] = _prepared(
                     request,
+                    means,
                     lease,
                     dataset_component,
                     datasets[dataset_ref],
@@ -213,8 +221,17 @@ def _note(tell: Tell, text: str) -> None:
     tell(Note(text))
 
 
+def _on_this_machine(component: Component[Dataset], tell: Tell) -> bool:
+    """Whether a dataset's files lie here; where they don't, a word of it."""
+    if component.entry.present is None or component.entry.present(component.options):
+        return True
+    tell(Note(f"to be downloaded: dataset {component.ref}; its trials are not counted below"))
+    return False
+
+
 def _prepared(
     request: Request,
+    means: Means,
     lease: str | None,
     component: Component[Dataset],
     dataset: Dataset,
@@ -230,6 +247,8 @@ def _prepared(
         component.ref, options, limits, protocol.image_size, interpolation,
         request.drop_duplicates, request.skip_unreadable,
     )  # fmt: skip
+    if means.most_images is not None:
+        return prepare_sample(wanted, dataset, means.most_images, folder, progress)
     if dataset.fingerprint is None:
         return prepare(wanted, dataset, folder, progress)
     return prepare_cached(wanted, dataset, StageCache(lease=lease), progress)

@@ -34,7 +34,8 @@ ORDER = ("torchvision", "packaged", "timm", "builtin")
 class Entry(Generic[T]):
     """A registered name, what makes the component, and where it comes from.
 
-    `check` looks at the options cheaply, before anything heavy is imported, and raises UserError.
+    `check` looks at the options cheaply, before anything heavy is imported, and raises UserError. `present` says
+    whether what the component needs lies on this machine; None where nothing is ever downloaded.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Entry(Generic[T]):
     summary: str
     origin: Provenance
     check: Callable[[Any], object] | None = None
+    present: Callable[[Any], bool] | None = None
 
     @property
     def qualified(self) -> str:
@@ -177,7 +179,27 @@ class RegisterNamed(Registrar[T]):
 
 
 RegisterBackbone = RegisterNamed[Backbone]
-RegisterDataset = RegisterNamed[Dataset]
+
+
+class RegisterDataset(RegisterNamed[Dataset]):
+    """Registers datasets by name, singly or as a family."""
+
+    def __call__(
+        self,
+        name: str,
+        factory: Callable[[Any], Dataset],
+        *,
+        options: type[Options] = Options,
+        summary: str = "",
+        check: Callable[[Any], object] | None = None,
+        present: Callable[[Any], bool] | None = None,
+    ) -> None:
+        """Register `factory(options)` under `name`.
+
+        `check(options)` may refuse bad options cheaply. `present(options)` says whether the files of a dataset that
+        downloads lie on this machine: a dry run makes only those that do.
+        """
+        self.add(Entry(self.kind, name, factory, options, summary, self.origin, check, present))
 
 
 class RegisterStrategy(Registrar[Strategy]):

@@ -29,8 +29,9 @@ from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
 from tlbench.records import UNFINISHED, Record, Status
 from tlbench.registry import Registry
 from tlbench.rehearsal import fits
-from tlbench.sources import Get, fetch, look_for
+from tlbench.sources import IN_FULL, LOOKED_FOR, Means
 from tlbench.store import RunFolder, check_writable
+from tlbench.temporary import temporary_folder
 
 
 class Display(Protocol):
@@ -91,10 +92,10 @@ def start(
     if not dry_run:
         check_writable(results)
     folder = RunFolder(results / (name or _new_name()))
-    with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
-        found = _looked_at(request, Path(temporary), folder, display, look_for if dry_run else fetch)
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as temporary:
+        found = _looked_at(request, Path(temporary), folder, display, LOOKED_FOR if dry_run else IN_FULL)
         plan = _plan(request, found, folder)
-        if folder.exists and (difference := plan.difference(folder.plan())):
+        if folder.exists and not dry_run and (difference := plan.difference(folder.plan())):
             raise UserError(
                 f"run {plan.name} in {results} exists with a different plan ({difference}); "
                 f"take another --name, or give the options it was started with"
@@ -109,7 +110,7 @@ def start(
             return _carry_out(plan, found, folder, plugins, display, {*UNFINISHED, *retry})
 
 
-def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Display, get: Get) -> Preflight:
+def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Display, means: Means) -> Preflight:
     """What preflight finds; a process of it that dies is told of by name."""
     last: list[str] = []
 
@@ -120,7 +121,9 @@ def _looked_at(request: Request, temporary: Path, folder: RunFolder, display: Di
     known = _numerics(folder.plan()) if folder.exists else {}
     root = request.data_root or data_root()
     try:
-        found: Preflight = call(preflight_in_process, request, temporary, root, known, hold_lease(), get, on_event=show)
+        found: Preflight = call(
+            preflight_in_process, request, temporary, root, known, hold_lease(), means, on_event=show
+        )
         return _with_batch_size(request, found, folder, display) if request.find_batch_size else found
     except ProcessDied as death:
         crashed = crash(death.end)
@@ -140,12 +143,12 @@ def preflight_in_process(
     root: Path,
     known: dict[tuple[str, str], Numerics],
     lease: str,
-    get: Get,
+    means: Means,
     report: Report,
 ) -> Preflight:
     """What the process of preflight does."""
     os.environ[DATA_ROOT_VARIABLE] = str(root)
-    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease, get)  # type: ignore[arg-type]
+    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease, means)  # type: ignore[arg-type]
 
 
 def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tlbench.contracts import Backbone, Weights
@@ -64,6 +65,23 @@ def look_for(weights: Weights, tell: Tell) -> None:
         tell(f"to be downloaded: weights {weights.name} from {weights.url}")
     else:
         weights.fetch()
+
+
+@dataclass(frozen=True)
+class Means:
+    """How what a run needs is got: published weights, and how many images of each split are decoded at most.
+
+    Where that is not None, datasets are not downloaded, and those that would be are left out with a word.
+    """
+
+    weights: Get = fetch
+    most_images: int | None = None
+
+
+SAMPLE = 256
+IN_FULL = Means()
+LOOKED_FOR = Means(look_for, SAMPLE)
+"""For a dry run: nothing is downloaded, and as many images are decoded as a few training steps take."""
 
 
 def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Tell, get: Get = fetch) -> WeightsPlan:

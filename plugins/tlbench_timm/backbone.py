@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,9 +21,10 @@ from timm.models import (
 from timm.models._hub import load_model_config_from_path
 from torch import nn
 
-from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
+from tlbench.contracts import Backbone, Interpolation, ModelSize, Preprocessing, Weights
 from tlbench.data.contents import content_digest
 from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.model_size import read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
 INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
@@ -55,7 +56,14 @@ def timm_backbone(name: str) -> Backbone:
         published=partial(published, name, bool(config.fixed_input_size)),
         converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
+        size=model_sizes().get((parse_model_name(name)[1].partition(".")[0], int(config.input_size[-1]))),
     )
+
+
+@cache
+def model_sizes() -> Mapping[tuple[str, int], ModelSize]:
+    """The sizes of timm's models, by architecture and image size."""
+    return read_model_sizes(Path(__file__).with_name("model_sizes.csv"))
 
 
 def _config(name: str) -> PretrainedCfg | None:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tlbench import Backbone, Options, hookimpl
 from tlbench.registry import RegisterBackbone, RegisterDataset
-from tlbench_torchvision.catalogue import CATALOGUE, TorchvisionOptions, load
+from tlbench_torchvision.catalogue import CATALOGUE, TorchvisionOptions, load, present
 
 tlbench_api = 1
 
@@ -46,4 +46,10 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
 def tlbench_register_datasets(register: RegisterDataset) -> None:
     """Register each set of the catalogue."""
     for name, row in CATALOGUE.items():
-        register(name, partial(load, name), options=TorchvisionOptions, summary=row.summary)
+        register(
+            name,
+            partial(load, name),
+            options=TorchvisionOptions,
+            summary=row.summary,
+            present=partial(present, name),
+        )

@@ -138,6 +138,12 @@ def load(name: str, _options: TorchvisionOptions) -> Dataset:
     )
 
 
+def present(name: str, _options: TorchvisionOptions) -> bool:
+    """Whether a set lies on this machine."""
+    here = name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
+    return here or _open(CATALOGUE[name], download=False) is not None
+
+
 def _fingerprint(name: str, splits: Mapping[str, Split]) -> str:
     """Of the set's name, torchvision's release and all labels: torchvision checks the files that it downloads."""
     digest = hashlib.sha256(f"{name} {version('torchvision')} {data_root()}".encode())

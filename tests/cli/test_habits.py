@@ -79,7 +79,7 @@ def test_show_counts_what_is_missing_and_names_what_is_damaged(cli: Cli, tmp_pat
     assert f"{second.name} is not a tlbench document" in shown.stderr
     assert "2 of 3 planned trials have no record: tlbench resume" in shown.stderr
     resumed = cli("resume", "three")
-    assert "1 are done already, 2 to go" in resumed.stderr
+    assert "1 done already, 2 to go" in resumed.stderr
     assert cli("show", "three").stderr == ""
 
 

@@ -188,3 +188,60 @@ def test_a_name_lists_one_or_those_that_contain_it(cli: Cli) -> None:
     unknown = cli("list", "backbones", "resnet1888")
     assert unknown.status == 2
     assert "unknown backbone 'resnet1888'; did you mean" in unknown.stderr
+
+
+BACKBONES = '''
+import torch
+from tlbench import Backbone, hookimpl
+from tlbench.contracts import ModelSize, Weights
+
+tlbench_api = 1
+
+def build(num_classes, *, image_size, pretrained):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * image_size**2, num_classes))
+
+def stated(options):
+    weights = Weights("mine/1", lambda: None, licence="MIT", present=lambda: False, imagenet_accuracy=0.5)
+    return Backbone(build, head="1", weights=weights, size=ModelSize(7, 9_000_000_000))
+
+def broken(options):
+    raise RuntimeError("no such file")
+
+@hookimpl
+def tlbench_register_backbones(register):
+    register("counted", lambda options: Backbone(build, head="1", licence="BSD"))
+    register("stated", stated)
+    register("broken", broken)
+'''  # fmt: skip
+
+
+def test_backbones_are_listed_with_what_they_are_chosen_by(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("mine", BACKBONES).environment
+    found = {
+        row["name"]: row
+        for row in json.loads(cli("list", "backbones", "mine/", "--json", environment=environment).stdout)
+    }
+    facts = ("parameters", "multiply_adds", "image_size", "imagenet_accuracy", "licence", "weights", "problem")
+    linear = 3 * 224 * 224 * 1000
+    assert [found["mine/counted"][name] for name in facts] == [linear + 1000, linear, 224, None, "BSD", "none", None]
+    assert [found["mine/stated"][name] for name in facts] == [7, 9e9, 224, 0.5, "MIT", "to-download", None]
+    assert found["mine/broken"]["problem"] == "RuntimeError: no such file"
+    shown = cli("list", "backbones", "mine/", environment=environment)
+    assert shown.status == 0
+    assert "mine/stated" in shown.stdout and "50.0%" in shown.stdout and "to download" in shown.stdout
+    assert "warning: mine/broken can't be used: RuntimeError: no such file" in shown.stderr
+    assert "GMACs: multiply-adds" in shown.stderr
+
+
+def test_weights_on_this_machine_are_told_from_those_to_download(cli: Cli, tmp_path: Path) -> None:
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "resnet18-f37072fd.pth").touch()
+    environment = {"TORCH_HOME": str(tmp_path)}
+    rows = json.loads(cli("list", "backbones", "torchvision/resnet", "--json", environment=environment).stdout)
+    present = {row["name"]: row["weights"] for row in rows}
+    assert present["torchvision/resnet18"] == "present"
+    assert present["torchvision/resnet34"] == "to-download"
+    (row,) = json.loads(cli("list", "backbones", "torchvision/resnet18", "--json").stdout)
+    assert (row["parameters"], row["image_size"]) == (11_689_512, 224)
+    assert row["imagenet_accuracy"] == 0.69758  # as torchvision's page of the model has it

@@ -22,7 +22,7 @@ def test_stages_sum_to_the_trials_wall_time_within_2_percent(trained: tuple[Path
         assert total == pytest.approx(cost["paid_seconds"], rel=0.02)
 
 
-def test_costs_of_heads_trained_together_are_attributed_and_marked(trained: tuple[Path, Finished]) -> None:
+def test_costs_of_heads_trained_together_are_estimated_and_marked(trained: tuple[Path, Finished]) -> None:
     """Two seeds of `freeze` in one product: each has what it would have cost alone, and half of what both paid."""
     folder, finished = trained
     one, other = (each["cost"] for each in finished.records if each["cost"]["basis"] == "attributed")
@@ -36,7 +36,7 @@ def test_costs_of_heads_trained_together_are_attributed_and_marked(trained: tupl
         assert cost["energy_reason"]
     assert "heads trained together saved" in finished.stderr
     table = run_cli("show", "trained", cwd=folder).stdout
-    assert "~: attributed. The heads of freeze were trained in one product" in table
+    assert "~: estimated. The heads of freeze were trained together" in table
     assert " ~" in next(line for line in table.splitlines() if "freeze" in line)
 
 

@@ -115,7 +115,7 @@ def test_an_interruption_while_results_are_handed_on_takes_none_of_them(cli: Cli
     assert stopped.status == 130
     assert [record["status"] for record in stopped.records] == ["ok"] * 6
     assert stopped.records[0]["cost"]["product_heads"] == 6
-    assert "6 are done already, 0 to go" in cli("resume", "six", environment=plugin.environment).stderr
+    assert "6 done already, 0 to go" in cli("resume", "six", environment=plugin.environment).stderr
 
 
 def test_a_trial_that_leaves_a_thread_behind_is_finished_and_its_process_ended(cli: Cli, plugin: PluginMaker) -> None:

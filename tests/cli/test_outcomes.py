@@ -175,7 +175,7 @@ def test_what_has_crashed_is_tried_again_on_request_alone(cli: Cli, plugin: Plug
     assert record["error"]["message"] == "the process crashed: segmentation fault (SIGSEGV)"
     assert record["trial"]["cell"]["protocol"]["batch_size"] == 32
     again = cli("resume", "crash", environment=environment)
-    assert again.status == 1 and "1 are done already, 0 to go" in again.stderr
+    assert again.status == 1 and "1 done already, 0 to go" in again.stderr
     retried = cli("resume", "crash", "--retry-failed", "--json", environment=environment)
     assert retried.records[0]["started"] > record["started"]
 
@@ -249,5 +249,5 @@ def test_find_batch_size_halves_in_the_open_for_all_cells(cli: Cli, plugin: Plug
         assert (protocol["batch_size"], protocol["asked_batch_size"]) == (8, 32)
     again = cli(*command, environment=environment)
     assert again.status == 0, again.stderr
-    assert "2 are done already, 0 to go" in again.stderr
+    assert "2 done already, 0 to go" in again.stderr
     assert "batch 8 (32 asked for)" in cli("show", "found").stdout

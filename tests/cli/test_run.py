@@ -94,8 +94,8 @@ def test_the_table_and_where_it_goes(cli: Cli) -> None:
     table = finished.stdout
     assert "\x1b" not in table
     assert "packaged/digits:test=60:train=96" in table
-    assert "Learning rates: freeze 0.01, scratch 0.01." in table
-    assert "nobody publishes weights of small_cnn" in table
+    assert "Learning rates: 0.01 (freeze, scratch)." in table
+    assert "random: no weights of small_cnn are published." in table
     assert "1 epoch, batch 32, 32 px" in table
     assert "records in results/" in finished.stderr
     assert "[1/2] small_cnn × digits:test=60:train=96 × freeze, seed 0: ok" in finished.stderr
@@ -153,6 +153,22 @@ def test_dry_run_says_what_would_be_downloaded_and_downloads_nothing(cli: Cli, t
     said = "to be downloaded: weights torchvision/squeezenet1_1.IMAGENET1K_V1 from https://download.pytorch.org/models/"
     assert said in finished.stderr
     assert not (tmp_path / "torch").exists() or not list((tmp_path / "torch").rglob("*.pth"))
+
+
+def test_dry_run_downloads_no_dataset_and_decodes_a_sample_of_the_others(cli: Cli, tmp_path: Path) -> None:
+    datasets = "cifar10,digits:train=1000:test=400"
+    options = ("--backbones", "small_cnn", "--strategies", "full", "--image-size", "32", "--epochs", "2")
+    environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
+    finished = cli("run", *options, "--datasets", datasets, "--dry-run", "--json", environment=environment)
+    assert finished.status == 0, finished.stderr
+    assert "to be downloaded: dataset torchvision/cifar10; its trials are not counted below" in finished.stderr
+    assert [cell["dataset"] for cell in json.loads(finished.stdout)["cells"]] == ["packaged/digits:test=400:train=1000"]
+    assert "train 1,000 of 1,797 images, val 100 cut from train, test 400 cut from train" in finished.stderr
+    assert "decoded images: 4.4 MiB on the disk" in finished.stderr  # 1,500 of 32 × 32 × 3 bytes
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+    only = cli("run", *options, "--datasets", "cifar10", "--dry-run", "--json", environment=environment)
+    assert (only.status, json.loads(only.stdout)["cells"]) == (0, [])
+    assert only.stderr.endswith("nothing was run\n")
 
 
 def test_two_trials_at_once_give_what_they_give_alone(cli: Cli) -> None:

@@ -35,7 +35,7 @@ def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path
     elsewhere = {"TLBENCH_CACHE": str(tmp_path / "empty")}
     resumed = cli("resume", "auto", environment=elsewhere)
     assert resumed.status == 0, resumed.stderr
-    assert "2 are done already, 0 to go" in resumed.stderr
+    assert "2 done already, 0 to go" in resumed.stderr
     assert "trying number formats" not in resumed.stderr  # a run keeps what it has chosen
 
 
@@ -57,7 +57,7 @@ def test_compile_time_is_told_apart_from_the_steps(cli: Cli) -> None:
     assert compilation["used"] is True
     assert cost["compile_seconds"] > compilation["seconds"]
     assert cost["train_seconds"] < cost["compile_seconds"]
-    assert "Compilation, apart from Train: small_cnn × full" in cli("show", "compiled").stdout
+    assert "Compilation, not included in Train: small_cnn × full" in cli("show", "compiled").stdout
     (auto,) = cli("run", *QUICK, "--strategies", "full", "--compile", "auto", "--json").records
     assert auto["cost"]["phases"][0]["compile"]["used"] is False
     assert "don't repay" in auto["cost"]["phases"][0]["compile"]["reason"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,12 +41,12 @@ COMMAND = (
 )
 
 
-def started(folder: Path, plugin: PluginMaker) -> subprocess.Popen[str]:
+def started(folder: Path, plugin: PluginMaker, **variables: str) -> subprocess.Popen[str]:
     """A run whose first trial is on disk and whose second one will not end."""
     process = subprocess.Popen(
         [TLBENCH, *COMMAND],
         cwd=folder,
-        env=os.environ | plugin("slow", SLOW).environment,
+        env=os.environ | plugin("slow", SLOW).environment | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,7 +83,7 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_does_the_rest(cli: Cli, tmp_pa
 
     resumed = cli("resume", "stopped", environment=plugin.environment | {"HURRY": "1"})
     assert resumed.status == 0, resumed.stderr
-    assert "1 are done already, 1 to go" in resumed.stderr
+    assert "1 done already, 1 to go" in resumed.stderr
     after = records(tmp_path)
     assert len(after) == 2
     assert all(after[file] == written for file, written in first.items())
@@ -90,7 +92,8 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_does_the_rest(cli: Cli, tmp_pa
 def test_sigkill_loses_only_the_running_trial_and_leaves_no_process(
     cli: Cli, tmp_path: Path, plugin: PluginMaker
 ) -> None:
-    process = started(tmp_path, plugin)
+    temporary = Path(tempfile.mkdtemp())  # a short path: the fork server's socket lies in it, too
+    process = started(tmp_path, plugin, TMPDIR=str(temporary))
     first = records(tmp_path)
     children = trial_processes(process)
     process.kill()
@@ -98,10 +101,14 @@ def test_sigkill_loses_only_the_running_trial_and_leaves_no_process(
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
     assert records(tmp_path) == first
+    assert list(temporary.glob("tlbench-*"))
 
-    again = cli(*COMMAND, environment=plugin.environment | {"HURRY": "1"})  # the same command with the same name
+    environment = plugin.environment | {"HURRY": "1", "TMPDIR": str(temporary)}
+    again = cli(*COMMAND, environment=environment)  # the same command with the same name
     assert again.status == 0, again.stderr
-    assert "1 are done already, 1 to go" in again.stderr
+    assert not [*temporary.glob("tlbench-*"), *temporary.glob("pymp-*")]  # what the killed run left is gone, too
+    shutil.rmtree(temporary)
+    assert "1 done already, 1 to go" in again.stderr
     assert all(records(tmp_path)[file] == written for file, written in first.items())
 
 
@@ -110,5 +117,5 @@ def test_a_killed_trial_is_tried_again_and_a_finished_run_has_nothing_left(cli: 
     assert cli(*COMMAND, "--timeout", "4", environment=environment).status == 1  # `slow` runs out of time
     assert "0 to go" in cli("resume", "stopped", environment=environment).stderr  # which is a result
     retried = cli("resume", "stopped", "--retry-failed", environment=environment | {"HURRY": "1"})
-    assert "1 are done already, 1 to go" in retried.stderr
+    assert "1 done already, 1 to go" in retried.stderr
     assert retried.status == 0

@@ -33,7 +33,7 @@ def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None
         assert 0.9 * least <= sum(each["seconds"] for each in tried) <= 1.1 * spent
     table = cli("show", "tuned").stdout
     assert "Tuned: each seed chose on val among 0.0001, 0.001, 0.01; costs include all candidates." in table
-    assert cli(*command).stderr.count("2 are done already, 0 to go") == 1
+    assert cli(*command).stderr.count("2 done already, 0 to go") == 1
 
 
 def test_multiples_are_of_each_strategys_own_rate(cli: Cli) -> None:
@@ -50,7 +50,7 @@ def test_multiples_are_of_each_strategys_own_rate(cli: Cli) -> None:
         assert rates == [pytest.approx(0.1 * own[strategy], rel=1e-12), own[strategy], 0.02]
     footer = cli("show", "multiples").stdout
     assert all(f"{rates[0]:g}, {rates[1]:g}, 0.02 ({name[8:]})" in footer for name, rates in tried.items())
-    assert cli(*command).stderr.count("3 are done already, 0 to go") == 1
+    assert cli(*command).stderr.count("3 done already, 0 to go") == 1
 
 
 def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:

@@ -195,3 +195,16 @@ def test_a_packed_convolution_counts_as_a_plain_one(groups: int, stride: int) ->
     images = torch.randn(4, 6, 10, 10)
     with torch.inference_mode():
         assert forward(Packed(plain, NONE, images.shape), images) == forward(plain, images) > 0
+
+
+def test_a_parameter_may_be_an_argument_of_a_module() -> None:
+    """CaiT's class token is; torch's own counter fails on it where no gradients are recorded."""
+    model = timm.create_model("cait_xxs24_224", num_classes=3)
+    images = torch.randn(1, 3, 224, 224)
+    counts = []
+    for gradients in (torch.no_grad(), torch.inference_mode(), torch.enable_grad()):
+        flops = Flops()
+        with flops.counting(), gradients:
+            model(images)
+        counts.append(flops.total)
+    assert counts[0] == counts[1] == counts[2] == pytest.approx(2 * 2.53e9, rel=0.01)

@@ -43,23 +43,24 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List backbones, datasets, strategies or plugins, each with where it comes from."""
+    from tlbench.facts import backbone_facts
     from tlbench.plugins import load_plugins
     from tlbench.registry import Registry
 
     registry = Registry.of(load_plugins(block or ()))
     if what is What.plugins:
-        found = _plugins(registry)
+        parts = [part.lower() for part in (search, name) if part is not None]
+        found = [row for row in _plugins(registry) if all(part in row["name"].lower() for part in parts)]
     else:
         kinds: dict[What, Kind[Any]] = {
             What.backbones: registry.backbones,
             What.datasets: registry.datasets,
             What.strategies: registry.strategies,
         }
-        entries = _named(kinds[what], name)
+        entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]
-    for part in (search, name if what is What.plugins else None):
-        if part is not None:
-            found = [row for row in found if part.lower() in row["name"].lower()]
+        if what is What.backbones:
+            found = [row | facts for row, facts in zip(found, backbone_facts(entries), strict=True)]
     if what is What.backbones and verbose and len(found) == 1:
         found[0] |= _outline(registry, found[0]["name"])
     if not found and (part := search or name) is not None:
@@ -68,6 +69,9 @@ def list_(
         print(json.dumps(found, indent=1))
     else:
         _print(found, what, verbose)
+    for row in found:
+        if row.get("problem"):
+            typer.echo(f"warning: {row['name']} can't be used: {row['problem']}", err=True)
     for text in registry.plugins.notes:
         typer.echo(f"warning: {text}", err=True)
     for fault in registry.plugins.faults:
@@ -154,50 +158,16 @@ def _plugins(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
     from tlbench.cli.output import result_console
-    from tlbench.report.text import rates
+    from tlbench.report.listing import LEGEND, print_backbones, print_blocks, print_components
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    columns = ("state",) if what is What.plugins else ("summary",)
-    for heading in ("name", *columns, "from"):
-        table.add_column(heading, overflow="fold")
-    for row in found:
-        origin = f"{row['distribution']} {row['version']}".strip()
-        table.add_row(row["name"], *(row[column] for column in columns), origin)
-        for name in ("details", "when", "paper") if verbose else ():
-            if row.get(name):
-                table.add_row("", row[name] if name == "details" else f"{name}: {row[name]}", "")
-        if verbose and row.get("learning_rates"):
-            table.add_row("", f"rates: {rates(row['learning_rates'])}", "")
-        for option in row.get("options", []) if verbose else []:
-            default = "required" if option["required"] else f"default {option['default']}"
-            described = f": {option['description']}" if option["description"] else ""
-            table.add_row(f"  :{option['name']}=", f"{option['type']}, {default}{described}", "")
-    result_console().print(table)
+    console = result_console()
+    if what is What.backbones:
+        print_backbones(found, console)
+        if found:
+            typer.echo(f"\n{LEGEND}", err=True)
+    if verbose or what is not What.backbones:
+        print_components(found, "state" if what is What.plugins else "summary", verbose, console)
     for row in found:
         if "blocks" in row:
-            _print_blocks(row)
-
-
-def _print_blocks(row: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from tlbench.cli.output import result_console
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading, justify in (("block", "right"), ("stage", "right"), ("parameters", "right"), ("output of", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    table.add_column("with", overflow="fold")
-    for block in row["blocks"]:
-        table.add_row(
-            *(str(block["block"]), str(block["stage"]), f"{block['parameters']:,}", block["output"]),
-            ", ".join(path for path in block["modules"] if path != block["output"]),
-        )
-    table.add_row("head", "", f"{row['head']['parameters']:,}", ", ".join(row["head"]["modules"]), "")
-    console = result_console()
-    console.print()
-    console.print(table)
+            print_blocks(row, console)

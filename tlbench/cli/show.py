@@ -29,7 +29,11 @@ def show(
         Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")
     ] = None,
     detail: Annotated[
-        bool, typer.Option("--detail", help="Below the table, the times of training steps, phase by phase.")
+        bool,
+        typer.Option(
+            "--detail",
+            help="Below the table, each row's learning rates, BatchNorm statistics and times of training steps.",
+        ),
     ] = False,
     results: Results = Path("results"),
     debug: Debug = False,

@@ -105,7 +105,7 @@ def prepare_cached(
         "skip_unreadable": wanted.skip_unreadable,
         "value_range": dataset.value_range,
         "pillow": version("pillow"),
-        "streamed": _too_large(sum(_sizes(wanted, dataset).values()), wanted.image_size),
+        "streamed": _too_large(sum(split_sizes(wanted, dataset).values()), wanted.image_size),
     }
 
     def compute(folder: Path) -> None:
@@ -140,7 +140,7 @@ def prepare(
     Raises UserError where labels are wrong, an option asks for more images than there are, or an image can't be
     decoded.
     """
-    sizes = _sizes(wanted, dataset)
+    sizes = split_sizes(wanted, dataset)
     labels = check_labels(wanted.name, dataset)
     drawn = {"train": draw(labels["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
     drawn |= {split: draw(labels[split], sizes[split]) for split in ("val", "test") if split in labels}
@@ -263,7 +263,7 @@ def _cut_from_train(dataset: Dataset) -> list[str]:
     return ["train", *(split for split in ("val", "test") if getattr(dataset, split) is None)]
 
 
-def _sizes(wanted: Wanted, dataset: Dataset) -> dict[str, int]:
+def split_sizes(wanted: Wanted, dataset: Dataset) -> dict[str, int]:
     """How many images each split shall have: what the options ask for, else what there is under the limits."""
     name, options, limits = wanted.name, wanted.options, wanted.limits
     have = len(dataset.train)

@@ -17,7 +17,7 @@ import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 from tlbench.allocator import keep_freed_memory
 from tlbench.errors import UserError
 from tlbench.execute.crash import told
+from tlbench.temporary import files_in, temporary_folder
 
 PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
 
@@ -32,6 +33,8 @@ LONGEST_WAIT_SECONDS = 1.0
 """A signal that comes just before a wait begins does not end it: Python sees it when the wait is over."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
+LONGEST_SOCKET_FOLDER = 70
+"""Bytes: macOS takes 104 of a socket's path, and Python appends up to 32."""
 GRACE_SECONDS = 5.0
 """How long a process may go on after its result."""
 
@@ -80,14 +83,14 @@ class Child:
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        context = _context()
+        context, temporary = _context(), temporary_folder()
         self._function = getattr(function, "__name__", repr(function))
         ours, theirs = context.Pipe(duplex=False)
         self.connection: multiprocessing.connection.Connection = ours
-        self._crash = tempfile.NamedTemporaryFile(mode="r", prefix="tlbench-crash-", errors="replace")  # noqa: SIM115
+        self._crash = tempfile.NamedTemporaryFile(mode="r", dir=temporary, errors="replace")  # noqa: SIM115
         given = (theirs, self._crash.name, function, arguments)
         self._process = context.Process(target=_main, args=given, daemon=True)
-        with _without_main_script(), _safe_path():
+        with _without_main_script(), _safe_path(), _sockets_in(temporary):
             self._process.start()
         theirs.close()
 
@@ -152,6 +155,7 @@ def _main(
     connection: multiprocessing.connection.Connection, crash_file: str, function: Callable[..., Any], arguments: Any
 ) -> None:
     crashes = Path(crash_file).open("w")  # noqa: SIM115 - open as long as the process lives
+    tempfile.tempdir = str(Path(crash_file).parent)  # what is left there when this process is killed, the run removes
     faulthandler.enable(crashes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -203,6 +207,11 @@ def _safe_path() -> Iterator[None]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+def _sockets_in(folder: Path) -> AbstractContextManager[None]:
+    """Let the fork server's socket lie in a folder, unless its path would be too long for one."""
+    return files_in(folder) if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER else nullcontext()
 
 
 @contextmanager

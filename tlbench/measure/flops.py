@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.utils.flop_counter import (
@@ -125,6 +125,20 @@ if hasattr(mkldnn, "_convolution_pointwise"):  # PyTorch can be built without on
     ADDED[mkldnn._linear_pointwise] = _packed_linear
 
 
+class _OneModule:
+    """Counts all operations together, in place of torch's sorting by module.
+
+    That hooks every module's arguments into the backward pass and fails on a parameter among them where no gradients
+    are recorded (CaiT's class token).
+    """
+
+    parents: ClassVar[set[str]] = {"Global"}
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
 class Flops:
     """A count that grows with every block it is on for.
 
@@ -139,6 +153,7 @@ class Flops:
     def counting(self) -> Iterator[None]:
         """Count what is computed in this block."""
         counter = FlopCounterMode(display=False, custom_mapping=CORRECTED | ADDED)
+        counter.mod_tracker = _OneModule()  # type: ignore[assignment]
         with _multihead_attention_by_parts(), counter:
             yield
         self.total += counter.get_total_flops()

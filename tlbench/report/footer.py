@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tlbench.data.leaks import Leak
-from tlbench.records import BatchNormRecord, DataRecord, PhaseCost
+from tlbench.records import DataRecord
 from tlbench.report import text
+from tlbench.report.detail import pair
 from tlbench.report.rows import Row
-from tlbench.words import counted
+from tlbench.words import counted, listed
 
 BUSY = 1.5
 """Load per core as a trial begins; the trial before it leaves one of some 1.1."""
 MARKED = (
-    "the best of its column among comparable rows, and all not significantly different from it: accuracies paired by "
-    "seed and test image (5 % level), costs by their ranges over seeds."
+    "the best of its column among comparable rows, or not significantly different from it (5 % level; accuracies "
+    "paired by seed and test image, costs by their ranges over seeds)."
 )
 """What a mark says; it begins with the mark itself."""
 
@@ -22,33 +23,25 @@ MARKED = (
 def footer(table: list[Row]) -> list[str]:
     """What a table of one dataset needs said under it."""
     lines = list(dict.fromkeys(said for row in table if row.data for said in _data_notes(row.data)))
-    for said in dict.fromkeys(text.protocol(row.cell.protocol, row.cell.device) for row in table):
-        lines.append(f"Protocol: {said}.")
-    if rates := dict.fromkeys(_rate(row, table) for row in table if _has_rate(row)):
-        lines.append("Learning rates: " + ", ".join(rates) + ".")
+    protocols: dict[str, dict[str, None]] = {}
+    for row in table:
+        protocols.setdefault(text.protocol(row.cell.protocol, row.cell.device), {})[pair(row)] = None
+    for said, names in protocols.items():
+        lines.append(f"Protocol{f' of {listed(list(names), 4)}' if len(protocols) > 1 else ''}: {said}.")
+    lines += _learning_rates(table)
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
-    if tuned := _tuned(table):
-        lines.append(f"Tuned: each seed chose on val among {tuned}; costs include all candidates.")
     lines += _samples(table)
-    lines.append(
-        "Costs are as if each trial ran alone. Train includes feature extraction; Img/s is end to end over Train; "
-        "Passes is the training images processed, in multiples of the protocol's epochs; Infer is the finished model's "
-        "images per second, at batch 1 and at its best batch."
-    )
-    if statistics := dict.fromkeys(_statistics(row) for row in table if _batchnorms(row)):
-        lines.append("BatchNorm statistics: " + ", ".join(statistics) + ".")
-    if cached := dict.fromkeys(text.short(row.cell.strategy) for row in table if row.on_features):
-        lines.append(f"Features of a frozen part were computed once: {', '.join(cached)}.")
+    lines.append(_columns(table))
     if compiled := dict.fromkeys(_compiled(row) for row in table if row.compile_seconds is not None):
-        lines.append("Compilation, apart from Train: " + ", ".join(compiled) + ".")
-    if attributed := dict.fromkeys(text.short(row.cell.strategy) for row in table if row.attributed):
+        lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
+    if estimated := dict.fromkeys(row.strategy for row in table if row.attributed):
         lines.append(
-            f"~: attributed. The heads of {', '.join(attributed)} were trained in one product; Train is what one trial "
-            "would have cost alone, estimated from steps of one head by itself."
+            f"~: estimated. The heads of {', '.join(estimated)} were trained together for all seeds and rates; Train "
+            "is what one would take alone (docs/measurement.md)."
         )
     if (at_once := max(row.concurrent_trials for row in table)) > 1:
-        lines.append(f"†: up to {at_once} trials ran at once and disturbed each other's times.")
+        lines.append(f"†: up to {at_once} trials ran at once and slowed each other down.")
     if busy := [row.load_per_core for row in table if row.load_per_core and row.load_per_core > BUSY]:
         lines.append(
             f"Warning: the machine was busy with other work (load {max(busy):.1f} per core); times are longer and vary "
@@ -58,8 +51,18 @@ def footer(table: list[Row]) -> list[str]:
     lines += _weights_notes(table)
     for row in table:
         for reason in row.reasons:
-            lines.append(f"{_pair(row)}, {reason}")
+            lines.append(f"{pair(row)}, {reason}")
     return lines
+
+
+def _columns(table: list[Row]) -> str:
+    """What the columns of costs measure."""
+    passes = "Passes: training images processed, in multiples of the protocol's epochs. "
+    return (
+        "Costs are as if each trial ran alone; Train includes feature extraction. "
+        + (passes if any(row.passes not in (None, 1.0) for row in table) else "")
+        + "Infer: images per second of the trained model, at batch 1 and at its best batch."
+    )
 
 
 def _data_notes(data: DataRecord) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _span(numbers: set[int], noun: str) -> str:
     if not numbers:
         return ""
     low, high = min(numbers), max(numbers)
-    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"
+    return counted(high, noun) if low == high else f"{low:,} to {counted(high, noun)}"
 
 
 def _samples(table: list[Row]) -> list[str]:
@@ -102,34 +105,20 @@ def _samples(table: list[Row]) -> list[str]:
     ]
 
 
-def _batchnorms(row: Row) -> list[BatchNormRecord]:
-    return [phase.batchnorm for phase in row.phases if phase.batchnorm is not None]
-
-
-def _statistics(row: Row) -> str:
-    """Whether a row's BatchNorm statistics moved; of several phases, what each did."""
-    found = dict.fromkeys(each.statistics for each in _batchnorms(row))
-    return f"{text.short(row.cell.strategy)} {', then '.join(found)}"
-
-
-def _pair(row: Row) -> str:
-    return f"{text.short(row.cell.backbone)} × {text.short(row.cell.strategy)}"
-
-
 def _chosen_numerics(row: Row) -> str:
     value = row.cell.protocol
-    return f"{text.short(row.cell.backbone)} {value.precision} {value.memory_format}"
+    return f"{row.backbone} {value.precision} {value.memory_format}"
 
 
 def _compiled(row: Row) -> str:
-    return f"{_pair(row)} {text.seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
+    return f"{pair(row)} {text.seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
 
 
 def _at_chance(row: Row) -> str:
     seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
     if text.weights(row.cell) == "RANDOM":
-        return f"{_pair(row)}: {seeds} no better than chance, from random weights; with pretrained ones it learns more."
-    return f"{_pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
+        return f"{pair(row)}: {seeds} no better than chance, from random weights; with pretrained ones it learns more."
+    return f"{pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
 
 
 def _has_rate(row: Row) -> bool:
@@ -137,58 +126,37 @@ def _has_rate(row: Row) -> bool:
     return row.cell.learning_rate is not None or bool(row.cell.tuned_rates)
 
 
-def _tuned(table: list[Row]) -> str:
-    """The rates to choose from, and by which strategies where they differ."""
-    strategies: dict[str, list[str]] = {}
-    for row in table:
-        if row.cell.tuned_rates:
-            rates = ", ".join(f"{rate:g}" for rate in row.cell.tuned_rates)
-            strategies.setdefault(rates, []).append(text.short(row.cell.strategy))
-    if len(strategies) == 1:
-        return next(iter(strategies))
-    return "; ".join(f"{rates} ({', '.join(dict.fromkeys(names))})" for rates, names in strategies.items())
-
-
-def _rate(row: Row, table: list[Row]) -> str:
-    """A strategy's rate; of a tuned one those that were chosen, with the backbone where there are several."""
-    strategy = text.short(row.cell.strategy)
-    if row.cell.learning_rate is not None:
-        return f"{strategy} {row.cell.learning_rate:g}"
-    several = len({each.cell.backbone for each in table}) > 1
-    name = f"{text.short(row.cell.backbone)} × {strategy}" if several else strategy
-    return f"{name} {' or '.join(f'{rate:g}' for rate in row.learning_rates) or text.NOTHING}"
+def _learning_rates(table: list[Row]) -> list[str]:
+    """The strategies of each rate, with the backbone where one strategy has several; and what was tuned."""
+    fixed = [row for row in table if row.cell.learning_rate is not None]
+    of_strategy: dict[str, set[float | None]] = {}
+    for row in fixed:
+        of_strategy.setdefault(row.strategy, set()).add(row.cell.learning_rate)
+    by_rate: dict[float | None, dict[str, None]] = {}
+    for row in fixed:
+        name = row.strategy if len(of_strategy[row.strategy]) == 1 else pair(row)
+        by_rate.setdefault(row.cell.learning_rate, {})[name] = None
+    lines = []
+    if by_rate:
+        said = (f"{rate:g} ({', '.join(names)})" for rate, names in by_rate.items())
+        lines.append(f"Learning rates: {', '.join(said)}.")
+    if tried := dict.fromkeys(row.cell.tuned_rates for row in table if row.cell.tuned_rates):
+        rates = ", ".join(f"{rate:g}" for rate in next(iter(tried)))
+        among = rates if len(tried) == 1 else f"{len(next(iter(tried)))} learning rates around its strategy's own"
+        lines.append(
+            f"Tuned: each seed chose on val among {among}; costs include all candidates. --detail lists the choices."
+        )
+    return lines
 
 
 def _weights_notes(table: list[Row]) -> list[str]:
-    missing = {
-        text.short(row.cell.backbone): row.cell.weights.detail for row in table if text.weights(row.cell) == "RANDOM"
-    }
+    missing = dict.fromkeys(row.backbone for row in table if text.weights(row.cell) == "RANDOM")
     lines = []
     if missing:
         lines.append(
             f"RANDOM: the pretrained weights of {', '.join(missing)} are not available here, so these rows trained "
             "from random weights; they say nothing about transfer and are not ranked beside pretrained rows."
         )
-    unpublished = dict.fromkeys(
-        text.short(row.cell.backbone) for row in table if row.cell.weights.reason == "none-published"
-    )
-    if unpublished:
-        lines.append(f"random: nobody publishes weights of {', '.join(unpublished)}.")
+    if unpublished := dict.fromkeys(row.backbone for row in table if row.cell.weights.reason == "none-published"):
+        lines.append(f"random: no weights of {', '.join(unpublished)} are published.")
     return lines
-
-
-def steps(table: list[Row]) -> list[str]:
-    """The times of steps, phase by phase, of the first seed of each row."""
-    return ["Steps:", *(f"  {_step(row, phase)}" for row in table for phase in row.phases if phase.step_ms)]
-
-
-def _step(row: Row, phase: PhaseCost) -> str:
-    assert phase.step_ms is not None
-    said = f"{_pair(row)}, phase {phase.phase}: {phase.steps} steps, {text.milliseconds(phase.step_ms.median)}"
-    said += f" ({text.milliseconds(phase.step_ms.p05)} to {text.milliseconds(phase.step_ms.p95)})"
-    if phase.features is not None and phase.features.used:
-        said += " on features"
-    if phase.parts_ms is not None:
-        parts = ", ".join(f"{name} {text.milliseconds(value)}" for name, value in phase.parts_ms.model_dump().items())
-        said += f"; {parts}"
-    return said

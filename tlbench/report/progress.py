@@ -22,6 +22,7 @@ from tlbench.plan import Plan, Trial
 from tlbench.preflight import Preparing
 from tlbench.records import Cost, Record
 from tlbench.report import text
+from tlbench.report.short import short, short_names
 from tlbench.words import counted, one_line, printable
 
 BAR_FROM_WIDTH = 100
@@ -56,6 +57,7 @@ class ConsoleDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._speeds: dict[str, Speed] = {}
         self._titles: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._decoding: TaskID | None = None
         self._whole: TaskID | None = None
         self._number = 0
@@ -75,7 +77,7 @@ class ConsoleDisplay:
             self._live = self._progress()
         if self._decoding is None:
             self._decoding = self._live.add_task(
-                f"decoding {text.short(event.dataset)}", total=event.total, what="", done=""
+                f"decoding {short(event.dataset)}", total=event.total, what="", done=""
             )
         done = f"{event.done:,}/{event.total:,}"
         self._live.update(self._decoding, completed=event.done, what="images", done=done)
@@ -88,13 +90,14 @@ class ConsoleDisplay:
         self.close()
         total = sum(1 for _ in plan.trials())
         self._number, self._finished, self._total = total - remaining, total - remaining, total
+        self._names = short_names(ref for cell in plan.cells for ref in (cell.backbone, cell.dataset, cell.strategy))
         seeds = counted(plan.request.seeds, "seed")
         self.note(f"run {plan.name}: {counted(total, 'trial')} ({counted(len(plan.cells), 'cell')} × {seeds})")
         if remaining < total:
-            self.note(f"  {total - remaining} are done already, {remaining} to go")
+            self.note(f"  {total - remaining:,} done already, {remaining:,} to go")
         protocols: dict[str, dict[str, None]] = {}
         for cell in plan.cells:
-            protocols.setdefault(text.protocol(cell.protocol, cell.device), {})[cell.dataset] = None
+            protocols.setdefault(text.protocol_in_short(cell.protocol, cell.device), {})[cell.dataset] = None
         for protocol, datasets in protocols.items():
             self.note(f"  {', '.join(datasets)}: {protocol}")
         missing = {cell.backbone: cell.weights for cell in plan.cells if cell.weights.reason == "unavailable"}
@@ -108,7 +111,7 @@ class ConsoleDisplay:
     def started(self, trial: Trial, leader: Trial | None = None) -> None:
         """A live line for the trial; those of trials that are trained together are one."""
         self._number += trial.id not in self._titles
-        title = self._titles.setdefault(trial.id, _title(trial, self._number, self._total))
+        title = self._titles.setdefault(trial.id, self._title(trial))
         if leader is not None:
             if self._live is not None and leader.id in self._tasks:
                 self._live.update(self._tasks[leader.id], description=f"{self._titles[leader.id]} to {trial.seed}")
@@ -121,6 +124,11 @@ class ConsoleDisplay:
                 self._show_whole()
             self._tasks[trial.id] = self._live.add_task(title, total=None, what="", done="starting")
         self._speeds[trial.id] = Speed()
+
+    def _title(self, trial: Trial) -> str:
+        cell = trial.cell
+        names = " × ".join(self._names[each] for each in (cell.backbone, cell.dataset, cell.strategy))
+        return one_line(f"[{self._number}/{self._total}] {names}, seed {trial.seed}")
 
     def event(self, trial: Trial, event: Event) -> None:
         """Move the trial's line on."""
@@ -203,12 +211,6 @@ def _alone_seconds(cost: Cost) -> float:
         cost.evaluate_seconds, cost.save_seconds,
     )  # fmt: skip
     return sum(each or 0.0 for each in stages)
-
-
-def _title(trial: Trial, number: int, total: int) -> str:
-    cell = trial.cell
-    names = " × ".join(text.short(each) for each in (cell.backbone, cell.dataset, cell.strategy))
-    return one_line(f"[{number}/{total}] {names}, seed {trial.seed}")
 
 
 def _result(record: Record) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tlbench.plan import Cell
 from tlbench.records import Cost, DataRecord, FeaturesRecord, Metrics, PhaseCost, Record
+from tlbench.report.short import short_names
 from tlbench.stats import Correct, Estimate, accuracy_interval, differ, differ_unpaired
 
 COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -30,11 +31,11 @@ CHANCE = 1.05
 @dataclass(frozen=True)
 class Row:
     """A cell in the table. Costs are medians over its seeds; what no seed measured is None. `learning_rates` are those
-    that its seeds trained with.
+    that its seeds trained with. `backbone` and `strategy` are short names, qualified where two plugins share one.
 
     All costs are as if the cell had run alone: `train_seconds` includes the features of a frozen part, and
     `images_per_second` is of all of it. `on_features` says that there were such features; `attributed` that the costs
-    are estimated from one head by itself, where many were trained in one product; `concurrent_trials` how many trials
+    are estimated from one head by itself, where many were trained together; `concurrent_trials` how many trials
     ran at once at most, and disturbed its timings. `compile_seconds` is what was spent on compilation, `compiled`
     whether any steps ran compiled. `at_chance` of its seeds have learned nothing, `done` have ended well. `passes` is
     the training spent, in units of the protocol's epochs; `phases` are the first good seed's. `correct` has by seed
@@ -43,6 +44,8 @@ class Row:
     """
 
     cell: Cell
+    backbone: str
+    strategy: str
     accuracy: Estimate | None
     train_seconds: float | None
     images_per_second: float | None
@@ -102,7 +105,9 @@ def rows(records: Iterable[Record], examples: Examples) -> list[Row]:
     by_cell: dict[str, list[Record]] = {}
     for record in records:
         by_cell.setdefault(record.trial.cell_id, []).append(record)
-    return [_row(group, examples) for group in by_cell.values()]
+    cells = [group[0].trial.cell for group in by_cell.values()]
+    names = short_names(ref for cell in cells for ref in (cell.backbone, cell.strategy))
+    return [_row(group, names, examples) for group in by_cell.values()]
 
 
 def by_dataset(records: Iterable[Record], examples: Examples) -> dict[str, list[Row]]:
@@ -159,15 +164,18 @@ READ: dict[str, Callable[[Cost], float | None]] = {
 """How the costs of a row are read."""
 
 
-def _row(group: list[Record], examples: Examples) -> Row:
+def _row(group: list[Record], names: Mapping[str, str], examples: Examples) -> Row:
     done = [record for record in group if record.status == "ok"]
     costs = [record.cost for record in done if record.cost]
     values = {name: [value for cost in costs if (value := read(cost)) is not None] for name, read in READ.items()}
     medians = {name: statistics.median(found) if found else None for name, found in values.items()}
     correct = {record.trial.seed: found for record in done if (found := examples(record)) is not None}
     at_chance = sum(_at_chance(record.metrics) for record in done if record.metrics)
+    cell = group[0].trial.cell
     return Row(
-        cell=group[0].trial.cell,
+        cell=cell,
+        backbone=names[cell.backbone],
+        strategy=names[cell.strategy],
         accuracy=_accuracy(done, correct),
         **medians,
         status=_status(group, at_chance),

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from tlbench.records import Record
 from tlbench.report import text
-from tlbench.report.footer import MARKED, footer, heading, steps
+from tlbench.report.detail import detail as details
+from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.rows import Examples, Row, best, by_dataset
 from tlbench.words import one_line, printable
 
@@ -31,7 +32,7 @@ Cells = dict[str, Text]
 def print_tables(records: Iterable[Record], examples: Examples, console: Console, detail: bool = False) -> None:
     """A table for each dataset, with its footer. The best of each column among comparable rows has a star.
 
-    With `detail`, the times of steps follow, phase by phase.
+    With `detail`, the choices of each row follow, and the times of steps, phase by phase.
     """
     for dataset, group in by_dataset(records, examples).items():
         console.print()
@@ -40,7 +41,7 @@ def print_tables(records: Iterable[Record], examples: Examples, console: Console
         _print_table(_cells(group, marked), console)
         for line in [*footer(group), *([f"*: {MARKED}"] if marked else [])]:
             console.print(Text(printable(line), style="dim"), soft_wrap=not console.is_terminal)
-        for line in steps(group) if detail else ():
+        for line in details(group) if detail else ():
             console.print(Text(printable(line)), soft_wrap=not console.is_terminal)
 
 

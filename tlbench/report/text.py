@@ -31,8 +31,8 @@ HEADINGS = {
 def cells(row: Row) -> dict[str, str]:
     """The text of each column of a row."""
     return {
-        "backbone": short(row.cell.backbone),
-        "strategy": short(row.cell.strategy),
+        "backbone": row.backbone,
+        "strategy": row.strategy,
         "weights": weights(row.cell),
         "accuracy": accuracy(row.accuracy),
         "passes": NOTHING if row.passes is None else f"{row.passes:.2g}",
@@ -47,16 +47,10 @@ def cells(row: Row) -> dict[str, str]:
 
 
 def _train(row: Row) -> str:
-    """Seconds, ~ before them where they are attributed, † behind where other trials ran at the same time."""
+    """Seconds, ~ before them where they are estimated, † behind where other trials ran at the same time."""
     if row.train_seconds is None:
         return NOTHING
     return f"{'~' if row.attributed else ''}{seconds(row.train_seconds)}{'†' if row.concurrent_trials > 1 else ''}"
-
-
-def short(ref: str) -> str:
-    """A component without its plugin's name."""
-    name, colon, options = ref.partition(":")
-    return name.rpartition("/")[2] + colon + options
 
 
 def weights(cell: Cell) -> str:
@@ -117,8 +111,8 @@ def count(value: float | None) -> str:
 
 def protocol(value: Protocol, device: str) -> str:
     """A protocol in one line."""
-    train = "all" if value.train_size is None else f"at most {value.train_size}"
-    test = "all" if value.test_size is None else f"at most {value.test_size}"
+    train = "all" if value.train_size is None else f"at most {value.train_size:,}"
+    test = "all" if value.test_size is None else f"at most {value.test_size:,}"
     epochs = counted(value.epochs, "epoch")
     if value.budget == "passes":
         epochs += " in all for each strategy"
@@ -130,6 +124,11 @@ def protocol(value: Protocol, device: str) -> str:
         f"{100 * value.warmup_share:g} % warm-up, {clip}{_recipe(value)}{_numerics(value)}, "
         f"{' and '.join(value.augmentation) or 'no'} augmentation, {_choices(value)}on {device}"
     )
+
+
+def protocol_in_short(value: Protocol, device: str) -> str:
+    """What a run's cost depends on most."""
+    return f"{counted(value.epochs, 'epoch')}, batch {value.batch_size}, {value.image_size} px, on {device}"
 
 
 def _numerics(value: Protocol) -> str:
