@@ -30,7 +30,7 @@ def by_family(cnn: float, without_norm: float, transformer: float) -> Mapping[Fa
 
 HEAD = {"adamw": 1e-2, "sgd": 0.1}
 """Of a new head on a frozen body: convex, and alike for all families."""
-FULL = {"adamw": by_family(3e-4, 1e-4, 5e-5), "sgd": by_family(0.1, 1e-3, 3e-3)}
+FULL = {"adamw": by_family(3e-4, 1e-4, 5e-5), "sgd": by_family(0.03, 1e-3, 3e-3)}
 """Of all parameters together, of their unfreezing group by group, and of penalties and averages on top of that."""
 LAST_BLOCKS = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 3e-3)}
 LAYER_DECAY = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 1e-2)}
@@ -42,4 +42,4 @@ SCRATCH = {"adamw": by_family(3e-3, 1e-4, 5e-4), "sgd": by_family(0.1, 1e-2, 1e-
 
 def head_factor(model: TransferModel) -> float:
     """The rate of a head that is trained on a frozen body first, over that of all parameters together."""
-    return HEAD["adamw"] / FULL["adamw"][model.family]
+    return HEAD[model.optimizer] / FULL[model.optimizer][model.family]

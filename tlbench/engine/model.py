@@ -14,6 +14,7 @@ from torch import nn
 from tlbench.contracts import Backbone
 from tlbench.engine.blocks import blocks_of
 from tlbench.engine.family import MAP_NORMS, TOKEN_NORMS, family_of
+from tlbench.plan import OptimizerName
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
 HEAD_INPUT = "what the head is given"
@@ -62,7 +63,8 @@ class TransferModel:
     own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
     made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
     must be estimated again. `family` says which learning rates suit the backbone. `classes` are the names of the
-    dataset's classes, and `generator` has a seed of the trial's own, for what a strategy draws itself.
+    dataset's classes, and `generator` has a seed of the trial's own, for what a strategy draws itself. `optimizer` is
+    the name of the one that the trial trains with, where a strategy's rates depend on it.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -75,6 +77,7 @@ class TransferModel:
         self.notes = Notes()
         self.classes: tuple[str, ...] = ()
         self.generator = torch.Generator()
+        self.optimizer: OptimizerName = "adamw"
         self.inner = ""
         self.statistics_mixed = False
         self.family = family_of(module)

@@ -195,6 +195,7 @@ def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, d
     with Stream(seeds.of("initialisation"), device).drawing():
         module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
     model = TransferModel(module, backbone)
+    model.optimizer = cell.protocol.optimizer
     draw_head(model, seeds, device)
     if cell.weights.kind == "file" and cell.weights.url is not None:
         convert = conversion(backbone, cell.protocol.image_size)
