@@ -23,7 +23,7 @@ from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies import partial
-from tlbench_strategies.rates import head_factor
+from tlbench_strategies.rates import FULL, HEAD, head_factor
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[2] / "docs" / "strategies.md"
@@ -169,6 +169,9 @@ def beit_layer(name: str) -> int:
 def test_lp_ft_probes_as_freeze_does_and_then_trains_everything(model: TransferModel) -> None:
     probe, tune = phases_of(partial.lp_ft, model)
     assert probe == Train(model.head, epochs=0.5, lr=head_factor(model))
+    assert head_factor(model) == HEAD["adamw"] / FULL["adamw"][model.family]
+    model.optimizer = "sgd"
+    assert next(iter(phases_of(partial.lp_ft, model))).lr == HEAD["sgd"] / FULL["sgd"][model.family]
     assert tune == Train(model.everything, epochs=0.5)
 
 

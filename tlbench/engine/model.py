@@ -14,6 +14,7 @@ from torch import nn
 from tlbench.contracts import Backbone
 from tlbench.engine.blocks import blocks_of
 from tlbench.engine.family import MAP_NORMS, TOKEN_NORMS, family_of
+from tlbench.engine.sequential import run_only_its_own
 from tlbench.plan import OptimizerName
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
@@ -69,6 +70,7 @@ class TransferModel:
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
         self.module = module
+        run_only_its_own(module)
         self.preprocessing = backbone.preprocessing
         self._head_paths = backbone.head_paths
         self.layout = blocks_of(module, backbone)
