@@ -85,7 +85,7 @@ def attributed_cost(stand: Stand, job: TrialJob, product: Product, alone: Alone)
             "phases": [each.model_copy(update={"steps": steps}) for each in cost.phases],
             "energy_joules": None,
             "energy_source": None,
-            "energy_reason": cost.energy_reason or f"{len(product.heads)} heads were trained in one product",
+            "energy_reason": cost.energy_reason or f"{len(product.heads)} heads were trained together",
         }
     )
 

@@ -60,8 +60,11 @@ def folder_bytes(folder: Path) -> int:
 
 
 def spelled_bytes(size: float) -> str:
-    """Bytes as a person reads them, in MiB below 1 GiB."""
-    return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+    """Bytes as a person reads them."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20)):
+        if size >= 0.1 * factor and (unit == "MiB" or size >= factor):
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 2**10:.1f} KiB"
 
 
 def cache_limit_bytes() -> int:

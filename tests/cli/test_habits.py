@@ -47,7 +47,7 @@ def test_a_full_disk_behind_stdout_is_a_sentence(trained: tuple[Path, Finished])
             [TLBENCH, "show", "trained"], cwd=trained[0], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 2
-    assert done.stderr == "error: [Errno 28] No space left on device\n"
+    assert done.stderr == "error: the output can't be written: No space left on device\n"
 
 
 def test_characters_that_the_output_does_not_know_are_replaced(trained: tuple[Path, Finished], cli: Cli) -> None:

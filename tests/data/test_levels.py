@@ -23,6 +23,10 @@ from tlbench.data.pictures import open_picture
         (Span(0, 16000, True), Levels(0, 16383)),
         (Span(0, 60000, True), Levels(0, 65535)),
         (Span(0, 2**31 - 1, True), Levels(0, 2**31 - 1)),
+        (Span(0, 100_000, True), Levels(0, 100_000)),
+        (Span(31_744, 36_000, True), Levels(31_744, 36_000)),  # tomography, with an offset
+        (Span(0, 4.5, False), Levels(0, 4.5)),
+        (Span(0.4, 0.6, False), Levels(0.4, 0.6)),
         (Span(-100, 900, True), Levels(-100, 900)),
         (Span(0, 900, True, stated=4095), Levels(0, 4095)),
         (Span(0, 0.7, False), Levels(0, 1)),

@@ -237,5 +237,5 @@ def test_random_weights_at_chance_want_weights_and_no_other_rate() -> None:
     record = make_record(fallback).model_copy(update={"metrics": metrics})
     table = next(iter(by_dataset([record], no_examples).values()))
     (said,) = [line for line in footer(table) if "no better than chance" in line]
-    assert "from random weights; with pretrained ones it learns more" in said
+    assert "from random weights; pretrained ones learn more" in said
     assert "--lr" not in said

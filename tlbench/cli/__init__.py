@@ -34,7 +34,8 @@ def main() -> None:
     except OSError as error:
         if state.debug:
             raise
-        _leave(f"error: {printable(str(error))}", 2)
+        where = "the output can't be written" if error.filename is None else str(error.filename)
+        _leave(f"error: {printable(where)}: {error.strerror or error}", 2)
 
 
 def _leave(said: str, status: int) -> None:

@@ -162,10 +162,11 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
     from tlbench.report.listing import LEGEND, print_backbones, print_blocks, print_components
 
     console = result_console()
+    if not found:
+        return
     if what is What.backbones:
         print_backbones(found, console)
-        if found:
-            typer.echo(f"\n{LEGEND}", err=True)
+        typer.echo(f"\n{LEGEND}", err=True)
     if verbose or what is not What.backbones:
         print_components(found, "state" if what is What.plugins else "summary", verbose, console)
     for row in found:

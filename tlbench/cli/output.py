@@ -45,7 +45,7 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
     if missing:
         planned = counted(len(ids), "planned trial")
         said.append(
-            f"{missing} of {planned} {'has' if missing == 1 else 'have'} no record: tlbench resume {folder.path}"
+            f"{missing:,} of {planned} {'has' if missing == 1 else 'have'} no record: tlbench resume {folder.path}"
         )
     for line in said:
         print(printable(line), file=sys.stderr)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import PIL.Image
 
-BITS = (8, 10, 12, 14, 16, 24, 31, 32)
-"""Depths of sensors and files: integers span the first of them that holds the largest."""
+BITS = (8, 10, 12, 14, 16)
+"""Depths of sensors: integers span the first of them that holds the largest."""
+LEAST_USED = 1 / 4
+"""The share of a usual range below which values are scaled from what they span: less would leave 64 grey levels."""
 TIFF_BITS, TIFF_LARGEST = 258, 281
 RULE = "an array must be H×W, H×W×1, H×W×3 or H×W×4, of uint8, bool, other integers, or floats in 0..1"
 
@@ -51,16 +53,16 @@ class Span:
 
     @property
     def levels(self) -> Levels:
-        """Integers from 0 to what the files state, or to the usual depth that holds them; floats from 0 to 1, or to
-        255; all else from the smallest to the largest.
+        """From 0 to what the files state; else from 0 to the usual value (of integers a sensor's depth, of floats 1 or
+        255) that holds all; where there is none, or a small share of it is used, from the smallest to the largest.
         """
-        if self.low < 0:
+        if self.low >= 0 and self.integers and self.stated is not None and self.stated >= self.high:
+            return Levels(0, self.stated)
+        usual: tuple[float, ...] = tuple(2**bits - 1 for bits in BITS) if self.integers else (1.0, 255.0)
+        top = next((each for each in usual if self.high <= each), None)
+        if self.low < 0 or top is None or self.high - self.low < LEAST_USED * top:
             return Levels(self.low, self.high)
-        if self.integers:
-            if self.stated is not None and self.stated >= self.high:
-                return Levels(0, self.stated)
-            return Levels(0, next((2**bits - 1 for bits in BITS if self.high < 2**bits), self.high))
-        return Levels(0, next((top for top in (1, 255) if self.high <= top), self.high))
+        return Levels(0, top)
 
 
 def span_of(image: PIL.Image.Image | np.ndarray) -> Span | None:

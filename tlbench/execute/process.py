@@ -17,7 +17,7 @@ import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,7 @@ def _main(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     keep_freed_memory()
+    _leave_no_semaphores()
     sys.stdout.flush()
     os.dup2(2, 1)  # stdout carries the parent's result alone
     try:
@@ -171,6 +172,17 @@ def _main(
         connection.send(Raised(message, traceback.format_exc(), isinstance(error, UserError)))
     finally:
         connection.close()
+
+
+def _leave_no_semaphores() -> None:
+    """Give tqdm, which torch.fx uses, a lock of this process alone.
+
+    Its own is shared between processes, and would be warned of as leaked when this one is ended from outside.
+    """
+    with suppress(ImportError):
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        tqdm.set_lock(threading.RLock())
 
 
 def _die_with_parent() -> None:

@@ -116,8 +116,8 @@ def _compiled(row: Row) -> str:
 
 def _at_chance(row: Row) -> str:
     seeds = "it is" if row.done == 1 else f"{row.at_chance} of {row.done} seeds are"
-    if text.weights(row.cell) == "RANDOM":
-        return f"{pair(row)}: {seeds} no better than chance, from random weights; with pretrained ones it learns more."
+    if row.cell.weights.kind == "random" and row.cell.weights.reason != "strategy":
+        return f"{pair(row)}: {seeds} no better than chance, from random weights; pretrained ones learn more."
     return f"{pair(row)}: {seeds} no better than chance; a lower --lr, or --tune lr=…, is the usual remedy."
 
 

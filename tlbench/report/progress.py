@@ -128,7 +128,7 @@ class ConsoleDisplay:
     def _title(self, trial: Trial) -> str:
         cell = trial.cell
         names = " × ".join(self._names[each] for each in (cell.backbone, cell.dataset, cell.strategy))
-        return one_line(f"[{self._number}/{self._total}] {names}, seed {trial.seed}")
+        return one_line(f"[{self._number:,}/{self._total:,}] {names}, seed {trial.seed}")
 
     def event(self, trial: Trial, event: Event) -> None:
         """Move the trial's line on."""
@@ -160,7 +160,7 @@ class ConsoleDisplay:
     def _show_whole(self) -> None:
         """Move the line of the whole run on."""
         if self._live is not None and self._whole is not None:
-            self._live.update(self._whole, completed=self._finished, done=f"{self._finished}/{self._total}")
+            self._live.update(self._whole, completed=self._finished, done=f"{self._finished:,}/{self._total:,}")
 
     def _print(self, line: str, style: str | None = None) -> None:
         """A line above the live ones; folded at words in a terminal, left whole in a log."""
@@ -185,9 +185,9 @@ class ConsoleDisplay:
 def summary(records: list[Record], total: int) -> str:
     """How many trials ended how."""
     counts = Counter(record.status for record in records)
-    parts = [f"{number} {status}" for status, number in counts.items()]
+    parts = [f"{number:,} {status}" for status, number in counts.items()]
     if total > len(records):
-        parts.append(f"{total - len(records)} not run")
+        parts.append(f"{total - len(records):,} not run")
     return ", ".join(parts) or "nothing run"
 
 
