@@ -51,7 +51,9 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 SIZES = {"googlenet": 64, "inception_v3": 96, "maxvit_t": 224, "vit_b_32": 64, "alexnet": 64, "squeezenet1_0": 64}
 PUBLISHED = [name for name in names() if models.get_model_weights(name).DEFAULT.meta["num_params"] < 3e7]
-"""Up to 30 million parameters, of every family but RegNet's and ViT's giants; ViT-B/32 besides."""
+"""Up to 30 million parameters, their files with random tensors; ViT-B/32 besides, and the others as `GIANTS`."""
+GIANTS = sorted(set(names()) - {*PUBLISHED, "vit_b_32"})
+INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_")
 
 
 def published_file(name: str, folder: Path) -> dict[str, torch.Tensor]:
@@ -81,6 +83,33 @@ def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str) -
             assert torch.equal(tensor, published[key]), key
         else:
             assert "pos_embedding" in key
+
+
+@pytest.mark.parametrize("name", GIANTS)
+def test_published_weights_of_giants_fill_all_but_the_head(
+    checkpoints: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files have the same names and shapes, and one value in all places."""
+    for initialiser in INITIALISERS:  # half a minute for the largest, and overwritten
+        monkeypatch.setattr(torch.nn.init, initialiser, lambda tensor, *_arguments, **_options: tensor)
+    weights = models.get_model_weights(name).DEFAULT
+    arguments = {"image_size": weights.transforms().crop_size[0]} if name.startswith("vit") else {}
+    own = models.get_model(name, weights=None, **arguments).state_dict()
+    state = OrderedDict(
+        (key, torch.tensor(0.75).expand(each.shape) if each.is_floating_point() else each) for key, each in own.items()
+    )
+    if name.startswith("densenet"):
+        older = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))(?=[12]\.)")
+        state = OrderedDict((older.sub(r"\1.", key), tensor) for key, tensor in state.items() if "batches" not in key)
+    torch.save(state, checkpoints / Path(weights.url).name)
+    backbone = torchvision_backbone(name)
+    model = backbone.build(7, image_size=224, pretrained=True)
+    for key, tensor in model.state_dict().items():
+        if key.startswith(f"{backbone.head}."):
+            assert tensor.shape[0] == 7
+        elif tensor.is_floating_point():
+            assert tensor.shape == own[key].shape or "pos_embedding" in key
+            assert (tensor - 0.75).abs().max() < 1e-6, key
 
 
 @pytest.mark.parametrize("name", ["densenet121", "mnasnet0_5", "googlenet", "inception_v3", "vit_b_32"])

@@ -83,4 +83,5 @@ def _content(path: Path) -> Any:
                 f"running code; save its state dict: torch.save(model.state_dict(), FILE)"
             ) from error
         first_line = str(error).partition("\n")[0]
-        raise UserError(f"weights file {path} can't be read as safetensors or as tensors only: {first_line}") from error
+        why = f": {first_line}" if any(map(str.isalpha, first_line)) else ""  # a pickle's error may be a number
+        raise UserError(f"weights file {path} can't be read as safetensors or as tensors only{why}") from error
