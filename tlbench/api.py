@@ -106,8 +106,8 @@ def _names(what: str, given: object) -> tuple[str, ...] | None:
     items = given if isinstance(given, list | tuple) else (given,)
     odd = next(each for each in items if not isinstance(each, str))
     raise UserError(
-        f"{what} takes names, as on the command line, and not an object of class {type(odd).__name__}; register it in a "
-        f"plugin and give its name (the README says how)"
+        f"{what} takes names, as on the command line, and not an object of class {type(odd).__name__}; register it in "
+        f"a plugin and give its name (the README says how)"
     )
 
 

@@ -68,16 +68,16 @@ class ModelSize:
 class Weights:
     """The identity of published weights and the way to get them.
 
-    `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason. `present` says whether they
-    do already, without looking at the network. `imagenet_accuracy` is the top-1 accuracy on ImageNet-1k's validation
-    images, in 0..1, that the publisher states.
+    `fetch` makes them lie on this machine, or raises `WeightsUnavailable` with the reason. `places` are where they lie
+    then: paths, or patterns of paths as `glob` has them. `imagenet_accuracy` is the top-1 accuracy on ImageNet-1k's
+    validation images, in 0..1, that the publisher states.
     """
 
     name: str
     fetch: Callable[[], object]
     url: str | None = None
     licence: str | None = None
-    present: Callable[[], bool] | None = None
+    places: tuple[str, ...] | None = None
     imagenet_accuracy: float | None = None
 
 

@@ -29,7 +29,7 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
 
 @hookspec
 def tlbench_register_datasets(register: RegisterDataset) -> None:
-    """Register datasets: `register(name, factory, options=…, check=…)`."""
+    """Register datasets: `register(name, factory, options=…, check=…, present=…)`."""
 
 
 @hookspec

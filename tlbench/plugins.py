@@ -156,7 +156,9 @@ def _check_version(module: object) -> None:
     stated = getattr(module, "tlbench_api", None)
     if stated is None:
         raise LookupError(f"it does not state the hook version it was written for; add `tlbench_api = {API_VERSION}`")
-    if stated != API_VERSION or isinstance(stated, bool):
+    if not isinstance(stated, int) or isinstance(stated, bool):
+        raise LookupError(f"its tlbench_api is {stated!r}, not a number; write `tlbench_api = {API_VERSION}`")
+    if stated != API_VERSION:
         raise LookupError(
             f"it was written for version {stated!r} of the hooks and this tlbench speaks version {API_VERSION}; "
             f"install a matching release of either"

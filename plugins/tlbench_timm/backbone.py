@@ -27,6 +27,7 @@ from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.model_size import read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
 
 
@@ -128,7 +129,7 @@ def _weights(name: str, config: Any) -> Weights | None:
         return Weights(f"local-dir/{Path(model).name}@{_digest(Path(model))}", partial(fetch, name, config), model)
     where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
     tagged = f"{parse_model_name(name)[1].partition('.')[0]}.{config.tag}" if config.tag else name
-    return Weights(f"timm/{tagged}", partial(fetch, name, config), where, config.license, partial(_cached, config))
+    return Weights(f"timm/{tagged}", partial(fetch, name, config), where, config.license, _places(config))
 
 
 def fetch(name: str, config: Any) -> None:
@@ -150,8 +151,18 @@ def _digest(folder: Path) -> str:
 
 def _cached(config: Any) -> bool:
     """Whether the weights lie on this machine already."""
-    files = ("model.safetensors", "pytorch_model.bin")
-    return config.source == "local-dir" or any(_in_hub_cache(config.hf_hub_id, file) for file in files)
+    return config.source == "local-dir" or any(_in_hub_cache(config.hf_hub_id, file) for file in HUB_FILES)
+
+
+def _places(config: Any) -> tuple[str, ...] | None:
+    """Where the hub's client, or torch's, keeps the weights."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    if config.hf_hub_id:
+        name = repo_folder_name(repo_id=config.hf_hub_id.partition("@")[0], repo_type="model")
+        return tuple(str(Path(constants.HF_HUB_CACHE) / name / "snapshots" / "*" / file) for file in HUB_FILES)
+    return (str(Path(torch.hub.get_dir()) / "checkpoints" / Path(config.url).name),) if config.url else None
 
 
 def _in_hub_cache(model: str | None, file: str) -> bool:

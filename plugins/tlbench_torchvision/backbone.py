@@ -71,7 +71,7 @@ def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
             partial(fetch, weights),
             weights.url,
             licence,
-            partial(present, weights),
+            (str(Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name),),
             stated_accuracy(weights),
         ),
         licence="BSD-3-Clause",
@@ -154,11 +154,6 @@ def _arguments(name: str, image_size: int) -> dict[str, Any]:
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     return {}
-
-
-def present(weights: Any) -> bool:
-    """Whether torchvision's download lies on this machine."""
-    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name).is_file()
 
 
 def fetch(weights: Any) -> dict[str, torch.Tensor]:

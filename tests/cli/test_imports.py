@@ -40,6 +40,7 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, set[str]]:
         (("list", "strategies", "-v"), 0),
         (("list", "datasets"), 0),
         (("list", "plugins"), 0),
+        (("list", "backbones", "--search", "resnet50"), 0),
         (("run", "--seeds", "0"), 2),
         (("run", "--strategies", "freze"), 2),
         (("run", "--datasets", "digits:train=many"), 2),

@@ -27,7 +27,7 @@ def test_a_plugin_that_exits_while_it_is_loaded_is_left_out(cli: Cli, plugin: Pl
             "def tlbench_register_strategies(register): pass\n",
             "its function tlbench_register_strategies is not marked as an implementation; put @tlbench.hookimpl",
         ),
-        ('tlbench_api = "1"\n', "it was written for version '1' of the hooks and this tlbench speaks version 1"),
+        ('tlbench_api = "1"\n', "its tlbench_api is '1', not a number; write `tlbench_api = 1`"),
         (
             "@hookimpl\ndef tlbench_register_datasets(register):\n    register('a', print, options={'k': int})\n",
             "the options of the dataset 'a' are {'k': <class 'int'>}; they must be a class derived from tlbench.",

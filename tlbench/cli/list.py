@@ -60,7 +60,7 @@ def list_(
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]
         if what is What.backbones:
-            found = [row | facts for row, facts in zip(found, backbone_facts(entries), strict=True)]
+            found = [row | facts for row, facts in zip(found, backbone_facts(registry, entries), strict=True)]
     if what is What.backbones and verbose and len(found) == 1:
         found[0] |= _outline(registry, found[0]["name"])
     if not found and (part := search or name) is not None:
