@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tlbench.contracts import Backbone, Family, Strategy
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan import Cell, OtherBackbone, OwnRate, Protocol, Request, TunedRate, WeightsPlan
+from tlbench.plan import Cell, OtherBackbone, OwnRate, Protocol, Request, ResolvedOptions, TunedRate, WeightsPlan
 from tlbench.registry import Component, Registry
 from tlbench.sizes import check_size, on_meta
 from tlbench.sources import POLICIES, Get, choose_weights
@@ -86,7 +86,7 @@ def other_backbones(
         for dataset, protocol in protocols.items():
             check_size(other.ref, backbone, dataset, protocol.image_size)
         plan = choose_weights(other.ref, backbone, policy, tell, get)
-        found.append(OtherBackbone(backbone=other.ref, weights=plan))
+        found.append(OtherBackbone(backbone=other.ref, weights=plan, options=other.resolved))
     return tuple(found)
 
 
@@ -102,6 +102,7 @@ def make_cell(
     family: Family,
     others: tuple[OtherBackbone, ...],
     data: PreparedDataset,
+    options: Mapping[str, ResolvedOptions],
 ) -> Cell:
     if strategy.pretrained and published is not None:
         weights = published
@@ -127,6 +128,7 @@ def make_cell(
         weights=weights,
         others=others,
         dataset_digest=data.digest,
+        options={kind: given for kind, given in options.items() if given},
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PlainValidator,
     ValidationError,
     field_validator,
@@ -252,17 +253,24 @@ class WeightsPlan(Frozen):
     detail: str | None = None
 
 
+ResolvedOptions = dict[str, JsonValue]
+"""The values of all options of a component, defaults among them."""
+
+
 class OtherBackbone(Frozen):
     """A backbone that a strategy builds besides the cell's own, a teacher say, and what it starts from."""
 
     backbone: str
     weights: WeightsPlan
+    options: ResolvedOptions = {}
 
 
 class Cell(Frozen):
     """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol.
 
-    `learning_rate` is None where it is chosen on val among `tuned_rates`, and where the strategy has no steps.
+    `learning_rate` is None where it is chosen on val among `tuned_rates`, and where the strategy has no steps. The
+    names have the options that were given; `options` has all, by component ("backbone", "dataset", "strategy"), so
+    that a default that a release changes makes another cell.
     """
 
     backbone: str
@@ -276,12 +284,17 @@ class Cell(Frozen):
     weights: WeightsPlan
     others: tuple[OtherBackbone, ...] = ()
     dataset_digest: str
+    options: dict[str, ResolvedOptions] = {}
 
     @cached_property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
         undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size", "asked_memory_format"}}
         decisive = self.model_dump(mode="json", exclude=undecisive)
+        if not self.options:  # records of releases that did not keep them
+            del decisive["options"]
+            for other in decisive["others"]:
+                del other["options"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -328,6 +341,15 @@ class Plan(Frozen):
         """The ids of all trials, in their order; each cell's digest is made once."""
         cells = [cell.id for cell in self.cells]
         return [trial_id(cell, seed) for seed in range(self.request.seeds) for cell in cells]
+
+    def other_versions(self, other: Plan) -> str | None:
+        """Say which plugins have other versions in another plan; None where none has."""
+        mine, theirs = (
+            {each.plugin: f"{each.distribution} {each.version}" for each in plan.provenance.values()}
+            for plan in (self, other)
+        )
+        differ = [name for name in sorted(mine.keys() & theirs.keys()) if mine[name] != theirs[name]]
+        return ", ".join(f"plugin {name}: {theirs[name]} there, {mine[name]} here" for name in differ) or None
 
     def difference(self, other: Plan) -> str | None:
         """Say in what this plan differs from another one as to results; None where it doesn't."""

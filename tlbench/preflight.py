@@ -160,6 +160,7 @@ def preflight(
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
+    resolved = {component.ref: component.resolved for component in components}
     if not protocols:
         return found
     image_size = next(iter(protocols.values())).image_size
@@ -210,6 +211,10 @@ def preflight(
                 cell = make_cell(
                     request, backbone_ref, dataset_ref, strategy_ref, strategies[strategy_ref], device, own,
                     weights[backbone_ref], family, others[strategy_ref], prepared[key],
+                    {
+                        "backbone": resolved[backbone_ref], "dataset": resolved[dataset_ref],
+                        "strategy": resolved[strategy_ref],
+                    },
                 )  # fmt: skip
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]

@@ -90,6 +90,11 @@ class Component(Generic[T]):
         changed = self.options.model_dump(exclude_defaults=True)
         return ":".join([self.entry.qualified, *(f"{key}={_plain(changed[key])}" for key in sorted(changed))])
 
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The values of all options as JSON has them, defaults among them."""
+        return self.options.model_dump(mode="json")
+
     def check(self) -> None:
         """Look at the options cheaply; raises UserError."""
         if self.entry.check is not None:

@@ -100,6 +100,11 @@ def start(
                 f"run {plan.name} in {results} exists with a different plan ({difference}); "
                 f"take another --name, or give the options it was started with"
             )
+        if folder.exists and not dry_run and (versions := plan.other_versions(folder.plan())):
+            raise UserError(
+                f"run {plan.name} in {results} was made with other releases ({versions}); install those, or start "
+                f"another run with --name"
+            )
         if dry_run:
             display.planned(plan, sum(1 for _ in plan.trials()))
             for line in forecast(plan, found, registry, partial(_job, plan=plan, found=found, folder=folder)):
