@@ -26,7 +26,7 @@ class TrialJob:
 
     `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
     where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is the
-    cell's in the plan.
+    cell's in the plan. `gpu` is the number of the GPU that `cuda` alone stands for.
     """
 
     trial: Trial
@@ -44,6 +44,7 @@ class TrialJob:
     others: tuple[Trial, ...] = ()
     may_be_product: bool = False
     place: int = 0
+    gpu: int | None = None
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
 
     @property

@@ -15,7 +15,8 @@ class Machine(Facts):
     """What does not change while a run lasts; found once, before its trials. What can't be known is None.
 
     `cores` are physical ones, `usable_cores` what this process may run on. `packages` has the plugins'
-    distributions too. `git_commit` is of the working folder, with `+changes` where it has uncommitted ones.
+    distributions too. `accelerators` is the number of CUDA devices that can be used. `git_commit` is of the working
+    folder, with `+changes` where it has uncommitted ones.
     """
 
     platform: str
@@ -27,6 +28,7 @@ class Machine(Facts):
     memory_bytes: int
     accelerator: str | None
     accelerator_memory_bytes: int | None
+    accelerators: int = 0
     driver: str | None
     cuda: str | None
     cudnn: int | None

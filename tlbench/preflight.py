@@ -126,10 +126,12 @@ def preflight(
     """
     import torch
 
+    from tlbench.engine.device import take_device
     from tlbench.engine.numerics import choose
 
     backbone_components, dataset_components, strategy_components = resolve(request, registry)
     device = choose_device(request.device)
+    take_device(device)
     strategies = {each.ref: each.load() for each in strategy_components}
     backbone_components, wanted = pairs(registry, backbone_components, strategies)
     backbones = {each.ref: load(each) for each in backbone_components}

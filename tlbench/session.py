@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import tempfile
@@ -23,6 +24,7 @@ from tlbench.execute.local import run_trials
 from tlbench.execute.process import ProcessDied, call
 from tlbench.forecast import forecast
 from tlbench.jobs import TrialJob, threads_each, usable_cores
+from tlbench.machine import Machine
 from tlbench.plan import Cell, Numerics, Plan, Request, Trial
 from tlbench.plugins import Plugins, load_plugins
 from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
@@ -177,12 +179,13 @@ def _carry_out(
     keeper = Keeper(folder, plugins, display)
     keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
     jobs = _jobs(remaining, plan, found, folder)
-    at_once = _at_once(plan.request, jobs, display)
+    gpus = gpus_of(plan, found.machine)
+    at_once = _at_once(plan.request, jobs, gpus, display)
     other_threads = plan.request.jobs == "auto" and at_once > 1  # than the peak was measured with
     jobs = [
         replace(
             job,
-            concurrent_trials=at_once,
+            concurrent_trials=math.ceil(at_once / gpus),
             threads=threads_each(at_once),
             peak_flops_per_second=None if other_threads else job.peak_flops_per_second,
         )
@@ -190,7 +193,7 @@ def _carry_out(
     ]
     interrupted = False
     try:
-        run_trials(jobs, at_once, plan.request.timeout_seconds, keeper)
+        run_trials(jobs, at_once, plan.request.timeout_seconds, keeper, gpus)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -200,10 +203,17 @@ def _carry_out(
     return Outcome(plan, folder, records, interrupted)
 
 
-def _at_once(request: Request, jobs: list[TrialJob], display: Display) -> int:
-    """How many trials run at once: as asked for, or as is measured to get most done on this CPU."""
+def gpus_of(plan: Plan, machine: Machine) -> int:
+    """How many GPUs the trials are spread over: all where no number was asked for (`cuda`, not `cuda:1`)."""
+    return max(1, machine.accelerators) if {cell.device for cell in plan.cells} == {"cuda"} else 1
+
+
+def _at_once(request: Request, jobs: list[TrialJob], gpus: int, display: Display) -> int:
+    """How many trials run at once: as asked for; one on each GPU; or as is measured to get most done on this CPU."""
     if request.jobs != "auto":
         return request.jobs
+    if gpus > 1:
+        return gpus
     most = min(usable_cores(), sum(len(job.trials) for job in jobs))
     if most < 2 or jobs[0].trial.cell.device != "cpu":
         return 1

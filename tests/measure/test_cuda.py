@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import Cli, PluginMaker
 
+from tlbench.engine.device import take_device
 from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, optimizer_bytes
 from tlbench.measure.peak import measure_peak_flops
@@ -155,3 +156,14 @@ def test_out_of_memory_is_a_record_and_the_next_trial_runs(cli: Cli, plugin: Plu
     done = cli("run", *QUICK_ON_CUDA, "--strategies", "hungry,freeze", environment=environment)
     assert [record["status"] for record in done.records] == ["out-of-memory", "ok"]
     assert done.records[0]["error"]["type"] == "OutOfMemoryError"
+
+
+def test_the_device_of_a_trial_is_the_current_one() -> None:
+    last = torch.cuda.device_count() - 1
+    try:
+        assert take_device(f"cuda:{last}") == torch.device("cuda", last)
+        assert torch.cuda.current_device() == last
+        assert take_device("cuda", gpu=last) == torch.device("cuda", last)
+        assert torch.empty(1, device="cuda").device.index == last
+    finally:
+        torch.cuda.set_device(0)

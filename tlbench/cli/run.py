@@ -167,7 +167,7 @@ def run(
         typer.Option(
             metavar="N|auto",
             help="Trials at once; more than one disturbs the timings, which are marked. auto: a one-thread trial on "
-            "every core, where that is measured to get more done.",
+            "every core, where that is measured to get more done; on several GPUs (cuda), one on each.",
         ),
     ] = "1",
     timeout: Annotated[float | None, typer.Option(help="Seconds that a trial may take.", show_default="none")] = None,

@@ -19,6 +19,7 @@ from tlbench.data.batches import Images, TrialData
 from tlbench.data.prepare import at_hand
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
+from tlbench.engine.device import take_device
 from tlbench.engine.distance import Start
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_cut, feed_of
@@ -120,7 +121,8 @@ def make_ready(
     job: TrialJob, registry: Registry, report: Report, progress: Progress, most_steps: int | None = None
 ) -> Stand:
     """Set the process up, build the model, open train and val."""
-    cell, device = job.trial.cell, torch.device(job.trial.cell.device)
+    cell = job.trial.cell
+    device = take_device(cell.device, job.gpu)
     set_up_torch(job)
     meters = Meters(device)
     progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import multiprocessing.connection
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -79,9 +79,12 @@ class Queue:
         return heapq.heappop(self._waiting).job
 
 
-def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher) -> None:
-    """Run all jobs. On KeyboardInterrupt the running ones end as `interrupted`, and it is raised again.
+def run_trials(
+    jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | None, watcher: Watcher, gpus: int = 1
+) -> None:
+    """Run all jobs, spread over so many GPUs where there are several.
 
+    On KeyboardInterrupt the running ones end as `interrupted`, and it is raised again.
     What goes wrong with trials that are trained together is no trial's fault: each is then tried by itself.
     """
     waiting = Queue(jobs)
@@ -89,7 +92,8 @@ def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | 
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                running.append(_start(waiting.next(), timeout_seconds, watcher))
+                gpu = freest([each.job.gpu for each in running], gpus)
+                running.append(_start(replace(waiting.next(), gpu=gpu), timeout_seconds, watcher))
             multiprocessing.connection.wait([each.child.connection for each in running], _patience(running))
             running = [each for each in running if not _ended(each, timeout_seconds, watcher, waiting)]
     except BaseException:
@@ -98,6 +102,11 @@ def run_trials(jobs: Iterable[TrialJob], at_once: int, timeout_seconds: float | 
                 each.child.kill()
                 _finish(each, "interrupted", "Interrupted", "the run was interrupted", watcher)
         raise
+
+
+def freest(taken: Sequence[int | None], gpus: int) -> int | None:
+    """The GPU with the fewest jobs, of equals the first; None where there is no choice."""
+    return min(range(gpus), key=taken.count) if gpus > 1 else None
 
 
 def run_in_process(job: TrialJob, report: Report) -> list[Record]:

@@ -34,6 +34,7 @@ def machine(device: torch.device, distributions: Iterable[str] = ()) -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         accelerator=torch.cuda.get_device_name(device) if on_cuda else None,
         accelerator_memory_bytes=torch.cuda.get_device_properties(device).total_memory if on_cuda else None,
+        accelerators=torch.cuda.device_count() if on_cuda else 0,
         driver=_driver(device) if on_cuda else None,
         cuda=torch.version.cuda if on_cuda else None,
         cudnn=_cudnn() if on_cuda else None,
