@@ -18,14 +18,20 @@ Each strategy has its own default rate for each optimizer and family of backbone
 [Strategies](strategies.md)): with one rate for all, a comparison would be one of rates. `--tune lr=A,B,…` lets every
 strategy choose on val instead.
 
-AdamW's rates for CNNs with normalisation were chosen by the run `results/rates` (`make rates`; this page is made from
-it by `python docs/generate.py`, and a test holds the defaults to it): {protocol}. One seed; each figure is the mean
-accuracy in per cent on {images} validation images over the cells {cells}. The default is the rate with the highest
-mean, bold. Strategies that are not listed take the rate of `full` (penalties on top of it, averages of it,
-distillation). SGD's rates, and those of transformers and of CNNs without normalisation, are not measured: their sources
-are in [rates.py](../plugins/tlbench_strategies/rates.py) and [rates.py](../plugins/tlbench_peft/rates.py).
+Those for CNNs with normalisation were chosen by the runs `results/rates` (AdamW) and `results/rates-sgd` (`make rates`;
+this page is made from them by `python docs/generate.py`, and a test holds the defaults to them): {protocol}. One seed;
+each figure is the mean accuracy in per cent on {images} validation images over the cells {cells}. The default is the
+rate with the highest mean, bold. Strategies that are not listed take the rate of `full` (penalties on top of it,
+averages of it, distillation). The rates of transformers and of CNNs without normalisation are not measured: their
+sources are in [rates.py](../plugins/tlbench_strategies/rates.py) and [rates.py](../plugins/tlbench_peft/rates.py).
+
+AdamW:
 
 {table}
+
+SGD with Nesterov's momentum of 0.9, all else as above:
+
+{sgd}
 
 # BatchNorm statistics
 
@@ -59,7 +65,7 @@ def chosen(scores: Scores) -> dict[str, float]:
 
 def page() -> str:
     """The whole page."""
-    run, moving = (tlbench.load(name, RESULTS) for name in ("rates", "rates-batchnorm"))
+    run, sgd, moving = (tlbench.load(name, RESULTS) for name in ("rates", "rates-sgd", "rates-batchnorm"))
     cell, data = run.records[0].trial.cell, run.records[0].data
     cells = {f"{short(each.backbone)} on {short(each.dataset)}": None for each in run.plan.cells}
     return PAGE.format(
@@ -67,6 +73,7 @@ def page() -> str:
         images=data.val_images if data else "the",
         cells=", ".join(f"`{each}`" for each in cells),
         table=_table(mean_scores(run.records)),
+        sgd=_table(mean_scores(sgd.records)),
         batchnorm=_batchnorm(run.records, moving.records),
     )
 

@@ -146,7 +146,7 @@ class Surgical(Options):
 
 @strategy(
     "surgical",
-    learning_rates=rates.FEW,
+    learning_rates=rates.ONE_STAGE,
     options=Surgical,
     paper="Lee et al. 2023, Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, arXiv:2210.11466",
     when="it is known where the target differs: early blocks for the look of images, late ones for their labels",

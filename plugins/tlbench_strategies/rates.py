@@ -1,7 +1,8 @@
 """The default learning rates: chosen on val where real weights can be had here, taken from the literature elsewhere.
 
-Those of CNNs with normalisation were chosen in `results/rates`: EfficientNet-Lite0 and MobileNetV2 with their ImageNet
-weights, on 500 images each of Fashion-MNIST and scikit-learn's digits (`make rates`); docs/rates.md has what was tried.
+Those of CNNs with normalisation were chosen in `results/rates` and `results/rates-sgd`: EfficientNet-Lite0 and
+MobileNetV2 with their ImageNet weights, on 500 images each of Fashion-MNIST and scikit-learn's digits (`make rates`);
+docs/rates.md has what was tried.
 
 The others are of the literature:
 
@@ -32,11 +33,14 @@ HEAD = {"adamw": 1e-2, "sgd": 0.1}
 """Of a new head on a frozen body: convex, and alike for all families."""
 FULL = {"adamw": by_family(3e-4, 1e-4, 5e-5), "sgd": by_family(0.03, 1e-3, 3e-3)}
 """Of all parameters together, of their unfreezing group by group, and of penalties and averages on top of that."""
-LAST_BLOCKS = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 3e-3)}
+LAST_BLOCKS = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.03, 3e-3, 3e-3)}
 LAYER_DECAY = {"adamw": by_family(1e-3, 3e-4, 1e-4), "sgd": by_family(0.1, 3e-3, 1e-2)}
 FEW = {"adamw": by_family(3e-3, 1e-3, 1e-3), "sgd": by_family(0.1, 1e-2, 3e-2)}
-"""Of few parameters of a frozen body: biases, norms, one stage, a small network beside it."""
-SCRATCH = {"adamw": by_family(3e-3, 1e-4, 5e-4), "sgd": by_family(0.1, 1e-2, 1e-2)}
+"""Of few parameters of a frozen body: biases, norms."""
+ONE_STAGE = {"adamw": by_family(3e-3, 1e-3, 1e-3), "sgd": by_family(0.03, 1e-2, 3e-2)}
+SIDE = {"adamw": by_family(3e-3, 1e-3, 1e-3), "sgd": by_family(0.3, 1e-2, 3e-2)}
+"""Of a small network beside a frozen body."""
+SCRATCH = {"adamw": by_family(3e-3, 1e-4, 5e-4), "sgd": by_family(0.3, 1e-2, 1e-2)}
 """From random weights."""
 
 

@@ -28,7 +28,7 @@ class Side(Options):
 
 @strategy(
     "side-tuning",
-    learning_rates=rates.FEW,
+    learning_rates=rates.SIDE,
     options=Side,
     serves=ends_in_linear,
     paper="Zhang et al. 2020, Side-Tuning: A Baseline for Network Adaptation via Additive Side Networks, "
