@@ -9,9 +9,9 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from tlbench.outline import outline
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.outline import outline
+from tlbench.registry.plugins import load_plugins
 
 RESULTS = Path(__file__).parent / "results" / "blocks.json"
 

@@ -18,9 +18,9 @@ from blocks import TIMM, TORCHVISION
 from tlbench.contracts import Backbone
 from tlbench.engine.cut import NotCuttable, cut
 from tlbench.engine.model import TransferModel
-from tlbench.plugins import load_plugins
+from tlbench.plan.sizes import refusal
 from tlbench.registry import Registry
-from tlbench.sizes import refusal
+from tlbench.registry.plugins import load_plugins
 
 RESULTS = Path(__file__).parent / "results" / "cuts.json"
 SIZES = (64, 128, 224, 256, 299)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tlbench.contracts import ModelSize
 from tlbench.errors import UserError
-from tlbench.model_size import count_model_size, write_model_sizes
-from tlbench.plugins import load_plugins
 from tlbench.registry import Entry, Registry
+from tlbench.registry.model_size import count_model_size, write_model_sizes
+from tlbench.registry.plugins import load_plugins
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 

@@ -27,7 +27,7 @@ KINDS = {
     "optimizer": ("adam", "Optimizer"),
 }
 STEPS = 5
-IMPORTED = ("torch", "torchvision", "timm", "scipy.stats", "torchmetrics", "tlbench.together")
+IMPORTED = ("torch", "torchvision", "timm", "scipy.stats", "torchmetrics", "tlbench.trial.batched")
 IMPORTS = """
 import importlib, json, sys, time
 seconds = {}

@@ -11,7 +11,7 @@ from typing import Any
 ROUNDS = 6
 SCRIPT = """
 import statistics, sys, time
-from tlbench.allocator import keep_freed_memory
+from tlbench.execute.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch

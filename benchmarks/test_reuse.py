@@ -19,7 +19,9 @@ from torchvision.models import resnet50
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Preprocessing
-from tlbench.data.batches import Batch, Images
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
+from tlbench.data.batches import Images
 from tlbench.engine.compilation import FullBatches, keep_compilations
 from tlbench.engine.cut import cut
 from tlbench.engine.features import Source, feed
@@ -29,7 +31,6 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.numerics import choose, measure
 from tlbench.engine.pack import packed
 from tlbench.measure.memory import PeakMemory
-from tlbench.phases import Train
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 
 CPU = torch.device("cpu")
@@ -113,9 +114,9 @@ def step(forward: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> None:
 def test_predictions_in_small_batches(paired: Paired) -> None:
     """128 images 32 at a time, as on a CPU, against all at once."""
     module = lite0().module.eval()
-    pictures = torch.randn(128, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    image_files = torch.randn(128, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        ratio = paired(lambda: [module(each) for each in pictures.split(32)], lambda: module(pictures), 15)
+        ratio = paired(lambda: [module(each) for each in image_files.split(32)], lambda: module(image_files), 15)
     assert ratio <= 1.02
 
 
@@ -123,11 +124,11 @@ def test_folded_batchnorms(paired: Paired) -> None:
     """Features of lite0's frozen body with BatchNorms folded into the convolutions, against without."""
     model = lite0()
     model.train_only(model.head)
-    pictures = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    prefix = cut(model.module, pictures).prefix
-    folded = fused(prefix, pictures)
+    image_files = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    prefix = cut(model.module, image_files).prefix
+    folded = fused(prefix, image_files)
     with torch.inference_mode():
-        ratio = paired(lambda: folded(pictures), lambda: prefix(pictures), 30)
+        ratio = paired(lambda: folded(image_files), lambda: prefix(image_files), 30)
     assert ratio <= 1.02
 
 
@@ -135,10 +136,10 @@ def test_features_by_packed_convolutions(paired: Paired) -> None:
     """The same with convolutions laid out once and activations in their pass, against BatchNorms folded alone."""
     model = lite0()
     model.train_only(model.head)
-    pictures = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    folded = fused(cut(model.module, pictures).prefix, pictures)
-    made = packed(folded, pictures)
+    image_files = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    folded = fused(cut(model.module, image_files).prefix, image_files)
+    made = packed(folded, image_files)
     assert made is not folded
     with torch.inference_mode():
-        ratio = paired(lambda: made(pictures), lambda: folded(pictures), 30)
+        ratio = paired(lambda: made(image_files), lambda: folded(image_files), 30)
     assert ratio <= 1.02

@@ -16,7 +16,7 @@ from rich.console import Console
 from tlbench.execute.process import call
 from tlbench.plan import Trial
 from tlbench.report.table import print_tables
-from tlbench.store import RunFolder
+from tlbench.results.store import RunFolder
 
 TLBENCH = str(Path(sys.executable).parent / "tlbench")
 

@@ -10,12 +10,12 @@ from scipy.stats import false_discovery_control
 
 import tlbench
 from tlbench.api import Results
-from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.rows import Row, rows
 from tlbench.report.short import short
+from tlbench.results.records import Record
+from tlbench.results.store import RunFolder
 from tlbench.stats import p_value
-from tlbench.store import RunFolder
 
 RESULTS = Path(__file__).parents[1] / "results"
 RATE_OF_FALSE_DISCOVERIES = 0.05

@@ -12,8 +12,8 @@ import speed
 import tlbench
 from tlbench.contracts import Strategy
 from tlbench.engine.model import TransferModel
-from tlbench.plugins import load_plugins
 from tlbench.registry import Component, Registry, option_type
+from tlbench.registry.plugins import load_plugins
 from tlbench.report import text
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies.partial import gradual_unfreeze, layer_decay

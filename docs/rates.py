@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tlbench
-from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.short import short
+from tlbench.results.records import Record
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE = """# Default learning rates

@@ -15,7 +15,7 @@ from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
 from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
-from tlbench.records import (
+from tlbench.results.records import (
     Cost,
     DataRecord,
     ErrorRecord,

@@ -7,7 +7,7 @@ import pytest
 from builders import make_cell, make_failure, make_phase, make_record
 
 from tlbench.noise import spreads
-from tlbench.records import StepMs
+from tlbench.results.records import StepMs
 
 
 def test_spreads_against_numpy() -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
         Weights,
         strategy,
     )
+    from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.hookspecs import hookimpl
-    from tlbench.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ _HOMES = {
     ),
     "tlbench.errors": ("UserError", "WeightsUnavailable"),
     "tlbench.hookspecs": ("hookimpl",),
-    "tlbench.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
+    "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

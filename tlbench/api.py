@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlbench.errors import UserError, nearest
-from tlbench.plan import Plan, Request, make_request
-from tlbench.records import Record
+from tlbench.plan.plan import Plan
+from tlbench.plan.request import Request, make_request
+from tlbench.results.records import Record
 from tlbench.words import split_names
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Results:
     def to_markdown(self) -> str:
         """The comparison tables."""
         from tlbench.report.documents import to_markdown
-        from tlbench.store import RunFolder
+        from tlbench.results.store import RunFolder
 
         return to_markdown(self.records, RunFolder(self.folder).correct)
 
@@ -90,7 +91,7 @@ def run(
 
 def load(run: str | Path, results: str | Path = "results") -> Results:
     """The records of a run on disk, by its name or folder."""
-    from tlbench.store import find_run
+    from tlbench.results.store import find_run
 
     folder = find_run(str(run), Path(results))
     return Results(folder.plan(), folder.path, tuple(folder.records()))

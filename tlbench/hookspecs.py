@@ -14,9 +14,10 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tlbench.plan import Plan, Trial
-    from tlbench.records import Record
-    from tlbench.registry import RegisterBackbone, RegisterDataset, RegisterStrategy
+    from tlbench.plan.cell import Trial
+    from tlbench.plan.plan import Plan
+    from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterStrategy
+    from tlbench.results.records import Record
 
 hookspec = pluggy.HookspecMarker("tlbench")
 hookimpl = pluggy.HookimplMarker("tlbench")

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tlbench.cache import keep, small_file
 from tlbench.errors import UserError
-from tlbench.plan import make_request
-from tlbench.records import Cost, Record
+from tlbench.plan.request import make_request
+from tlbench.results.records import Cost, Record
 from tlbench.session import Display, start
 from tlbench.temporary import temporary_folder
 

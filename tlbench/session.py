@@ -22,18 +22,20 @@ from tlbench.execute.concurrency import try_at_once
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.local import run_trials
 from tlbench.execute.process import ProcessDied, call
-from tlbench.forecast import forecast
-from tlbench.jobs import TrialJob, threads_each, usable_cores
-from tlbench.machine import Machine
-from tlbench.plan import Cell, Numerics, Plan, Request, Trial
-from tlbench.plugins import Plugins, load_plugins
-from tlbench.preflight import Note, Preflight, Preparing, preflight, resolve
-from tlbench.records import UNFINISHED, Record, Status
-from tlbench.registry import Registry
-from tlbench.rehearsal import fits
-from tlbench.sources import IN_FULL, LOOKED_FOR, Means
-from tlbench.store import RunFolder, check_writable
+from tlbench.measure.machine import Machine
+from tlbench.plan.batch_size import fits
+from tlbench.plan.cell import Cell, Numerics, Trial
+from tlbench.plan.forecast import forecast
+from tlbench.plan.plan import Plan
+from tlbench.plan.preflight import Note, Preflight, Preparing, preflight, resolve
+from tlbench.plan.request import Request
+from tlbench.plan.sources import IN_FULL, LOOKED_FOR, Means
+from tlbench.registry.kinds import Registry
+from tlbench.registry.plugins import Plugins, load_plugins
+from tlbench.results.records import UNFINISHED, Record, Status
+from tlbench.results.store import RunFolder, check_writable
 from tlbench.temporary import temporary_folder
+from tlbench.trial.jobs import TrialJob, threads_each, usable_cores
 
 
 class Display(Protocol):

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.data.contents import content_digest
-from tlbench.data.pictures import split_of
+from tlbench.data.image_files import split_of
 from tlbench_packaged.layout import Layout, Tree, notes, read_tree
 
 

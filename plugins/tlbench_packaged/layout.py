@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tlbench.data.pictures import HIDDEN, LOOP, endings, has_picture, hidden, pictures_below
+from tlbench.data.image_files import HIDDEN, LOOP, endings, hidden, image_files_below, is_image
 from tlbench.errors import UserError
 from tlbench.words import counted, listed
 
@@ -99,7 +99,7 @@ def _split_folders(root: Path, folders: list[Path], layout: Layout) -> dict[str,
         if layout == "splits":
             raise UserError(f"dataset folder: {root} has no folder train; its folders: {_names(folders)}")
         return {}
-    others = [each for each in folders if _split_of(each.name) is None and has_picture(each)]
+    others = [each for each in folders if _split_of(each.name) is None and is_image(each)]
     found = [each for same in named.values() for each in same]
     deep = [each for each in found if _has_class_folders(each)]
     if others and not deep and layout == "auto":
@@ -121,7 +121,7 @@ def _split_folders(root: Path, folders: list[Path], layout: Layout) -> dict[str,
 
 
 def _has_class_folders(folder: Path) -> bool:
-    return any(has_picture(each) for each in _folders(folder))
+    return any(is_image(each) for each in _folders(folder))
 
 
 def _classes(path: Path, tree: Tree, *, needs_two: bool) -> dict[str, list[Path]]:
@@ -142,7 +142,7 @@ def _classes(path: Path, tree: Tree, *, needs_two: bool) -> dict[str, list[Path]
         )
     by_class = {}
     for folder in folders:
-        found = pictures_below(folder)
+        found = image_files_below(folder)
         tree.left_out += found.left_out
         if found.files:
             by_class[folder.name] = found.files

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
 from tlbench.engine.model import Part, TransferModel
 
 

@@ -1,8 +1,9 @@
 """The default learning rates of what is added to a frozen body.
 
-Those of CNNs with normalisation were chosen on val in `results/rates` and `results/rates-sgd` (docs/rates.md). Transformers: AdamW's 1e-3 is
-that of Jie & Deng 2023 (FacT, arXiv:2212.03145); prompts get more, as Jia et al. 2022 (arXiv:2203.12119) find. CNNs
-without normalisation get a third of what those with it do, or as much: no source is known.
+Those of CNNs with normalisation were chosen on val in `results/rates` and `results/rates-sgd` (docs/rates.md).
+Transformers: AdamW's 1e-3 is that of Jie & Deng 2023 (FacT, arXiv:2212.03145); prompts get more, as Jia et al. 2022
+(arXiv:2203.12119) find. CNNs without normalisation get a third of what those with it do, or as much: no source is
+known.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from tlbench_strategies.closed_form import NEVER, Probe, Subset, ends_in_linear,
 if TYPE_CHECKING:
     from torch import nn
 
+    from tlbench.contracts.phases import Fitting
     from tlbench.engine.model import TransferModel
-    from tlbench.phases import Fitting
 
 IMAGE_STATS = "builtin/image-stats"
 

@@ -14,9 +14,9 @@ from tlbench_strategies import rates
 if TYPE_CHECKING:
     import torch
 
-    from tlbench.data.batches import Batch
+    from tlbench.contracts.batch import Batch
+    from tlbench.contracts.seen import Seen
     from tlbench.engine.model import TransferModel
-    from tlbench.engine.step import Seen
 
 
 class Teacher(Options):

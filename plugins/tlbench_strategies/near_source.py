@@ -19,9 +19,9 @@ from tlbench_strategies.closed_form import ends_in_linear
 if TYPE_CHECKING:
     import torch
 
-    from tlbench.data.batches import Batch
+    from tlbench.contracts.batch import Batch
+    from tlbench.contracts.seen import Seen
     from tlbench.engine.model import Snapshot, TransferModel
-    from tlbench.engine.step import Seen
 
 NO_SOURCE = "it does not start from a published model with a head of its own"
 
@@ -153,10 +153,10 @@ class EWC(Options):
 
     @field_validator("source")
     @classmethod
-    def _has_pictures(cls, value: Path | None) -> Path | None:
-        from tlbench.data.pictures import has_picture
+    def _has_images(cls, value: Path | None) -> Path | None:
+        from tlbench.data.image_files import is_image
 
-        if value is not None and not has_picture(value.expanduser()):
+        if value is not None and not is_image(value.expanduser()):
             raise ValueError(f"there is no folder {value}, or no picture in it")
         return value
 
@@ -206,12 +206,12 @@ def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
 
 
 def source_fisher(folder: Path, model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:
-    """The same of the source model, on pictures evenly chosen from a folder, in the size of the target's."""
+    """The same of the source model, on images evenly chosen from a folder, in the size of the target's."""
     from tlbench.data.batches import batches_below
 
     like = next(iter(batches)).images
-    pictures = batches_below(folder.expanduser(), samples, like, model.preprocessing)
-    return fisher(model.as_published(), pictures, samples)
+    image_files = batches_below(folder.expanduser(), samples, like, model.preprocessing)
+    return fisher(model.as_published(), image_files, samples)
 
 
 def fisher(model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:

@@ -41,9 +41,9 @@ def side_tuning(model: TransferModel, options: Side) -> Iterator[Phase]:
     The head is given alpha · body + (1 - alpha) · side, with alpha a sigmoid of a trained number. The side network's
     last layer starts at 0 (the paper's low-energy initialisation). It stays in the model.
     """
-    from tlbench_strategies.beside import put_beside, side_part
+    from tlbench_strategies.side_network import add_side_network, side_part
 
-    yield Rewrite(lambda model: put_beside(model, options.width, options.alpha))
+    yield Rewrite(lambda model: add_side_network(model, options.width, options.alpha))
     yield Train(model.head | side_part(model))
 
 

@@ -24,7 +24,7 @@ from torch import nn
 from tlbench.contracts import Backbone, Interpolation, ModelSize, Preprocessing, Weights
 from tlbench.data.contents import content_digest
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.model_size import read_model_sizes
+from tlbench.registry.model_size import read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")

@@ -17,7 +17,7 @@ from torchvision.transforms import InterpolationMode
 
 from tlbench.contracts import Backbone, Interpolation, ModelSize, Preprocessing, Weights
 from tlbench.errors import UserError, WeightsUnavailable, nearest
-from tlbench.model_size import read_model_sizes
+from tlbench.registry.model_size import read_model_sizes
 from tlbench_torchvision.blocks import torchvision_blocks
 
 HEADS = {

@@ -52,7 +52,7 @@ CATALOGUE: dict[str, Row] = {
     "cifar10": Row("CIFAR10", 32, "natural", "60,000 photos of 10 kinds of things, 32×32"),
     "cifar100": Row("CIFAR100", 32, "natural", "60,000 photos of 100 kinds of things, 32×32"),
     "mnist": Row("MNIST", 28, "handwriting", "70,000 handwritten digits, 28×28", "CC-BY-SA-3.0"),
-    "fashion-mnist": Row("FashionMNIST", 28, "products", "70,000 pictures of clothes, 10 kinds, 28×28", "MIT"),
+    "fashion-mnist": Row("FashionMNIST", 28, "products", "70,000 images of clothes, 10 kinds, 28×28", "MIT"),
     "kmnist": Row("KMNIST", 28, "handwriting", "70,000 cursive Japanese characters, 28×28", "CC-BY-SA-4.0"),
     "usps": Row("USPS", 16, "handwriting", "9,298 digits from envelopes, 16×16"),
     "semeion": Row("SEMEION", 16, "handwriting", "1,593 handwritten digits, 16×16", "CC-BY-4.0", **_single()),

@@ -76,7 +76,7 @@ def test_every_option_decides_the_id(kind: str) -> None:
 
 def test_a_record_without_resolved_options_keeps_its_id(pytestconfig: pytest.Config) -> None:
     """Those of earlier releases have none."""
-    from tlbench.store import RunFolder
+    from tlbench.results.store import RunFolder
 
     folder = RunFolder(Path(pytestconfig.rootpath) / "results" / "reference")
     for record in folder.records():

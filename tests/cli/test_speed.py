@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, Cli
 
-from tlbench.jobs import usable_cores
+from tlbench.trial.jobs import usable_cores
 
 
 def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path: Path) -> None:

@@ -86,17 +86,17 @@ def test_a_product_in_which_every_rate_of_a_seed_diverges_is_that_trials_failure
 DYING = """
 import os
 from pathlib import Path
-import tlbench.together
+import tlbench.trial.batched
 from tlbench import hookimpl
 
 tlbench_api = 1
-real = tlbench.together.train_heads
+real = tlbench.trial.batched.train_heads
 
 def dies(*arguments):
     Path("died").touch()
     os.kill(os.getpid(), 9)
 
-tlbench.together.train_heads = dies
+tlbench.trial.batched.train_heads = dies
 
 @hookimpl
 def tlbench_register_strategies(register):

@@ -9,9 +9,9 @@ import PIL.Image
 import PIL.TiffImagePlugin
 import pytest
 
+from tlbench.data.image_files import open_image
 from tlbench.data.images import to_rgb
 from tlbench.data.levels import Levels, NeedsLevels, Span, span_of
-from tlbench.data.pictures import open_picture
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_tiff_files_of_12_bits_floats_and_32_bits_keep_their_grey_levels(
 ) -> None:
     file = tmp_path / "image.tif"
     PIL.Image.fromarray(pixels).save(file)
-    opened = open_picture(file)
+    opened = open_image(file)
     with pytest.raises(NeedsLevels):
         to_rgb(opened)
     span = span_of(opened)
@@ -83,7 +83,7 @@ def test_a_tiff_file_that_states_its_largest_value_is_believed(tmp_path: Path) -
     tags = PIL.TiffImagePlugin.ImageFileDirectory_v2()
     tags[281] = 4095
     PIL.Image.fromarray(np.full((4, 4), 300, np.uint16)).save(tmp_path / "image.tif", tiffinfo=tags)
-    span = span_of(open_picture(tmp_path / "image.tif"))
+    span = span_of(open_image(tmp_path / "image.tif"))
     assert span is not None and span.levels == Levels(0, 4095)
 
 
@@ -96,10 +96,10 @@ def test_16_bit_colours_are_read_where_they_use_16_bits_and_refused_where_they_d
     colours = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(np.uint16)
     file = tmp_path / "deep.png"
     file.write_bytes(png_of_16_bits(colours))
-    assert np.array_equal(np.asarray(open_picture(file)), colours >> 8)
+    assert np.array_equal(np.asarray(open_image(file)), colours >> 8)
     file.write_bytes(png_of_16_bits(colours >> 4))
     with pytest.raises(ValueError, match="have 16 bits, but use 16 of the upper 256 levels"):
-        open_picture(file)
+        open_image(file)
 
 
 def png_of_16_bits(colours: np.ndarray) -> bytes:

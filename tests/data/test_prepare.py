@@ -14,8 +14,8 @@ from builders import make_dataset, make_split, noise
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Split, SplitOptions
+from tlbench.data.image_files import split_of
 from tlbench.data.levels import Levels
-from tlbench.data.pictures import split_of
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, at_hand, prepare, prepare_cached
 from tlbench.errors import UserError
 

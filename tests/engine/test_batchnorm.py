@@ -12,7 +12,7 @@ from torch import nn
 
 import tlbench
 from tlbench.contracts import BatchNormPolicy
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
 from tlbench.engine.batchnorm import reestimate, settle
 from tlbench.engine.model import TransferModel
 

@@ -13,8 +13,8 @@ from torch import fx, nn
 
 from tlbench.engine.cut import NotCuttable, cut
 from tlbench.engine.model import TransferModel
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 
 
 @pytest.fixture(scope="module")

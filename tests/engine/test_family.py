@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tlbench.engine.family import family_of
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from torch import fx, nn
 from tlbench.engine.cut import cut
 from tlbench.engine.fuse import fused
 from tlbench.engine.model import TransferModel
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 
 
 def norms(module: nn.Module) -> int:

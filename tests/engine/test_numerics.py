@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
 from tlbench.engine.numerics import choose, measure
 from tlbench.plan import Numerics
-from tlbench.records import NumericsCandidate
+from tlbench.results.records import NumericsCandidate
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from tlbench.engine.cut import cut
 from tlbench.engine.fuse import fused
 from tlbench.engine.model import TransferModel
 from tlbench.engine.pack import Packed, packed
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 
 
 def called(module: fx.GraphModule, kind: type[nn.Module]) -> int:

@@ -17,22 +17,22 @@ from torch import nn
 import tlbench
 from tlbench import Look, Options, Phase, Rewrite, Strategy, Train, Validate, strategy
 from tlbench.cache import StageCache
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.seen import Seen
 from tlbench.engine.adapt import adapt
+from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import Start
 from tlbench.engine.features import Source
 from tlbench.engine.loop import Setting
 from tlbench.engine.model import TransferModel
 from tlbench.engine.seeds import Seeds
-from tlbench.engine.stand import Progress, Stand
-from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import Meters
 from tlbench.plan import CHANCES
-from tlbench.plugins import load_plugins
-from tlbench.provenance import Provenance
-from tlbench.records import Record
 from tlbench.registry import Component, Entry, Registry
+from tlbench.registry.plugins import load_plugins
+from tlbench.registry.provenance import Provenance
+from tlbench.results.records import Record
 
 CPU = torch.device("cpu")
 PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
@@ -123,12 +123,12 @@ class Small(nn.Module):
         return logits
 
 
-def make_stand(folder: Path, made: Strategy) -> Stand:
+def make_stand(folder: Path, made: Strategy) -> Context:
     """A trial of twelve images of noise, ready to be carried out in this process."""
     images, protocol, meters = make_images(folder, 12), make_protocol(), Meters(CPU)
     model = TransferModel(Small(), make_backbone("fc"))
     entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
-    return Stand(
+    return Context(
         model=model,
         build=lambda: model,
         data=SimpleNamespace(train=images, val=images),  # type: ignore[arg-type]
@@ -160,14 +160,14 @@ def test_findings_are_sent_back_to_the_strategy(tmp_path: Path) -> None:
         seen["train"] = yield Train(model.head)
         model.notes["answer"] = 42.0
 
-    stand = make_stand(tmp_path, made_up)
-    adapt(stand)
+    context = make_stand(tmp_path, made_up)
+    adapt(context)
     assert seen["images"] == 12
     assert 0 <= seen["val"].accuracy <= 1
     assert seen["rewrite"] == 7
     assert seen["train"] is None
-    assert stand.model.notes == {"answer": 42.0}
-    assert stand.progress.trained == {"fc.weight": 12, "fc.bias": 3}
+    assert context.model.notes == {"answer": 42.0}
+    assert context.progress.trained == {"fc.weight": 12, "fc.bias": 3}
 
 
 def test_another_model_can_be_trained_and_the_own_one_stays(tmp_path: Path) -> None:
@@ -177,12 +177,12 @@ def test_another_model_can_be_trained_and_the_own_one_stays(tmp_path: Path) -> N
         yield Train(teacher.everything, of=teacher)
         model.notes["moved"] = teacher.distance2(model.snapshot()).item()
 
-    stand = make_stand(tmp_path, made_up)
-    before = stand.model.snapshot()
-    adapt(stand)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in stand.model.snapshot().items())
-    assert float(stand.model.notes["moved"]) > 0
-    assert stand.progress.trained == {}
+    context = make_stand(tmp_path, made_up)
+    before = context.model.snapshot()
+    adapt(context)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in context.model.snapshot().items())
+    assert float(context.model.notes["moved"]) > 0
+    assert context.progress.trained == {}
 
 
 def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
     def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
         yield Train(model.head)
 
-    stand = make_stand(tmp_path, made_up)
+    context = make_stand(tmp_path, made_up)
     with pytest.raises(PhaseError, match="states no learning rates"):
-        adapt(replace(stand, setting=replace(stand.setting, learning_rate=None)))
+        adapt(replace(context, setting=replace(context.setting, learning_rate=None)))
 
 
 class Normed(Small):
@@ -237,9 +237,9 @@ def test_what_is_frozen_stays_as_it_is_bit_for_bit(tmp_path: Path, phase: Any, c
     def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
         yield phase(model)
 
-    stand = replace(make_stand(tmp_path, made_up), model=TransferModel(Normed(), make_backbone("fc")))
+    context = replace(make_stand(tmp_path, made_up), model=TransferModel(Normed(), make_backbone("fc")))
     with pytest.raises(PhaseError, match=f"changed what it does not train: {changed}"):
-        adapt(stand)
+        adapt(context)
 
 
 def test_a_phase_that_says_what_it_changes_trains_on_what_it_has_made(tmp_path: Path) -> None:
@@ -250,10 +250,10 @@ def test_a_phase_that_says_what_it_changes_trains_on_what_it_has_made(tmp_path: 
     def loss(cache: StageCache | None) -> float | None:
         torch.manual_seed(0)
         model = TransferModel(Small(), make_backbone("fc"))
-        stand = replace(make_stand(tmp_path, made_up), model=model, cache=cache)
-        stand.setting.order.manual_seed(0)
-        adapt(stand)
-        return stand.progress.train_loss
+        context = replace(make_stand(tmp_path, made_up), model=model, cache=cache)
+        context.setting.order.manual_seed(0)
+        adapt(context)
+        return context.progress.train_loss
 
     assert loss(StageCache(tmp_path)) == loss(None)
 
@@ -275,10 +275,10 @@ def stopped_at_training(name: str, started: dict[str, torch.Tensor]) -> Strategy
 def start_of(folder: Path, name: str, seeds: Seeds) -> dict[str, torch.Tensor]:
     """What a strategy's training starts from, on the same model for all seeds."""
     started: dict[str, torch.Tensor] = {}
-    stand = replace(make_stand(folder, stopped_at_training(name, started)), seeds=seeds)
+    context = replace(make_stand(folder, stopped_at_training(name, started)), seeds=seeds)
     torch.manual_seed(7)
     model = TransferModel(Small(), replace(make_backbone("fc"), blocks=lambda _module: ["conv"]))
-    adapt(replace(stand, model=model))
+    adapt(replace(context, model=model))
     return started
 
 

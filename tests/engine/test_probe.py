@@ -9,6 +9,7 @@ import torch
 from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
+from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
@@ -16,7 +17,6 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.probe import probe_step
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import StepProbe
-from tlbench.phases import Train
 
 CPU = torch.device("cpu")
 BODY, HEAD = 2 * (8 * 8) * 3 * 4 * 9, 2 * 4 * 3

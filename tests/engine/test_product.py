@@ -14,6 +14,7 @@ from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Options, strategy
+from tlbench.contracts.phases import Phase, Rewrite, Train
 from tlbench.engine.features import Source, feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
@@ -22,11 +23,10 @@ from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
 from tlbench.measure.memory import PeakMemory
-from tlbench.phases import Phase, Rewrite, Train
 from tlbench.plan import Protocol
-from tlbench.plugins import load_plugins
-from tlbench.provenance import Provenance
 from tlbench.registry import Component, Entry, Registry
+from tlbench.registry.plugins import load_plugins
+from tlbench.registry.provenance import Provenance
 
 CPU = torch.device("cpu")
 

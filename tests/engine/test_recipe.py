@@ -16,7 +16,9 @@ from timm.optim import param_groups_weight_decay
 from torch import nn
 
 from tlbench.contracts import Preprocessing
-from tlbench.data.batches import Batch, epoch_order
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
+from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
@@ -24,7 +26,6 @@ from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixin
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.step import batch_loss
 from tlbench.errors import UserError
-from tlbench.phases import Train
 from tlbench.plan import make_request
 from tlbench_timm.backbone import timm_backbone
 
@@ -116,7 +117,7 @@ def test_a_vit_is_decayed_as_timm_does(behind: bool) -> None:
 def test_names_are_found_where_a_strategy_has_put_the_model_inside_another() -> None:
     backbone = timm_backbone("vit_tiny_patch16_224")
     model = TransferModel(backbone.build(3, image_size=32, pretrained=False), backbone)
-    model.surround(nn.ModuleDict({"body": model.module}), "body", ("body.head",))
+    model.wrap(nn.ModuleDict({"body": model.module}), "body", ("body.head",))
     assert model.no_decay.tensors == {"body.cls_token", "body.pos_embed"}
 
 

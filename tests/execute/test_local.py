@@ -8,7 +8,7 @@ from builders import make_cell, make_plan
 
 from tlbench.engine.device import take_device
 from tlbench.execute.local import freest
-from tlbench.machine import Machine
+from tlbench.measure.machine import Machine
 from tlbench.session import gpus_of
 
 

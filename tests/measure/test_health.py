@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tlbench.machine import Readings
 from tlbench.measure.environment import at_start, machine
 from tlbench.measure.health import cpu_quota_cores, findings, readings
+from tlbench.measure.machine import Readings
 
 CPU = torch.device("cpu")
 MACHINE = machine(CPU).model_copy(update={"usable_cores": 4, "governor": None})

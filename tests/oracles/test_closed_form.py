@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch import nn
 
 from tlbench import Solve, Strategy
-from tlbench.phases import Examples, Fitting, Solved
+from tlbench.contracts.phases import Examples, Fitting, Solved
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 from tlbench_strategies.baselines import majority
 from tlbench_strategies.closed_form import knn, lda, linear_probe, logistic_regression, prototype, ridge, span

@@ -14,10 +14,10 @@ from torch import nn
 import tlbench
 from tlbench import Look, Train
 from tlbench.contracts import Backbone, Preprocessing
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.seen import Seen
 from tlbench.engine.model import TransferModel
 from tlbench.engine.renormalise import renormalising
-from tlbench.engine.step import Seen
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies.distillation import FeatureDistill, feature_distill, soft_loss
 

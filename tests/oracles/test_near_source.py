@@ -18,12 +18,12 @@ from torch import nn
 
 import tlbench
 from tlbench import Look, Strategy, Train
-from tlbench.data.batches import Batch
-from tlbench.engine.model import HEAD_INPUT, TransferModel
+from tlbench.contracts.batch import HEAD_INPUT, Batch
+from tlbench.contracts.seen import Seen
+from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import make_optimizer
-from tlbench.engine.step import Seen
 from tlbench.errors import PhaseError, UserError
-from tlbench.records import Record
+from tlbench.results.records import Record
 from tlbench_strategies import near_source, weight_space
 from tlbench_strategies.basic import full
 from tlbench_strategies.rates import head_factor
@@ -295,7 +295,7 @@ def test_ewc_takes_the_fisher_of_the_source_model_on_the_sources_images(
     moved: tuple[TransferModel, TransferModel], tmp_path: Path
 ) -> None:
     model, _ = moved
-    pictures = save_pictures(tmp_path, 5)
+    image_files = save_pictures(tmp_path, 5)
     published = copy.deepcopy(model.module)
     published.set_submodule("fc", nn.Linear(5, 7))
     model.published = lambda: copy.deepcopy(published).requires_grad_(False).eval()
@@ -310,7 +310,7 @@ def test_ewc_takes_the_fisher_of_the_source_model_on_the_sources_images(
     weight = published.get_parameter("one.weight")
     squares = torch.zeros_like(weight)
     for place in (0, 2, 4):
-        image = (torch.from_numpy(pictures[place]).permute(2, 0, 1) / 255 - mean) / std
+        image = (torch.from_numpy(image_files[place]).permute(2, 0, 1) / 255 - mean) / std
         scores = published(image[None]).log_softmax(1)
         label = torch.multinomial(scores.detach().exp(), 1)[0]
         (gradient,) = torch.autograd.grad(-scores[0, label].sum(), weight)

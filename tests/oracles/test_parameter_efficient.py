@@ -20,8 +20,8 @@ from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import make_optimizer
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 from tlbench_peft import STRATEGIES, adapter, dora, ia3, lora, ssf, vpt
 
 CPU = torch.device("cpu")

@@ -19,8 +19,8 @@ from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import UserError
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies import partial
 from tlbench_strategies.rates import FULL, HEAD, head_factor

@@ -14,10 +14,10 @@ from tlbench import Rewrite, Train
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
 from tlbench.engine.model import TransferModel
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
-from tlbench_strategies.beside import Beside
+from tlbench.registry.plugins import load_plugins
 from tlbench_strategies.side import Side, side_tuning
+from tlbench_strategies.side_network import SideTuned
 
 SIZE = 32
 BACKBONES = ("torchvision/resnet18", "timm/vit_tiny_patch16_224", "packaged/efficientnet_lite0")
@@ -58,12 +58,12 @@ def test_the_head_is_given_a_mixture_and_the_body_stays(name: str, tmp_path: Pat
     assert {"mix", "head.weight", "side.0.weight"} <= changed
     assert all(torch.equal(state[f"body.{key}"], each) for key, each in source.items())
 
-    beside = model.module.eval()
-    assert isinstance(beside, Beside)
-    alpha = 1 / (1 + (-beside.mix).exp())
+    side_network = model.module.eval()
+    assert isinstance(side_network, SideTuned)
+    alpha = 1 / (1 + (-side_network.mix).exp())
     with torch.no_grad():
-        expected = head(alpha * features + (1 - alpha) * beside.side(pixels))
-        torch.testing.assert_close(beside(pixels), expected, rtol=1e-4, atol=1e-5)
+        expected = head(alpha * features + (1 - alpha) * side_network.side(pixels))
+        torch.testing.assert_close(side_network(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_its_record_says_that_the_body_has_not_moved(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_its_record_says_that_the_body_has_not_moved(tmp_path: Path) -> None:
         strategies=["side-tuning", "freeze"], datasets="digits:train=60:test=20", epochs=2, image_size=32,
         results=tmp_path, progress=False,
     )  # fmt: skip
-    beside, frozen = (record for record in results)
-    assert beside.distance is not None and frozen.distance is not None
-    assert beside.distance.l2 == 0.0 == beside.distance.relative
-    assert [block.name for block in beside.distance.blocks] == [block.name for block in frozen.distance.blocks]
-    (phase,) = beside.cost.phases if beside.cost else ()
+    side_network, frozen = (record for record in results)
+    assert side_network.distance is not None and frozen.distance is not None
+    assert side_network.distance.l2 == 0.0 == side_network.distance.relative
+    assert [block.name for block in side_network.distance.blocks] == [block.name for block in frozen.distance.blocks]
+    (phase,) = side_network.cost.phases if side_network.cost else ()
     assert phase.features is not None and not phase.features.used
     assert phase.features.reason == "2 tensors lead from its frozen part to the rest"

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tlbench.engine.model import Part, TransferModel
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 
 TABLE = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "blocks.json").read_text("utf-8"))
 ROWS = {f"{row['provider']}/{row['architecture']}": row for row in TABLE["rows"]}

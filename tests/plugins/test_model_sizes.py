@@ -12,7 +12,7 @@ from torchvision import models
 
 from tlbench.contracts import Backbone, ModelSize, Preprocessing
 from tlbench.errors import BackboneError
-from tlbench.model_size import count_model_size, read_model_sizes, write_model_sizes
+from tlbench.registry.model_size import count_model_size, read_model_sizes, write_model_sizes
 from tlbench_timm.backbone import timm_backbone
 from tlbench_torchvision.backbone import torchvision_backbone
 

@@ -15,8 +15,8 @@ from timm.optim import param_groups_weight_decay
 from tlbench.engine.model import TransferModel
 from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.plugins import load_plugins
 from tlbench.registry import Registry
+from tlbench.registry.plugins import load_plugins
 from tlbench_timm.backbone import timm_backbone
 
 SOME = (

@@ -9,10 +9,10 @@ import re
 
 from builders import FALLBACK, make_cell, make_failure, make_plan, make_record, no_examples
 
-from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.documents import to_csv, to_json, to_markdown
 from tlbench.report.rows import rows
+from tlbench.results.records import Record
 
 GOOD = make_record(make_cell(), accuracy=1 / 3, passes=None, images_per_second=None)
 BETTER = make_record(make_cell("timm/vit_tiny:pool=a|b", weights=FALLBACK), accuracy=0.875)

@@ -18,8 +18,8 @@ from builders import (
 )
 
 from tlbench.plan import WeightsPlan
-from tlbench.records import Record
 from tlbench.report.rows import COLUMNS, Row, best, rows
+from tlbench.results.records import Record
 from tlbench.stats import accuracy_interval
 
 REQUESTED = WeightsPlan(kind="random", reason="requested")

@@ -10,11 +10,11 @@ import pytest
 from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_phase, make_record, no_examples
 from rich.console import Console
 
-from tlbench.records import BatchNormRecord, DataRecord, FeaturesRecord, Metrics, Record
 from tlbench.report import text
 from tlbench.report.footer import footer
 from tlbench.report.rows import best, by_dataset, rows
 from tlbench.report.table import print_tables
+from tlbench.results.records import BatchNormRecord, DataRecord, FeaturesRecord, Metrics, Record
 
 RECORDS = [
     *(make_record(make_cell(strategy="builtin/full"), seed, 0.9 + seed / 20, train_seconds=4321.0) for seed in (0, 1)),

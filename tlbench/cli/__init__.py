@@ -12,7 +12,7 @@ from tlbench.words import printable
 
 def main() -> None:
     """Run the command line: a user's mistake is one sentence on stderr and exit status 2."""
-    from tlbench.cli.app import app, state
+    from tlbench.cli.commands import app, state
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):

@@ -55,11 +55,3 @@ def root(
     ] = False,
 ) -> None:
     """Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware."""
-
-
-# each module adds its command to `app`
-from tlbench.cli import cache as _cache  # noqa: E402, F401
-from tlbench.cli import doctor as _doctor  # noqa: E402, F401
-from tlbench.cli import list as _list  # noqa: E402, F401
-from tlbench.cli import run as _run  # noqa: E402, F401
-from tlbench.cli import show as _show  # noqa: E402, F401

@@ -12,7 +12,7 @@ from tlbench.cli.app import Block, Debug, app
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tlbench.examination import Examination
+    from tlbench.measure.diagnosis import Diagnosis
     from tlbench.noise import Noise
 
 
@@ -29,16 +29,16 @@ def doctor(
 ) -> None:
     """Show the machine, and what spoils measurements on it, with the remedy."""
     from tlbench.cli.output import progress_console, result_console
-    from tlbench.examination import examine
     from tlbench.execute.process import call
+    from tlbench.measure.diagnosis import diagnose
     from tlbench.noise import known_noise, measure_noise
-    from tlbench.plan import make_request
+    from tlbench.plan.request import make_request
     from tlbench.report.progress import ConsoleDisplay
 
     display = ConsoleDisplay(progress_console())
     request = make_request(device=device, block=tuple(block or ()))
     display.note("looking at the machine for some seconds")
-    found: Examination = call(examine, request.device, request.block, on_event=display.note)
+    found: Diagnosis = call(diagnose, request.device, request.block, on_event=display.note)
     try:
         spread = measure_noise(repeats, request.device, display) if noise else known_noise(found.environment)
     finally:
@@ -49,7 +49,7 @@ def doctor(
         _print(found, spread, result_console())
 
 
-def _document(found: Examination, spread: Noise | None) -> dict[str, Any]:
+def _document(found: Diagnosis, spread: Noise | None) -> dict[str, Any]:
     return {
         "device": found.device,
         "environment": found.environment,
@@ -61,7 +61,7 @@ def _document(found: Examination, spread: Noise | None) -> dict[str, Any]:
     }
 
 
-def _print(found: Examination, spread: Noise | None, console: Console) -> None:
+def _print(found: Diagnosis, spread: Noise | None, console: Console) -> None:
     from rich.text import Text
 
     facts = found.environment

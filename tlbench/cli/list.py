@@ -12,8 +12,9 @@ from tlbench.cli.app import Block, Debug, app
 from tlbench.errors import UserError
 
 if TYPE_CHECKING:
-    from tlbench.contracts import Strategy
-    from tlbench.registry import Entry, Kind, Registry
+    from tlbench.contracts.strategy import Strategy
+    from tlbench.registry.components import Entry
+    from tlbench.registry.kinds import Kind, Registry
 
 
 class What(StrEnum):
@@ -43,9 +44,9 @@ def list_(
     debug: Debug = False,
 ) -> None:
     """List backbones, datasets, strategies or plugins, each with where it comes from."""
-    from tlbench.facts import backbone_facts
-    from tlbench.plugins import load_plugins
-    from tlbench.registry import Registry
+    from tlbench.registry.facts import backbone_facts
+    from tlbench.registry.kinds import Registry
+    from tlbench.registry.plugins import load_plugins
 
     registry = Registry.of(load_plugins(block or ()))
     if what is What.plugins:
@@ -95,13 +96,13 @@ def _named(kind: Kind[Any], name: str | None) -> list[Entry[Any]]:
 
 def _outline(registry: Registry, name: str) -> dict[str, Any]:
     """A backbone's head, and its blocks with their stages and the numbers of their parameters."""
-    from tlbench.outline import outline
+    from tlbench.registry.outline import outline
 
     return outline(name, registry.backbones.resolve(name))
 
 
 def _describe(entry: Entry[Any]) -> dict[str, Any]:
-    from tlbench.registry import option_type
+    from tlbench.registry.options import option_type
 
     return {
         "name": entry.qualified,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from tlbench.plan import Plan
-from tlbench.records import Record
-from tlbench.store import RunFolder
+from tlbench.plan.plan import Plan
+from tlbench.results.records import Record
+from tlbench.results.store import RunFolder
 from tlbench.words import counted, printable
 
 FULL_WIDTH = 240

@@ -13,7 +13,7 @@ from tlbench.errors import UserError
 from tlbench.words import split_names
 
 if TYPE_CHECKING:
-    from tlbench.plan import Request
+    from tlbench.plan.request import Request
 
 NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 LONGEST_NAME = 200
@@ -189,7 +189,7 @@ def run(
 
     Without options: packaged ImageNet weights (EfficientNet-Lite0) on scikit-learn's digits, offline.
     """
-    from tlbench.plan import make_request
+    from tlbench.plan.request import make_request
 
     request = make_request(
         backbones=_names(backbones),
@@ -251,7 +251,7 @@ def resume(
     debug: Debug = False,
 ) -> None:
     """Go on with a run: the trials that have no record yet, or were killed or interrupted."""
-    from tlbench.store import find_run
+    from tlbench.results.store import find_run
 
     folder = find_run(run, results)
     request = folder.plan().request
@@ -270,9 +270,9 @@ def _start(
     retry: tuple[str, ...] = (),
 ) -> None:
     from tlbench.cli.output import print_results, progress_console
-    from tlbench.jobs import load_per_core
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session import start
+    from tlbench.trial.jobs import load_per_core
 
     if name is not None and (name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME):
         shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")

@@ -40,7 +40,7 @@ def show(
 ) -> None:
     """Show a run's records."""
     from tlbench.cli.output import FULL_WIDTH, document, print_missing, print_results
-    from tlbench.store import find_run
+    from tlbench.results.store import find_run
 
     folder = find_run(run, results)
     plan = folder.plan()

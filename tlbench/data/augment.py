@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tlbench.errors import UserError
-from tlbench.plan import AUGMENTATIONS, Augmentation
+from tlbench.plan.choices import AUGMENTATIONS, Augmentation
 
 PADDING_SHARE = 8
 """`pad` adds an eighth of the side all around."""

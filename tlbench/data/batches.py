@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,24 +11,15 @@ from typing import Literal
 import numpy as np
 import torch
 
-from tlbench.contracts import Dataset, Preprocessing, Split
+from tlbench.contracts.backbone import Preprocessing
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.dataset import Dataset, Split
 from tlbench.data.augment import Augment
 from tlbench.data.decode import span_of_all
-from tlbench.data.pictures import pictures_below, split_of
+from tlbench.data.image_files import image_files_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import TestSplitShut
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Normalised images N×3×S×S in the model's memory format (or features), and their labels N."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class Images:
@@ -158,8 +148,8 @@ def open_split(
 
 
 def batches_below(folder: Path, most: int, like: torch.Tensor, preprocessing: Preprocessing) -> Iterator[Batch]:
-    """Pictures evenly chosen below a folder, in batches of the size, device and layout of `like`; all labels are 0."""
-    files = pictures_below(folder).files
+    """Images evenly chosen below a folder, in batches of the size, device and layout of `like`; all labels are 0."""
+    files = image_files_below(folder).files
     files = [files[place] for place in np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int)]
     labels, places = torch.zeros(len(files), dtype=torch.long), torch.arange(len(files))
     split, size = split_of(files, labels.numpy()), like.shape[-1]

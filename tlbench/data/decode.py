@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlbench.contracts import Interpolation, Split
+from tlbench.contracts.backbone import Interpolation
+from tlbench.contracts.dataset import Split
 from tlbench.data.arrays import new_array
 from tlbench.data.images import content_hash, fit, signature, to_rgb
 from tlbench.data.levels import Levels, NeedsLevels, Span, span_of

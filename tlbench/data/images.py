@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from tlbench.contracts import Interpolation
+from tlbench.contracts.backbone import Interpolation
 from tlbench.data.levels import RULE, Levels, NeedsLevels, deep_values
 
 RESAMPLING = {
@@ -19,7 +19,7 @@ RESAMPLING = {
     "lanczos": PIL.Image.Resampling.LANCZOS,
 }
 SIGNATURE_SIDE = 16
-"""Of a perceptual hash: with 8, unlike pictures of Fashion-MNIST are equal."""
+"""Of a perceptual hash: with 8, unlike images of Fashion-MNIST are equal."""
 
 
 def to_rgb(image: PIL.Image.Image | np.ndarray, levels: Levels | None = None) -> PIL.Image.Image:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlbench.contracts import Dataset, Split
+from tlbench.contracts.dataset import Dataset, Split
 from tlbench.errors import UserError
 from tlbench.words import listed
 

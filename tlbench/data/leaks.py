@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 NEAR_BITS = 16
-"""Perceptual hashes of 256 bits that differ in no more are near: copies do, other pictures don't (tests)."""
+"""Perceptual hashes of 256 bits that differ in no more are near: copies do, other images don't (tests)."""
 CHUNK = 256
 
 

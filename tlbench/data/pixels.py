@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from tlbench.contracts import Interpolation, Split
+from tlbench.contracts.backbone import Interpolation
+from tlbench.contracts.dataset import Split
 from tlbench.data.images import fit, to_rgb
 from tlbench.data.levels import Levels
 from tlbench.data.resident import open_array, resident, stays_in_memory, take

@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tlbench.cache import StageCache, cache_limit_bytes
-from tlbench.contracts import Dataset, Interpolation, Split, SplitOptions
+from tlbench.contracts.backbone import Interpolation
+from tlbench.contracts.dataset import Dataset, Split
+from tlbench.contracts.options import SplitOptions
 from tlbench.data.arrays import new_array
 from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreadable
 from tlbench.data.labels import check_labels, lacking

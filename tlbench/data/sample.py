@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tlbench.contracts import Dataset, Split, SplitOptions
+from tlbench.contracts.dataset import Dataset, Split
+from tlbench.contracts.options import SplitOptions
 from tlbench.data.labels import check_labels
 from tlbench.data.prepare import SPLITS, Limits, PreparedDataset, Progress, Wanted, prepare, split_sizes
 from tlbench.data.split import Integers, draw

@@ -12,9 +12,12 @@ from typing import Any
 
 import torch
 
-from tlbench.data.batches import Batch, epoch_order
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Train, Validate
+from tlbench.data.batches import epoch_order
 from tlbench.engine.batchnorm import reestimate, settle
 from tlbench.engine.compilation import compiled
+from tlbench.engine.context import Context
 from tlbench.engine.evaluate import Predictions
 from tlbench.engine.features import feed
 from tlbench.engine.feed import first_batch
@@ -25,26 +28,24 @@ from tlbench.engine.probe import probe_step
 from tlbench.engine.seeds import Stream
 from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
-from tlbench.engine.stand import Stand
 from tlbench.errors import Diverged, PhaseError
 from tlbench.measure.meters import PhaseMeasured
-from tlbench.phases import Look, Phase, Rewrite, Solve, Train, Validate
-from tlbench.records import CandidateRecord, CompileRecord, EpochRecord
+from tlbench.results.records import CandidateRecord, CompileRecord, EpochRecord
 
 NOTHING = Part(frozenset())
 
 
-def adapt(stand: Stand) -> None:
+def adapt(context: Context) -> None:
     """Ask the strategy for its phases, and carry each out."""
-    progress, strategy = stand.progress, stand.strategy
-    stand.meters.stages.enter("train")
-    stand.meters.energy.start()
-    torch.manual_seed(stand.seeds.of("augmentation"))
-    if stand.data.train.augment is not None:
-        stand.data.train.augment.restart()
-    new_tensors = Stream(stand.seeds.of("initialisation", " of new tensors"), stand.setting.device)
+    progress, strategy = context.progress, context.strategy
+    context.meters.stages.enter("train")
+    context.meters.energy.start()
+    torch.manual_seed(context.seeds.of("augmentation"))
+    if context.data.train.augment is not None:
+        context.data.train.augment.restart()
+    new_tensors = Stream(context.seeds.of("initialisation", " of new tensors"), context.setting.device)
     with new_tensors.drawing():
-        phases = iter(strategy.load().phases(stand.model, strategy.options))
+        phases = iter(strategy.load().phases(context.model, strategy.options))
     found: Any = None
     for number in itertools.count():
         try:
@@ -53,79 +54,83 @@ def adapt(stand: Stand) -> None:
         except StopIteration:
             break
         progress.phase, progress.step = number, None
-        found = _rewrite(stand, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(stand, phase, number)
+        found = (
+            _rewrite(context, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(context, phase, number)
+        )
     progress.phase, progress.step = None, None
 
 
-def _rewrite(stand: Stand, phase: Rewrite, new_tensors: Stream) -> Any:
+def _rewrite(context: Context, phase: Rewrite, new_tensors: Stream) -> Any:
     """Change the model, and give averaged weights BatchNorm statistics of their own."""
     with new_tensors.drawing():
-        found = phase.apply(stand.model)
-    if stand.model.statistics_mixed:
-        reestimate(stand.model, _looked_at(stand, " of statistics"))
-        stand.meters.add_images(len(stand.data.train))
+        found = phase.apply(context.model)
+    if context.model.statistics_mixed:
+        reestimate(context.model, _looked_at(context, " of statistics"))
+        context.meters.add_images(len(context.data.train))
     return found
 
 
-def _carry_out(stand: Stand, phase: Phase, number: int) -> Any:
+def _carry_out(context: Context, phase: Phase, number: int) -> Any:
     """Do what a phase says; gives what is sent back to the strategy."""
     match phase:
         case Train():
-            phase = stand.in_budget(phase)
-            trained = stand if phase.of is None else dataclasses.replace(stand, model=phase.of)
+            phase = context.in_budget(phase)
+            trained = context if phase.of is None else dataclasses.replace(context, model=phase.of)
             with _frozen(trained, phase.part if phase.moves is None else phase.part | phase.moves):
                 _train(trained, phase, number)
             if phase.of is None:
-                stand.progress.note_trained(stand.model.parameters(phase.part))
+                context.progress.note_trained(context.model.parameters(phase.part))
             return None
         case Solve():
-            with _frozen(stand, stand.model.head):
-                return stand.meters.add_solve(solve(stand, phase, number))
+            with _frozen(context, context.model.head):
+                return context.meters.add_solve(solve(context, phase, number))
         case Validate():
-            with stand.meters.stages.within("validate"):
-                return stand.predict("val", stand.data.val)
+            with context.meters.stages.within("validate"):
+                return context.predict("val", context.data.val)
         case Look():
-            with _frozen(stand, NOTHING):
-                return phase.apply(stand.model, _looked_at(stand, " of a look"))
-    raise PhaseError(f"strategy {stand.strategy.ref} yielded {phase!r}, which is not a phase")
+            with _frozen(context, NOTHING):
+                return phase.apply(context.model, _looked_at(context, " of a look"))
+    raise PhaseError(f"strategy {context.strategy.ref} yielded {phase!r}, which is not a phase")
 
 
-def _looked_at(stand: Stand, use: str) -> Iterator[Batch]:
+def _looked_at(context: Context, use: str) -> Iterator[Batch]:
     """The training images in batches, in an order that the seed draws for one use."""
-    drawn = torch.Generator().manual_seed(stand.seeds.of("order", use))
-    order = epoch_order(len(stand.data.train), stand.setting.protocol.batch_size, drawn)
-    return stand.data.train.batches(order)
+    drawn = torch.Generator().manual_seed(context.seeds.of("order", use))
+    order = epoch_order(len(context.data.train), context.setting.protocol.batch_size, drawn)
+    return context.data.train.batches(order)
 
 
 @contextlib.contextmanager
-def _frozen(stand: Stand, but: Part) -> Iterator[None]:
+def _frozen(context: Context, but: Part) -> Iterator[None]:
     """Hold a phase to changing nothing outside of a part; comparing counts as measuring."""
-    with stand.meters.stages.within("measure"):
-        before = digests(stand.model, but)
+    with context.meters.stages.within("measure"):
+        before = digests(context.model, but)
     yield
-    with stand.meters.stages.within("measure"):
-        refuse_changes(stand.model, but, before)
+    with context.meters.stages.within("measure"):
+        refuse_changes(context.model, but, before)
 
 
-def tuned(stand: Stand, rates: Sequence[float]) -> tuple[Stand, list[CandidateRecord]]:
+def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[CandidateRecord]]:
     """Train from the same start with each rate, in the same order of images, and choose on val.
 
     The highest val accuracy wins, of equals the lowest val loss. A rate that diverges is a candidate like any other,
     but is not chosen; raises Diverged where all do. The best model so far waits on the CPU.
     """
     tried: list[CandidateRecord] = []
-    best: tuple[Predictions, Stand, list[EpochRecord], float | None] | None = None
-    progress, stages, device = stand.progress, stand.meters.stages, stand.setting.device
+    best: tuple[Predictions, Context, list[EpochRecord], float | None] | None = None
+    progress, stages, device = context.progress, context.meters.stages, context.setting.device
     for number, rate in enumerate(rates):
         begun = time.perf_counter()
-        order = stand.seeds.generator("order")
-        setting = dataclasses.replace(stand.setting, learning_rate=rate, order=order)
-        candidate = dataclasses.replace(stand, model=stand.model if number == 0 else stand.build(), setting=setting)
+        order = context.seeds.generator("order")
+        setting = dataclasses.replace(context.setting, learning_rate=rate, order=order)
+        candidate = dataclasses.replace(
+            context, model=context.model if number == 0 else context.build(), setting=setting
+        )
         progress.history, progress.train_loss = [], None
         try:
             adapt(candidate)
             with stages.within("validate"):
-                val = candidate.predict("val", stand.data.val)
+                val = candidate.predict("val", context.data.val)
         except Diverged:
             if number == len(rates) - 1 and best is None:
                 raise
@@ -148,13 +153,19 @@ def _since(begun: float) -> float:
     return time.perf_counter() - begun
 
 
-def _train(stand: Stand, phase: Train, number: int) -> None:
-    model, data, setting, meters, progress = stand.model, stand.data, stand.setting, stand.meters, stand.progress
+def _train(context: Context, phase: Train, number: int) -> None:
+    model, data, setting, meters, progress = (
+        context.model,
+        context.data,
+        context.setting,
+        context.meters,
+        context.progress,
+    )
     prepare_phase(model, phase)
     steps = phase_steps(phase, setting.protocol, len(data.train))
-    batchnorm = settle(model, setting.protocol, steps, stand.pretrained, stand.strategy.load().batchnorm)
+    batchnorm = settle(model, setting.protocol, steps, context.pretrained, context.strategy.load().batchnorm)
     with meters.stages.within("features"):
-        fed, features = feed(model, phase, stand.source(images=data.train, split="train"), stand.cache)
+        fed, features = feed(model, phase, context.source(images=data.train, split="train"), context.cache)
     with meters.stages.within("measure"):
         batch = first_batch(data.train, setting.protocol.batch_size)
         probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol)
@@ -166,7 +177,7 @@ def _train(stand: Stand, phase: Train, number: int) -> None:
     elif setting.protocol.compile != "off" and setting.most_steps is None:
         with meters.stages.within("compile"):
             fed, compilation = compiled(model, phase, fed, setting.protocol, setting.device, steps)
-    val = partial(stand.evaluation_feed, "val", data.val)
+    val = partial(context.evaluation_feed, "val", data.val)
     selection = Selection(model, number, val, setting.protocol, meters.stages)
 
     def after_epoch(epoch: int, loss: float) -> bool:

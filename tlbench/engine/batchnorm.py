@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from tlbench.contracts import BatchNormPolicy
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
-from tlbench.plan import Protocol
-from tlbench.records import BatchNormRecord
+from tlbench.plan.cell import Protocol
+from tlbench.results.records import BatchNormRecord
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 TIME_CONSTANTS = 100

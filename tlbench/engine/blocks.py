@@ -8,7 +8,7 @@ from itertools import groupby
 
 from torch import nn
 
-from tlbench.contracts import Backbone, Block
+from tlbench.contracts.backbone import Backbone, Block
 from tlbench.engine.structure import find, has_matrix, lies_in, output_of
 from tlbench.errors import BackboneError, nearest
 

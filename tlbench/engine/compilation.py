@@ -15,16 +15,16 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from tlbench.cache import compile_folder, keep, small_file
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed, first_batch
 from tlbench.engine.model import TransferModel
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
-from tlbench.phases import Train
-from tlbench.plan import Protocol
-from tlbench.records import CompileRecord
+from tlbench.plan.cell import Protocol
+from tlbench.results.records import CompileRecord
 
 INDUCTOR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 TORCHS_OWN_FOLDER = "torchinductor_"

@@ -10,7 +10,7 @@ import torch
 
 from tlbench.engine.model import Part, TransferModel
 from tlbench.engine.weights import raw_bytes
-from tlbench.records import BlockDistance, DistanceRecord
+from tlbench.results.records import BlockDistance, DistanceRecord
 
 OTHER = "other"
 

@@ -11,7 +11,7 @@ from torch import nn
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.precision import autocast
 from tlbench.errors import Diverged
-from tlbench.plan import Protocol
+from tlbench.plan.cell import Protocol
 
 LARGEST_BATCH = {"cpu": 32}
 """On a CPU, activations of more images leave its caches, and fewer are predicted in a second."""

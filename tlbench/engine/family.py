@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tlbench.contracts import Family
+from tlbench.contracts.backbone import Family
 
 TOKEN_NORMS = (nn.LayerNorm, nn.RMSNorm)
 MAP_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm)

@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 from tlbench.cache import LIMIT_VARIABLE, Kept, StageCache, cache_limit_bytes, spelled_bytes
-from tlbench.contracts import Preprocessing
+from tlbench.contracts.backbone import Preprocessing
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
 from tlbench.data.arrays import new_array
-from tlbench.data.batches import Batch, Images
+from tlbench.data.batches import Images
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
@@ -31,9 +33,8 @@ from tlbench.engine.undone import modes_restored
 from tlbench.errors import UserError
 from tlbench.measure.memory import PeakMemory
 from tlbench.measure.timing import wait_for
-from tlbench.phases import Train
-from tlbench.plan import Protocol
-from tlbench.records import FeaturesRecord
+from tlbench.plan.cell import Protocol
+from tlbench.results.records import FeaturesRecord
 
 FILE, TAKEN = "features.npy", "taken.json"
 DISK_BYTES_PER_SECOND = 500e6

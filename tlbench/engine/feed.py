@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
 
 
 class Source(Protocol):

@@ -9,8 +9,8 @@ from torch import nn
 
 from tlbench.engine.precision import autocast
 from tlbench.measure.timing import wait_for
-from tlbench.plan import Protocol
-from tlbench.records import InferenceRecord
+from tlbench.plan.cell import Protocol
+from tlbench.results.records import InferenceRecord
 
 BATCHES = (1, 8, 32, 128)
 """The batch sizes that are tried, in this order."""

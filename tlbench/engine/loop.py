@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order, steps_per_epoch
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
@@ -21,13 +22,12 @@ from tlbench.events import EpochDone, Report, StepDone
 from tlbench.measure.memory import optimizer_bytes
 from tlbench.measure.steps import PhaseSteps
 from tlbench.measure.timing import step_clock
-from tlbench.phases import Train
-from tlbench.plan import Protocol
+from tlbench.plan.cell import Protocol
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a rehearsal.
+    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a trial of a batch size.
 
     `learning_rate` is None where the strategy has no steps. `classes` is their number; a phase that mixes or weighs
     them needs it.

@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import (
 )
 
 from tlbench.engine.evaluate import Predictions
-from tlbench.records import Metrics
+from tlbench.results.records import Metrics
 
 TOP5_FROM_CLASSES = 11
 """With fewer classes, five guesses say little."""

@@ -11,14 +11,14 @@ from itertools import groupby
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone
+from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.batch import HEAD_INPUT
 from tlbench.engine.blocks import blocks_of
 from tlbench.engine.family import MAP_NORMS, TOKEN_NORMS, family_of
 from tlbench.engine.sequential import run_only_its_own
-from tlbench.plan import OptimizerName
+from tlbench.plan.choices import OptimizerName
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
-HEAD_INPUT = "what the head is given"
 Snapshot = Mapping[str, torch.Tensor]
 """A model's tensors at some moment, by name."""
 
@@ -159,7 +159,7 @@ class TransferModel:
         self.module.set_submodule(self._head_paths[0], head.to(next(self.module.parameters()).device))
         head.train(old.training)
 
-    def surround(self, outer: nn.Module, at: str, head_paths: tuple[str, ...]) -> None:
+    def wrap(self, outer: nn.Module, at: str, head_paths: tuple[str, ...]) -> None:
         """Make a module that has this one `at` a path the model, its head at paths of the outer one."""
         self.module = outer
         self._head_paths = head_paths

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
 from tlbench.engine.precision import FORMATS, autocast, gradient_scaler
 from tlbench.measure.timing import wait_for
-from tlbench.plan import MEMORY_FORMATS, MemoryFormat, Numerics, Precision
-from tlbench.records import NumericsCandidate
+from tlbench.plan.cell import Numerics
+from tlbench.plan.choices import MEMORY_FORMATS, MemoryFormat, Precision
+from tlbench.results.records import NumericsCandidate
 
 STEPS = 3
 """Timed steps of each candidate, after one of warm-up; the median counts."""

@@ -6,7 +6,7 @@ import contextlib
 
 import torch
 
-from tlbench.plan import MemoryFormat, Precision
+from tlbench.plan.choices import MemoryFormat, Precision
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FORMATS: dict[MemoryFormat, torch.memory_format] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
@@ -13,8 +14,7 @@ from tlbench.engine.undone import passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
 from tlbench.measure.meters import StepProbe
-from tlbench.phases import Train
-from tlbench.plan import Protocol
+from tlbench.plan.cell import Protocol
 
 
 def probe_step(

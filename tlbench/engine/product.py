@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlbench.contracts import Strategy
+from tlbench.contracts.phases import Phase, Train
+from tlbench.contracts.strategy import Strategy
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps
@@ -18,10 +19,9 @@ from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.recipe import rate_factor
 from tlbench.events import EpochDone, Report, StepDone
-from tlbench.phases import Phase, Train
-from tlbench.plan import Protocol
-from tlbench.records import FeaturesRecord
-from tlbench.registry import Component
+from tlbench.plan.cell import Protocol
+from tlbench.registry.components import Component
+from tlbench.results.records import FeaturesRecord
 
 
 @dataclass

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tlbench.data.batches import Batch
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
 from tlbench.engine.model import TransferModel
-from tlbench.phases import Train
-from tlbench.plan import Protocol
+from tlbench.plan.cell import Protocol
 
 MOMENTUM = 0.9
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone, Block, Preprocessing
+from tlbench.contracts.backbone import Backbone, Block, Preprocessing
 from tlbench.engine.blocks import blocks_of
 
 INNER = "model"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tlbench.plan import Chance
+from tlbench.plan.choices import Chance
 
 
 def derived_seed(seed: int, use: str) -> int:

@@ -11,8 +11,8 @@ from tlbench.engine.feed import Feed
 from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
 from tlbench.measure.stages import Stages
-from tlbench.plan import Protocol
-from tlbench.records import EpochRecord
+from tlbench.plan.cell import Protocol
+from tlbench.results.records import EpochRecord
 
 
 class Selection:

@@ -9,38 +9,39 @@ from typing import Literal
 import torch
 from torch import nn
 
+from tlbench.contracts.batch import HEAD_INPUT
+from tlbench.contracts.phases import Examples, Fitting, Solve
 from tlbench.data.split import draw
+from tlbench.engine.context import Context
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.features import evaluation_cut, feed_of
 from tlbench.engine.feed import in_order
-from tlbench.engine.model import HEAD_INPUT, TransferModel
+from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.product import linear_suffix
-from tlbench.engine.stand import Stand
 from tlbench.errors import PhaseError
-from tlbench.phases import Examples, Fitting, Solve
-from tlbench.records import FeaturesRecord, SolveRecord
+from tlbench.results.records import FeaturesRecord, SolveRecord
 
 
-def solve(stand: Stand, phase: Solve, number: int) -> SolveRecord:
+def solve(context: Context, phase: Solve, number: int) -> SolveRecord:
     """Fit a head to the features of the (drawn) training images, and put it where the model has its own.
 
     Raises PhaseError where the model's head is anything but one linear layer at its end.
     """
-    model = stand.model
+    model = context.model
     model.train_only(model.head)
-    with stand.meters.stages.within("features"):
-        train, features = _examples(stand, "train")
-        val, _ = _examples(stand, "val")
+    with context.meters.stages.within("features"):
+        train, features = _examples(context, "train")
+        val, _ = _examples(context, "val")
     begun = time.perf_counter()
-    seed = stand.seeds.of("order", " of the subset")
+    seed = context.seeds.of("order", " of the subset")
     chosen = torch.from_numpy(draw(train.labels.cpu().numpy(), round(phase.subset * len(train.labels)), seed))
     drawn = Examples(train.features[chosen], train.labels[chosen])
-    solved = phase.fit(Fitting(drawn, val, stand.setting.classes))
+    solved = phase.fit(Fitting(drawn, val, context.setting.classes))
     model.replace_head(solved.head)
     model.train_only(model.head)
-    stand.progress.note_trained(model.parameters(model.head))
-    stand.progress.note_trained(_stored(model))
+    context.progress.note_trained(model.parameters(model.head))
+    context.progress.note_trained(_stored(model))
     return SolveRecord(
         phase=number,
         seconds=time.perf_counter() - begun,
@@ -56,28 +57,28 @@ def _stored(model: TransferModel) -> Iterator[tuple[str, torch.Tensor]]:
     return (pair for pair in model.module.named_buffers() if model.head.holds(pair[0]) and pair[1].is_floating_point())
 
 
-def _examples(stand: Stand, split: Literal["train", "val"]) -> tuple[Examples, FeaturesRecord]:
+def _examples(context: Context, split: Literal["train", "val"]) -> tuple[Examples, FeaturesRecord]:
     """All features of a split as the head is given them, from the cache where they can be kept."""
-    images = stand.data.train.plain() if split == "train" else stand.data.val
-    source = stand.source(images=images, split=split)
-    pieces = evaluation_cut(stand.model, source, stand.cache)
-    fed, record = feed_of(stand.model, pieces, source, stand.cache)
-    stand.meters.share(record)
-    size = evaluation_batch(stand.setting.protocol, stand.setting.device)
+    images = context.data.train.plain() if split == "train" else context.data.val
+    source = context.source(images=images, split=split)
+    pieces = evaluation_cut(context.model, source, context.cache)
+    fed, record = feed_of(context.model, pieces, source, context.cache)
+    context.meters.share(record)
+    size = evaluation_batch(context.setting.protocol, context.setting.device)
     with torch.inference_mode():
         if linear_suffix(fed) is not None:
             features = [batch.images.float() for batch in in_order(fed.source, size)]
         else:
-            features = [_given(stand, batch.images).float() for batch in in_order(images, size)]
-    return Examples(torch.cat(features).clone(), images.labels.to(stand.setting.device)), record
+            features = [_given(context, batch.images).float() for batch in in_order(images, size)]
+    return Examples(torch.cat(features).clone(), images.labels.to(context.setting.device)), record
 
 
-def _given(stand: Stand, images: torch.Tensor) -> torch.Tensor:
+def _given(context: Context, images: torch.Tensor) -> torch.Tensor:
     """What a forward pass hands to the head, N×D."""
-    model, protocol = stand.model, stand.setting.protocol
+    model, protocol = context.model, context.setting.protocol
     (path,) = model.head_paths if len(model.head_paths) == 1 else ("",)
     layer = model.module.get_submodule(path)
-    with model.watched((), head_input=True) as seen, autocast(stand.setting.device, protocol.precision):
+    with model.watched((), head_input=True) as seen, autocast(context.setting.device, protocol.precision):
         logits = model.module.eval()(images)
     given = seen.get(HEAD_INPUT)
     if (

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlbench.data.batches import Batch
-from tlbench.engine.model import HEAD_INPUT, TransferModel
+from tlbench.contracts.batch import Batch
+from tlbench.contracts.phases import Train
+from tlbench.contracts.seen import Seen
+from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
-from tlbench.phases import Train
-from tlbench.plan import Protocol
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a step has seen: the model, its batch, what it made of it, and the mean loss of that.
-
-    `images` are the model's input N×3×S×S, `labels` N classes (or N×classes shares of images that were mixed),
-    `activations` what the modules that the phase watches gave, by path, `features` what the head was given.
-    """
-
-    model: TransferModel
-    images: torch.Tensor
-    labels: torch.Tensor
-    logits: torch.Tensor
-    loss: torch.Tensor
-    activations: Mapping[str, torch.Tensor]
-
-    @property
-    def features(self) -> torch.Tensor:
-        """What the head's first module was given."""
-        return self.activations[HEAD_INPUT]
+from tlbench.plan.cell import Protocol
 
 
 def batch_loss(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from tlbench.contracts import Block
+from tlbench.contracts.backbone import Block
 
 Member = tuple[str, nn.Module]
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)

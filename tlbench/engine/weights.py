@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone
+from tlbench.contracts.backbone import Backbone
 from tlbench.engine.checkpoint import Checkpoint, State, read_checkpoint
 from tlbench.errors import UserError
 from tlbench.words import counted

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tlbench.errors import UserError
 from tlbench.events import Event, Report
 from tlbench.execute.process import Child, ProcessDied
-from tlbench.jobs import TrialJob, threads_each
+from tlbench.trial.jobs import TrialJob, threads_each
 
 SECONDS = 2.5
 """How long training steps are counted."""
@@ -84,12 +84,12 @@ class _Enough(Exception):
 
 def steps_in_process(job: TrialJob, _report: Report) -> Steps:
     """What each process does: train for the time, and say when each step ended."""
+    from tlbench.contracts.phases import Train
+    from tlbench.engine.context import Progress, make_ready
     from tlbench.engine.feed import Feed
     from tlbench.engine.loop import prepare_phase, train
-    from tlbench.engine.stand import Progress, make_ready
-    from tlbench.phases import Train
-    from tlbench.plugins import load_plugins
-    from tlbench.registry import Registry
+    from tlbench.registry.kinds import Registry
+    from tlbench.registry.plugins import load_plugins
 
     steps: Steps = []
 
@@ -98,9 +98,9 @@ def steps_in_process(job: TrialJob, _report: Report) -> Steps:
         if steps[-1][0] - steps[0][0] > SECONDS:
             raise _Enough
 
-    stand = make_ready(job, Registry.of(load_plugins(job.block)), note, Progress())
-    phase = Train(stand.model.everything, epochs=1e6)
-    prepare_phase(stand.model, phase)
+    context = make_ready(job, Registry.of(load_plugins(job.block)), note, Progress())
+    phase = Train(context.model.everything, epochs=1e6)
+    prepare_phase(context.model, phase)
     with contextlib.suppress(_Enough):
-        train(stand.model, phase, 0, stand.setting, Feed(stand.data.train, stand.model.module))
+        train(context.model, phase, 0, context.setting, Feed(context.data.train, context.model.module))
     return steps

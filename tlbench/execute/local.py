@@ -14,9 +14,9 @@ from tlbench.events import Event, Grouped, Report, StepDone
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import LONGEST_WAIT_SECONDS, Child, Raised, Returned, Said
-from tlbench.jobs import TrialJob, failure
-from tlbench.plan import Trial
-from tlbench.records import ErrorRecord, Record, Status
+from tlbench.plan.cell import Trial
+from tlbench.results.records import ErrorRecord, Record, Status
+from tlbench.trial.jobs import TrialJob, failure
 
 STEP_EVENT_SECONDS = 0.1
 
@@ -111,9 +111,9 @@ def freest(taken: Sequence[int | None], gpus: int) -> int | None:
 
 def run_in_process(job: TrialJob, report: Report) -> list[Record]:
     """What a job's process does."""
-    from tlbench.plugins import load_plugins
-    from tlbench.registry import Registry
-    from tlbench.together import run_job
+    from tlbench.registry.kinds import Registry
+    from tlbench.registry.plugins import load_plugins
+    from tlbench.trial.batched import run_job
 
     return run_job(job, Registry.of(load_plugins(job.block)), _throttled(report))
 

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlbench.allocator import keep_freed_memory
 from tlbench.errors import UserError
+from tlbench.execute.allocator import keep_freed_memory
 from tlbench.execute.crash import told
 from tlbench.temporary import files_in, temporary_folder
 
-PRELOAD = ["torch", "torchvision", "timm", "tlbench.together", "tlbench.preflight"]
+PRELOAD = ["torch", "torchvision", "timm", "tlbench.trial.batched", "tlbench.plan.preflight"]
 
 LONGEST_WAIT_SECONDS = 1.0
 """A signal that comes just before a wait begins does not end it: Python sees it when the wait is over."""

@@ -9,9 +9,9 @@ import numpy as np
 import psutil
 import torch
 
-from tlbench.machine import AtStart, Finding, Machine, Readings
 from tlbench.measure import nvml
 from tlbench.measure.environment import other_gpu_processes
+from tlbench.measure.machine import AtStart, Finding, Machine, Readings
 
 THROTTLE_COUNTS = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
 GPU_SLOWED = 0x8 | 0x20 | 0x40

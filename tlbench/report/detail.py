@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tlbench.records import PhaseCost
 from tlbench.report import text
 from tlbench.report.rows import Row
+from tlbench.results.records import PhaseCost
 from tlbench.words import counted
 
 

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tlbench.plan import Plan
-from tlbench.records import Record
+from tlbench.plan.plan import Plan
 from tlbench.report import text
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.rows import Examples, best, by_dataset
+from tlbench.results.records import Record
 from tlbench.words import one_line, printable
 
 FORMULA = tuple("=+-@")

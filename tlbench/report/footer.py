@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tlbench.data.leaks import Leak
-from tlbench.records import DataRecord
 from tlbench.report import text
 from tlbench.report.detail import pair
 from tlbench.report.rows import Row
+from tlbench.results.records import DataRecord
 from tlbench.words import counted, listed
 
 BUSY = 1.5

@@ -18,11 +18,12 @@ from rich.progress import (
 from rich.table import Column
 
 from tlbench.events import Event, StepDone
-from tlbench.plan import Plan, Trial
-from tlbench.preflight import Preparing
-from tlbench.records import Cost, Record
+from tlbench.plan.cell import Trial
+from tlbench.plan.plan import Plan
+from tlbench.plan.preflight import Preparing
 from tlbench.report import text
 from tlbench.report.short import short, short_names
+from tlbench.results.records import Cost, Record
 from tlbench.words import counted, one_line, printable
 
 BAR_FROM_WIDTH = 100

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tlbench.plan import Cell
-from tlbench.records import Cost, DataRecord, FeaturesRecord, Metrics, PhaseCost, Record
+from tlbench.plan.cell import Cell
 from tlbench.report.short import short_names
+from tlbench.results.records import Cost, DataRecord, FeaturesRecord, Metrics, PhaseCost, Record
 from tlbench.stats import Correct, Estimate, accuracy_interval, differ, differ_unpaired
 
 COLUMNS: dict[str, Callable[[Sequence[float]], float]] = {

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlbench.records import Record
 from tlbench.report import text
 from tlbench.report.detail import detail as details
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.rows import Examples, Row, best, by_dataset
+from tlbench.results.records import Record
 from tlbench.words import one_line, printable
 
 NUMBERS = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tlbench.contracts import Rates
-from tlbench.plan import CHANCES, Cell, Protocol
+from tlbench.contracts.strategy import Rates
+from tlbench.plan.cell import Cell, Protocol
+from tlbench.plan.choices import CHANCES
 from tlbench.report.rows import Row
 from tlbench.stats import Estimate
 from tlbench.words import counted

@@ -1,0 +1,8 @@
+"""All commands: each module adds its own to `app`."""
+
+from __future__ import annotations
+
+from tlbench.cli import cache, doctor, list, run, show
+from tlbench.cli.app import app, state
+
+__all__ = ["app", "cache", "doctor", "list", "run", "show", "state"]

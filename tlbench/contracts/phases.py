@@ -1,0 +1,113 @@
+"""The phases that a strategy is made of. The engine carries each out; what one finds is sent back to the strategy.
+
+This module imports no torch, so that registering costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tlbench.contracts.batch import Batch
+    from tlbench.contracts.seen import Seen
+    from tlbench.engine.model import Part, TransferModel
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train `part` by gradient descent, all else frozen (and in eval mode).
+
+    `epochs` is a fraction of the protocol's epochs, `lr` a factor of the strategy's learning rate; `rates` has factors
+    of some parts besides: of a tensor in several of them, the first holds. Weight decay leaves `no_decay` alone,
+    whatever the protocol says: what a penalty holds already, and factors, whose neutral value is 1.
+
+    What is minimised is the mean loss of a batch, or what `objective` makes of all that the step has seen: the
+    activations of the modules named in `watch` among it. `penalty` is added. `after_step` is called when the optimizer
+    has moved the tensors. `of` is the model to train where it is not the trial's own: a teacher.
+    """
+
+    part: Part
+    epochs: float = 1.0
+    lr: float = 1.0
+    rates: Sequence[tuple[Part, float]] = ()
+    no_decay: Part | None = None
+    objective: Callable[[Seen], torch.Tensor] | None = None
+    watch: tuple[str, ...] = ()
+    penalty: Callable[[TransferModel], torch.Tensor] | None = None
+    after_step: Callable[[TransferModel], object] | None = None
+    of: TransferModel | None = None
+    moves: Part | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N features, N×D fp32, and their labels N."""
+
+    features: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a head is fitted to: the training features, those of val for choices, and the number of classes."""
+
+    train: Examples
+    val: Examples
+    classes: int
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A fitted head, N×D features to N×classes logits, and for the record what was tried and chosen on val."""
+
+    head: nn.Module
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    candidates: Sequence[Mapping[str, float]] = ()
+
+
+@dataclass(frozen=True)
+class Solve:
+    """Fit a new head in closed form to the features that the head is given, and put it in place.
+
+    Images are taken as they are, without augmentation. The seed draws a share of the training images, `subset`, so that
+    seeds differ although nothing else is left to chance.
+    """
+
+    fit: Callable[[Fitting], Solved]
+    subset: float = 1.0
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Change the model in place without looking at data (wrap, merge, grow, interpolate).
+
+    Where weights are averaged by `model.interpolate` or `model.average`, and the models differ in their BatchNorm
+    statistics, these are estimated again on the training images when the phase ends.
+
+    What is random in it is drawn from the seed of initialisation, as it is in the strategy's own code between phases.
+    """
+
+    apply: Callable[[TransferModel], object]
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Predict val with the model as it is; sends the predictions back (`accuracy`, `mean_nll`, `merit`)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Look at the training images, in batches of an order that the seed draws; sends back what `apply` gives.
+
+    The model's parameters and buffers stay as they are.
+    """
+
+    apply: Callable[[TransferModel, Iterable[Batch]], Any]
+
+
+Phase = Train | Solve | Rewrite | Validate | Look

@@ -1,0 +1,155 @@
+"""Which cells a request makes: every strategy on every backbone that it can adapt, and what each starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tlbench.contracts.backbone import Backbone, Family
+from tlbench.contracts.strategy import Strategy
+from tlbench.data.prepare import PreparedDataset
+from tlbench.errors import UserError
+from tlbench.plan.cell import Cell, OtherBackbone, Protocol, ResolvedOptions, WeightsPlan
+from tlbench.plan.request import OwnRate, Request, TunedRate
+from tlbench.plan.sizes import check_size, on_meta
+from tlbench.plan.sources import POLICIES, Get, choose_weights
+from tlbench.registry.components import Component
+from tlbench.registry.kinds import Registry
+
+if TYPE_CHECKING:
+    from tlbench.engine.model import TransferModel
+
+T = TypeVar("T")
+
+
+def pairs(
+    registry: Registry, asked: list[Component[Backbone]], strategies: Mapping[str, Strategy]
+) -> tuple[list[Component[Backbone]], dict[str, list[str]]]:
+    """The backbones that cells are made of, and by each one's name the strategies that adapt it.
+
+    A strategy with a backbone of its own adapts that one; backbones that no strategy is left for are not looked at.
+    """
+    wanted: dict[str, list[str]] = {component.ref: [] for component in asked}
+    components = {component.ref: component for component in asked}
+    for ref, strategy in strategies.items():
+        own = [registry.backbones.resolve(strategy.backbone)] if strategy.backbone else asked
+        for component in own:
+            components.setdefault(component.ref, component)
+            wanted.setdefault(component.ref, []).append(ref)
+    return [component for ref, component in components.items() if wanted[ref]], wanted
+
+
+def leave_out(
+    strategies: list[Component[Strategy]],
+    wanted: dict[str, list[str]],
+    models: Mapping[str, TransferModel | None],
+) -> list[str]:
+    """Take from `wanted` what a strategy says it can't adapt, and say why; raises UserError where nothing is left."""
+    left_out = []
+    for component in strategies:
+        strategy = component.load()
+        if strategy.serves is None:
+            continue
+        for ref, model in models.items():
+            if component.ref not in wanted[ref]:
+                continue
+            reason = None if model is None else strategy.serves(model, component.options)
+            if reason is not None:
+                wanted[ref].remove(component.ref)
+                left_out.append(f"{component.ref} can't adapt {ref}: {reason}")
+    if not any(wanted.values()):
+        raise UserError("; ".join(left_out))
+    return left_out
+
+
+def without_numbers(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
+    """What strategies judge a backbone by: its model without numbers, which knows its source where a trial's will."""
+    model = on_meta(backbone, image_size)
+    if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
+        model.published = partial(backbone.published, image_size)
+    return model
+
+
+def other_backbones(
+    request: Request,
+    registry: Registry,
+    component: Component[Strategy],
+    protocols: Mapping[str, Protocol],
+    tell: Callable[[str], object],
+    get: Get,
+) -> tuple[OtherBackbone, ...]:
+    """The other backbones that a strategy builds, from published weights where these can be had."""
+    strategy = component.load()
+    policy = request.weights if request.weights in POLICIES else "auto"
+    found = []
+    for name in strategy.others(component.options) if strategy.others else ():
+        other = registry.backbones.resolve(name)
+        backbone = load(other)
+        for dataset, protocol in protocols.items():
+            check_size(other.ref, backbone, dataset, protocol.image_size)
+        plan = choose_weights(other.ref, backbone, policy, tell, get)
+        found.append(OtherBackbone(backbone=other.ref, weights=plan, options=other.resolved))
+    return tuple(found)
+
+
+def make_cell(
+    request: Request,
+    backbone: str,
+    dataset: str,
+    strategy_ref: str,
+    strategy: Strategy,
+    device: str,
+    protocol: Protocol,
+    published: WeightsPlan | None,
+    family: Family,
+    others: tuple[OtherBackbone, ...],
+    data: PreparedDataset,
+    options: Mapping[str, ResolvedOptions],
+) -> Cell:
+    if strategy.pretrained and published is not None:
+        weights = published
+    else:
+        weights = WeightsPlan(kind="random", reason="strategy")
+    has_steps = bool(strategy.learning_rates)
+    own_rate = strategy.rate(protocol.optimizer, family)
+    needs_own = any(isinstance(each, OwnRate) for each in request.tune) if request.tune else request.lr is None
+    if has_steps and own_rate is None and needs_own:
+        raise UserError(
+            f"strategy {strategy_ref} states no learning rate for {protocol.optimizer} on {backbone} ({family}); "
+            f"give one with --lr"
+        )
+    return Cell(
+        backbone=backbone,
+        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
+        dataset=dataset,
+        strategy=strategy_ref,
+        device=device,
+        protocol=protocol,
+        learning_rate=None if request.tune or not has_steps else request.lr or own_rate,
+        tuned_rates=_rates_to_try(request.tune, own_rate) if has_steps else (),
+        weights=weights,
+        others=others,
+        dataset_digest=data.digest,
+        options={kind: given for kind, given in options.items() if given},
+    )
+
+
+def _rates_to_try(tune: tuple[TunedRate, ...], own_rate: float | None) -> tuple[float, ...]:
+    """With multiples of the strategy's own rate as rates; 0.1 times 0.003 is 0.0003 and not 0.00030000000000000003."""
+    rates = (float(f"{each.times * (own_rate or 0):.12g}") if isinstance(each, OwnRate) else each for each in tune)
+    return tuple(dict.fromkeys(rates))
+
+
+def load(component: Component[T]) -> T:
+    """Call a plugin's factory; what it raises by accident is told as the plugin's fault."""
+    try:
+        return component.load()
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # sys.exit is a plugin's fault like any other
+        origin = component.entry.origin
+        raise UserError(
+            f"{component.entry.kind} {component.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
+            f"{origin.version}) raised {type(error).__name__}: {error}"
+        ) from error

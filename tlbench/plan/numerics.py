@@ -1,0 +1,83 @@
+"""What `--precision auto` chooses for a backbone: measured once for a machine, then kept in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from tlbench.cache import keep, small_file
+from tlbench.plan.cell import Protocol, WeightsPlan
+from tlbench.plan.choices import MEMORY_FORMATS
+from tlbench.results.records import NumericsCandidate
+
+if TYPE_CHECKING:
+    import torch
+
+    from tlbench.contracts.backbone import Backbone
+    from tlbench.contracts.dataset import Dataset
+    from tlbench.data.prepare import PreparedDataset
+
+CANDIDATES = TypeAdapter(list[NumericsCandidate])
+
+
+def measured(
+    ref: str,
+    backbone: Backbone,
+    protocol: Protocol,
+    weights: WeightsPlan | None,
+    data: PreparedDataset,
+    source: Callable[[], Dataset],
+    device: torch.device,
+    threads: int,
+    announce: Callable[[], object],
+) -> list[NumericsCandidate]:
+    """A few training steps in each number format and memory format, on the first images of train.
+
+    Of memory formats, the one that was asked for is tried, or all. Kept by backbone, weights, that memory format, image
+    and batch size, device, threads and torch's release; `announce` is called where they are not yet.
+    """
+    import torch
+
+    from tlbench.data.batches import open_split
+    from tlbench.engine.feed import first_batch
+    from tlbench.engine.model import TransferModel
+    from tlbench.engine.numerics import measure
+
+    pretrained = weights is not None and weights.kind == "pretrained"
+    file = _file(ref, protocol, pretrained, device, threads)
+    try:
+        return CANDIDATES.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        announce()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(0)
+        module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
+        TransferModel(module, backbone).reset_head()
+        images = open_split(data, "train", preprocessing=backbone.preprocessing, device=device, source=source)
+        asked = protocol.asked_memory_format
+        formats = MEMORY_FORMATS if asked is None else (asked,)
+        found = measure(module, first_batch(images, protocol.batch_size), formats)
+    finally:
+        torch.set_num_threads(before)
+    with contextlib.suppress(OSError):  # it will be measured again
+        keep(file, CANDIDATES.dump_json(found, indent=1).decode())
+    return found
+
+
+def _file(ref: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
+    import torch
+
+    from tlbench.measure.environment import device_name
+
+    tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, device_name(device), threads, tf32]
+    if protocol.asked_memory_format is not None:
+        what.append(protocol.asked_memory_format)
+    return small_file("numerics", json.dumps([*what, torch.__version__]))

@@ -1,0 +1,69 @@
+"""All that a run will do: its cells, and the order of their trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import product
+from typing import Literal
+
+from tlbench.plan.cell import Cell, Trial, trial_id
+from tlbench.plan.choices import Frozen
+from tlbench.plan.request import Request
+from tlbench.registry.provenance import Provenance
+from tlbench.words import counted
+
+
+class Plan(Frozen):
+    """All that a run will do. `left_out` says which strategies can't adapt which backbones, and why."""
+
+    schema_version: Literal[2] = 2
+    name: str
+    created: datetime
+    request: Request
+    cells: tuple[Cell, ...]
+    left_out: tuple[str, ...] = ()
+    provenance: dict[str, Provenance]
+
+    def trials(self) -> Iterator[Trial]:
+        """Seed 0 of every cell, then seed 1, …: a run stopped early is already a table."""
+        for seed, cell in product(range(self.request.seeds), self.cells):
+            yield Trial(cell=cell, seed=seed)
+
+    def trial_ids(self) -> list[str]:
+        """The ids of all trials, in their order; each cell's digest is made once."""
+        cells = [cell.id for cell in self.cells]
+        return [trial_id(cell, seed) for seed in range(self.request.seeds) for cell in cells]
+
+    def other_versions(self, other: Plan) -> str | None:
+        """Say which plugins have other versions in another plan; None where none has."""
+        mine, theirs = (
+            {each.plugin: f"{each.distribution} {each.version}" for each in plan.provenance.values()}
+            for plan in (self, other)
+        )
+        differ = [name for name in sorted(mine.keys() & theirs.keys()) if mine[name] != theirs[name]]
+        return ", ".join(f"plugin {name}: {theirs[name]} there, {mine[name]} here" for name in differ) or None
+
+    def difference(self, other: Plan) -> str | None:
+        """Say in what this plan differs from another one as to results; None where it doesn't."""
+        if self.trial_ids() == other.trial_ids():
+            return None
+        for ours, theirs in zip(self.cells, other.cells, strict=False):
+            mine, yours = _flat(ours.model_dump(mode="json")), _flat(theirs.model_dump(mode="json"))
+            for key in mine:
+                if mine[key] != yours.get(key):
+                    return f"{key} {yours.get(key)} there, {mine[key]} here"
+        return (
+            f"{counted(len(other.cells), 'cell')} with {counted(other.request.seeds, 'seed')} there, "
+            f"{len(self.cells)} with {self.request.seeds} here"
+        )
+
+
+def _flat(document: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

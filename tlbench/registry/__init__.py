@@ -1,0 +1,21 @@
+"""Entry points become components with validated options."""
+
+from __future__ import annotations
+
+from tlbench.registry.components import Component, Entry, Family
+from tlbench.registry.kinds import Kind, Registry
+from tlbench.registry.options import option_type
+from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterNamed, RegisterStrategy
+
+__all__ = [
+    "Component",
+    "Entry",
+    "Family",
+    "Kind",
+    "RegisterBackbone",
+    "RegisterDataset",
+    "RegisterNamed",
+    "RegisterStrategy",
+    "Registry",
+    "option_type",
+]

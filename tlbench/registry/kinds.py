@@ -1,0 +1,113 @@
+"""From a name on the command line ("timm/resnet50", "folder:PATH:val=0.1") to a component with validated options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.dataset import Dataset
+from tlbench.contracts.strategy import Strategy
+from tlbench.errors import UserError, nearest
+from tlbench.registry.apart import kept_apart
+from tlbench.registry.components import Component, Entry, Family
+from tlbench.registry.names import indexed_names
+from tlbench.registry.options import parse_options
+from tlbench.registry.plugins import Plugins
+from tlbench.registry.provenance import Provenance
+from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterStrategy, Registrar
+
+T = TypeVar("T")
+
+ORDER = ("torchvision", "packaged", "timm", "builtin")
+"""Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
+
+
+@dataclass
+class Kind(Generic[T]):
+    """All components of one kind, by plugin."""
+
+    name: str
+    entries: dict[str, dict[str, Entry[T]]] = field(default_factory=dict)
+    families: dict[str, list[Family[T]]] = field(default_factory=dict)
+
+    def collect(self, plugins: Plugins, hook: str, registrar: Callable[[str, Provenance], Registrar[T]]) -> None:
+        """Call `hook` on each plugin alone; one that raises is noted and skipped."""
+        for plugin, caller in plugins.callers(hook):
+            register = registrar(self.name, plugins.provenance[plugin])
+            try:
+                with kept_apart():
+                    caller(register=register)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # sys.exit is a plugin's fault like any other
+                plugins.fault(plugin, hook, error)
+                continue
+            self.entries[plugin] = {entry.name: entry for entry in register.entries}
+            self.families[plugin] = register.families
+
+    @property
+    def plural(self) -> str:
+        """What `tlbench list` calls this kind."""
+        return "strategies" if self.name == "strategy" else f"{self.name}s"
+
+    def order(self) -> list[str]:
+        """The plugins in the order in which an unqualified name is looked for."""
+        rank = {plugin: place for place, plugin in enumerate(ORDER)}
+        return sorted(self.entries, key=lambda plugin: (rank.get(plugin, len(rank)), plugin))
+
+    def find(self, name: str) -> Entry[T]:
+        """The entry of a qualified or unqualified name; raises UserError with the nearest names."""
+        namespace, slash, local = name.rpartition("/")
+        if slash and namespace not in self.entries:
+            known = ", ".join(self.order())
+            raise UserError(
+                f"unknown {self.name} {name!r}: no plugin named {namespace!r} has {self.plural}"
+                f"{nearest(namespace, self.entries)} (these have: {known})"
+            )
+        for plugin in [namespace] if slash else self.order():
+            if local in self.entries[plugin]:
+                return self.entries[plugin][local]
+            for family in self.families[plugin]:
+                if local in indexed_names(family):
+                    return family.entry(local)
+        known_names = [entry.name for entry in self if not slash or entry.origin.plugin == namespace]
+        raise UserError(
+            f"unknown {self.name} {name!r}{nearest(local, known_names)}; `tlbench list {self.plural}` shows all"
+        )
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        for plugin in self.order():
+            yield from self.entries[plugin].values()
+            for family in self.families[plugin]:
+                yield from (family.entry(name) for name in indexed_names(family))
+
+    def resolve(self, spec: str) -> Component[T]:
+        """A component of a spec `[plugin/]name[:value][:option=value …]`; raises UserError."""
+        head, *rest = spec.split(":")
+        entry = self.find(head.strip())
+        return Component(entry, parse_options(f"{entry.kind} {entry.qualified}", entry.options, rest))
+
+
+@dataclass
+class Registry:
+    """Every backbone, dataset and strategy that the loaded plugins register."""
+
+    plugins: Plugins
+    backbones: Kind[Backbone]
+    datasets: Kind[Dataset]
+    strategies: Kind[Strategy]
+
+    @classmethod
+    def of(cls, plugins: Plugins) -> Registry:
+        """Ask every plugin for its components."""
+        registry = cls(plugins, Kind("backbone"), Kind("dataset"), Kind("strategy"))
+        registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
+        registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
+        registry.strategies.collect(plugins, "tlbench_register_strategies", RegisterStrategy)
+        return registry
+
+    def qualified_backbone(self, spec: str) -> str:
+        """The canonical name of a backbone; raises UserError where it is unknown."""
+        return self.backbones.resolve(spec).ref

@@ -1,0 +1,1 @@
+"""What a run leaves: the schema of its records, and the folder that they lie in."""

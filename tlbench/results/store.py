@@ -1,0 +1,201 @@
+"""The directory of a run: its plan, one document a trial, predictions beside them. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from tlbench.errors import UserError, nearest
+from tlbench.plan.plan import Plan
+from tlbench.results.records import SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+T = TypeVar("T", Plan, Record)
+
+
+class RunFolder:
+    """`results/<run>/`: reads are always safe; writes go under the lock of `writing()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials = path / "trials"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a plan has been written here."""
+        return (self.path / "plan.json").exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run for this process; raises UserError where another one has it or it can't be written."""
+        try:
+            self.trials.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"run {self.path.name} is being written by another process; wait for it, or take another --name"
+            ) from None
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def write_plan(self, plan: Plan) -> None:
+        """Keep the plan."""
+        write_atomically(self.path / "plan.json", plan.model_dump_json(indent=1))
+
+    def plan(self) -> Plan:
+        """The plan; raises UserError where the file is damaged or of another version."""
+        return _read(self.path / "plan.json", Plan)
+
+    def write_record(self, record: Record) -> Record:
+        """Keep a trial's record, in place of an earlier one of the same trial; gives what was kept.
+
+        A record that could not be read again (a figure that is not a number, say) is kept as a failure that says so.
+        """
+        try:
+            text = record.model_dump_json(indent=1)
+            Record.model_validate_json(text)
+        except ValueError as error:
+            record = _unwritable(record, error)
+            text = record.model_dump_json(indent=1)
+        write_atomically(self._document(record.trial.id), text)
+        return record
+
+    def is_finished(self, trial_id: str) -> bool:
+        """Whether there is a record of a trial that resuming would not try again."""
+        try:
+            return _read(self._document(trial_id), Record).status not in UNFINISHED
+        except UserError:
+            return False
+
+    def _document(self, trial_id: str) -> Path:
+        return self.trials / f"{trial_id}.json"
+
+    def records(self) -> list[Record]:
+        """All records that can be read, in the plan's order where they are of the plan."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[Record], list[str]]:
+        """All records in the plan's order, and a sentence for each document that is none."""
+        records, damaged = [], []
+        for file in sorted(self.trials.glob("*.json")):
+            try:
+                records.append(_read(file, Record))
+            except UserError as error:
+                damaged.append(str(error))
+        place = {name: number for number, name in enumerate(self.plan().trial_ids())}
+        return sorted(records, key=lambda record: place.get(record.trial.id, len(place))), damaged
+
+    def correct(self, record: Record) -> np.ndarray | None:
+        """Which test examples a trial predicted correctly, in the test set's order; None where that is not kept."""
+        if record.predictions is None:
+            return None
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            kept = load_file(self.trials / record.predictions)
+            order = kept["indices"].argsort()
+            right: np.ndarray = (kept["predicted"] == kept["labels"])[order]
+        except (OSError, KeyError, SafetensorError):  # copied without its predictions, or damaged
+            return None
+        return right
+
+
+def check_writable(results: Path) -> None:
+    """Raise UserError where runs can't be written under a folder; leave nothing behind."""
+    existing = next(parent for parent in (results, *results.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"results folder {results}: {existing} is not a folder; name another one with --results")
+    probe = existing / f".tlbench-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(results, error) from error
+
+
+def find_run(run: str, results: Path) -> RunFolder:
+    """The run of a name under `results`, or of a path; raises UserError with the nearest names."""
+    for path in (results / run, Path(run)):
+        if (folder := RunFolder(path)).exists:
+            return folder
+    known = [path.parent.name for path in results.glob("*/plan.json")]
+    raise UserError(f"there is no run {run!r} in {results}{nearest(run, known)}")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary name, flush to the disk, rename: a reader sees all of it or what was there before."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        if path.is_dir() and not path.is_symlink():  # by whomever: what it is is not lost
+            path.replace(path.with_suffix(".damaged"))
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _unwritable(record: Record, error: ValueError) -> Record:
+    """What is kept instead of a record that would make a file which can't be read."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}"
+    else:
+        what = str(error)
+    message = f"its record can't be written; {what} (a figure that is infinite or not a number is written as null)"
+    kept = record.model_dump(include={"trial", "started", "weights", "data", "environment", "provenance"})
+    return Record(**kept, status="failed", error=ErrorRecord(type="UnwritableRecord", message=message))
+
+
+def _read(path: Path, document: type[T]) -> T:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path} is not a file")
+        text = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}") from error
+    try:
+        return document.model_validate_json(text)
+    except ValidationError as error:
+        version = _version(text)
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
+            ) from error
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path} is not a tlbench document: {where}{': ' if where else ''}{first['msg']}") from error
+
+
+def _version(text: bytes) -> object:
+    """The schema version that a document states; the present one where it is no document at all."""
+    try:
+        return json.loads(text).get("schema_version")
+    except (ValueError, AttributeError, RecursionError):
+        return SCHEMA_VERSION
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"results folder {path} can't be written: {error.strerror or error}; name another with --results")

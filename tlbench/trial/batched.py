@@ -1,0 +1,231 @@
+"""A job carried out: its trials as one product where they differ in a linear head alone, else its first by itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
+
+from torch import nn
+
+from tlbench.data.batches import Images
+from tlbench.engine.context import Context, Progress, draw_head, make_ready
+from tlbench.engine.distance import distance
+from tlbench.engine.evaluate import Predictions, predict
+from tlbench.engine.features import feed
+from tlbench.engine.feed import Feed
+from tlbench.engine.loop import prepare_phase
+from tlbench.engine.metrics import metrics
+from tlbench.engine.product import Head, Product, linear_suffix, only_phase, train_heads
+from tlbench.engine.seeds import Seeds
+from tlbench.errors import Diverged
+from tlbench.events import Grouped, Report
+from tlbench.plan.cell import Trial
+from tlbench.registry.kinds import Registry
+from tlbench.results.records import CandidateRecord, Cost, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
+from tlbench.trial.cost import attributed_cost, measure_alone, timed
+from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
+from tlbench.trial.single import carry_out, failed, measure_inference, save_predictions
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trained head on val: what it predicts (None where it diverged), and the seconds that took."""
+
+    head: Head
+    val: Predictions | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A trial's chosen head on test: scored and saved, each with the seconds it took."""
+
+    chosen: Tried
+    metrics: Metrics
+    evaluate_seconds: float
+    save_seconds: float
+
+
+def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
+    """The records of a job's trials where they are trained together, else of its first alone; it tells which early.
+
+    What goes wrong with a trial alone becomes its record's status. What goes wrong with all together is raised: they
+    are to be tried by themselves.
+    """
+    started, progress = datetime.now(UTC), Progress()
+    try:
+        context = make_ready(job, registry, report, progress)
+        product = _product(context, job)
+        if product is None:
+            report(Grouped(False))
+            return [carry_out(context, job, started)]
+    except Exception as error:
+        return [failed(job, error, progress, started)]
+    report(Grouped(True))
+    return _run_together(context, job, product, started)
+
+
+def _product(context: Context, job: TrialJob) -> Product | None:
+    """The product of a job's heads; None where there is one, or the strategy does more than train a linear head."""
+    cell = job.trial.cell
+    rates = cell.tuned_rates or ((cell.learning_rate,) if cell.learning_rate is not None else ())
+    if not job.may_be_product or not rates or len(rates) * len(job.trials) == 1:
+        return None
+    phase = only_phase(context.model, context.strategy)
+    if phase is None:
+        return None
+    phase = context.in_budget(phase)
+    context.meters.stages.enter("train")
+    prepare_phase(context.model, phase)
+    with context.meters.stages.within("features"):
+        fed, features = feed(
+            context.model, phase, context.source(images=context.data.train, split="train"), context.cache
+        )
+    layer = linear_suffix(fed)
+    if layer is None:
+        return None
+    context.meters.share(features)
+    return Product(phase, fed, features, layer, _heads(context, job, layer, rates))
+
+
+def _heads(context: Context, job: TrialJob, layer: nn.Linear, rates: tuple[float, ...]) -> list[Head]:
+    """A head for each trial and rate, drawn and ordered as the trial alone would."""
+    heads = []
+    for trial in job.trials:
+        seeds = Seeds(trial.seed, trial.cell.protocol.vary)
+        draw_head(context.model, seeds, context.setting.device)
+        weight, bias = (None if each is None else each.detach().clone() for each in (layer.weight, layer.bias))
+        assert weight is not None
+        order = seeds.generator("order")
+        heads += [Head(trial.seed, rate, order, weight, bias) for rate in rates]
+    return heads
+
+
+def _run_together(context: Context, job: TrialJob, product: Product, started: datetime) -> list[Record]:
+    stages, data, protocol = context.meters.stages, context.data, context.setting.protocol
+    with stages.within("measure"):
+        alone = measure_alone(context, product)
+    with context.meters.memory.aside():
+        train_heads(product.heads, product.feed, product.phase, 0, protocol, context.setting.report)
+    context.progress.note_trained(context.model.parameters(product.phase.part))
+
+    stages.enter("validate")
+    pieces, cut_seconds = timed(context.evaluation_cut)
+    val, val_seconds = timed(lambda: context.evaluation_feed("val", data.val, pieces))
+    tried: dict[int, list[Tried]] = {trial.seed: [] for trial in job.trials}
+    for head in product.heads:
+        tried[head.seed].append(_try(context, product, head, val))
+
+    stages.enter("evaluate")
+    data.last_choice_made()
+    images = data.open_test()
+    test, test_seconds = timed(lambda: context.evaluation_feed("test", images, pieces))
+    tested: dict[int, Tested | None] = {}
+    for trial in job.trials:
+        whole = [(each.val.merit, each) for each in tried[trial.seed] if each.val is not None]
+        best = max(whole, key=itemgetter(0), default=(None, None))[1]
+        tested[trial.seed] = (
+            None if best is None else _test(context, product, best, images, test, job.predictions(trial))
+        )
+    stages.enter("save")
+    with stages.within("measure"):
+        context.meters.end_memory()
+        measure_inference(context)
+    shared = attributed_cost(context, job, product, alone)
+    travelled = distance(context.model, context.start)  # their body is one
+    feeds_seconds = cut_seconds + val_seconds + test_seconds
+    return [
+        _record(context, job, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled, started)
+        for trial in job.trials
+    ]
+
+
+def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
+    if head.diverged_at is not None:
+        return Tried(head, None, 0.0)
+    product.put(head)
+    begun = time.perf_counter()
+    try:
+        seen = predict(context.model.module, val, context.data.val.indices, context.setting.protocol)
+    except Diverged:
+        return Tried(head, None, 0.0)
+    return Tried(head, seen, time.perf_counter() - begun)
+
+
+def _test(context: Context, product: Product, best: Tried, images: Images, test: Feed, file: Path) -> Tested:
+    product.put(best.head)
+    begun = time.perf_counter()
+    seen = predict(context.model.module, test, images.indices, context.setting.protocol)
+    assert best.val is not None
+    scored = metrics(seen, best.val.accuracy, best.head.losses[-1])
+    evaluated = time.perf_counter()
+    save_predictions(seen, file)
+    return Tested(best, scored, evaluated - begun, time.perf_counter() - evaluated)
+
+
+def _record(
+    context: Context,
+    job: TrialJob,
+    trial: Trial,
+    shared: Cost,
+    tried: list[Tried],
+    tested: Tested | None,
+    feeds_seconds: float,
+    travelled: DistanceRecord,
+    started: datetime,
+) -> Record:
+    progress = context.progress
+    if tested is None:
+        step = tried[0].head.diverged_at
+        return failure(
+            job, "diverged", _divergence(step), started, progress.weights_digest, progress.environment, trial
+        )
+    tuned = bool(trial.cell.tuned_rates)
+    each_seconds = shared.train_seconds / len(tried)
+    val_seconds = sum(each.seconds for each in tried)
+    cost = shared.model_copy(
+        update={
+            "validate_seconds": val_seconds if tuned else None,
+            "evaluate_seconds": feeds_seconds + tested.evaluate_seconds + (0.0 if tuned else val_seconds),
+            "save_seconds": tested.save_seconds,
+        }
+    )
+    return Record(
+        trial=trial_key(trial),
+        status="ok",
+        started=started,
+        weights=weights_record(trial.cell, progress.weights_digest),
+        data=data_record(job.data),
+        learning_rate=tested.chosen.head.learning_rate,
+        tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
+        metrics=tested.metrics,
+        history=[
+            EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(tested.chosen.head.losses))
+            for epoch, loss in enumerate(tested.chosen.head.losses, start=1)
+        ],
+        distance=travelled,
+        cost=cost,
+        environment=progress.environment,
+        numerics=job.numerics,
+        provenance=job.provenance,
+        predictions=job.predictions(trial).name,
+    )
+
+
+def _candidate(tried: Tried, train_seconds: float, chosen: bool) -> CandidateRecord:
+    return CandidateRecord(
+        learning_rate=tried.head.learning_rate,
+        val_accuracy=tried.val.accuracy if tried.val else None,
+        val_nll=tried.val.mean_nll if tried.val else None,
+        seconds=train_seconds + tried.seconds,
+        chosen=chosen,
+    )
+
+
+def _divergence(step: int | None) -> ErrorRecord:
+    where = "its outputs" if step is None else f"the training loss at step {step}"
+    message = f"{where} became other than finite; a lower learning rate is the usual remedy"
+    return ErrorRecord(type="Diverged", message=message, phase=0, step=step)

@@ -1,0 +1,132 @@
+"""What one process is given to do, and the record it leaves when it can't."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tlbench.data.prepare import PreparedDataset
+from tlbench.measure.machine import Machine
+from tlbench.plan.cell import Cell, Trial
+from tlbench.plan.choices import FeaturesPolicy
+from tlbench.registry.provenance import Provenance
+from tlbench.results.records import DataRecord, ErrorRecord, NumericsCandidate, Record, Status, TrialKey, WeightsRecord
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """All that a process needs to know to run a trial; `threads` None leaves torch's own choice.
+
+    `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach;
+    `numerics` is what was measured to choose the cell's precision. `lease` is the one that cached features are
+    kept for.
+
+    `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
+    where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is the
+    cell's in the plan. `gpu` is the number of the GPU that `cuda` alone stands for.
+    """
+
+    trial: Trial
+    data: PreparedDataset
+    folder: Path
+    provenance: dict[str, Provenance]
+    block: tuple[str, ...]
+    concurrent_trials: int
+    threads: int | None
+    machine: Machine
+    peak_flops_per_second: float | None
+    detail: bool = False
+    features: FeaturesPolicy = "cache"
+    lease: str | None = None
+    others: tuple[Trial, ...] = ()
+    may_be_product: bool = False
+    place: int = 0
+    gpu: int | None = None
+    numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them, the leading one first."""
+        return (self.trial, *self.others)
+
+    def predictions(self, trial: Trial) -> Path:
+        """Where the per-example predictions of one of them are written to."""
+        return self.folder / f"{trial.id}.safetensors"
+
+    def each_alone(self, trials: tuple[Trial, ...]) -> list[TrialJob]:
+        """Some of them as jobs by themselves, each trained by itself."""
+        return [dataclasses.replace(self, trial=trial, others=(), may_be_product=False) for trial in trials]
+
+
+def threads_each(trials_at_once: int) -> int | None:
+    """The threads of each of so many trials; None, torch's own choice, for one alone."""
+    return None if trials_at_once == 1 else max(1, usable_cores() // trials_at_once)
+
+
+def usable_cores() -> int:
+    """The logical cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_per_core() -> float:
+    """The system's load over the last minute for each core that may be used; 0 where the system has no such figure."""
+    return os.getloadavg()[0] / usable_cores() if hasattr(os, "getloadavg") else 0.0
+
+
+def trial_key(trial: Trial) -> TrialKey:
+    """The part of a record that says which trial it is of."""
+    return TrialKey(id=trial.id, cell_id=trial.cell.id, seed=trial.seed, cell=trial.cell)
+
+
+def weights_record(cell: Cell, digest: str | None) -> WeightsRecord:
+    """The part of a record that says which tensors the trial started from."""
+    return WeightsRecord(**cell.weights.model_dump(exclude={"detail"}), digest=digest)
+
+
+def data_record(data: PreparedDataset) -> DataRecord:
+    """The part of a record that counts the images."""
+    leak = next(each for each in data.leaks if each.split == "test")
+    return DataRecord(
+        classes=len(data.classes),
+        class_names=list(data.classes),
+        train_images=data.images["train"],
+        val_images=data.images["val"],
+        test_images=data.images["test"],
+        available=data.available,
+        duplicates_train_test=leak.equal,
+        near_duplicates_train_test=leak.near,
+        duplicates_example=leak.example,
+        dropped_duplicates=data.dropped_duplicates,
+        unreadable_images=len(data.unreadable),
+        levels=None if data.levels is None else (data.levels.low, data.levels.high),
+        lacking=list(data.lacking),
+        prepare_seconds=data.prepare_seconds,
+        streamed=data.streamed,
+    )
+
+
+def failure(
+    job: TrialJob,
+    status: Status,
+    error: ErrorRecord,
+    started: datetime,
+    weights_digest: str | None = None,
+    environment: dict[str, Any] | None = None,
+    trial: Trial | None = None,
+) -> Record:
+    """The record of a trial (the job's leading one) without a result; of its environment, at least the machine."""
+    trial = trial or job.trial
+    return Record(
+        trial=trial_key(trial),
+        status=status,
+        started=started,
+        weights=weights_record(trial.cell, weights_digest),
+        data=data_record(job.data),
+        environment=environment or job.machine.model_dump(),
+        provenance=job.provenance,
+        error=error,
+    )
