@@ -16,8 +16,8 @@ import torch
 from blocks import TIMM, TORCHVISION
 
 from tlbench.contracts import Backbone
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import NotCuttable, cut
-from tlbench.engine.model import TransferModel
 from tlbench.plan.sizes import refusal
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins

@@ -20,6 +20,7 @@ from torchvision.models import resnet50
 from tlbench.cache import StageCache
 from tlbench.contracts import Preprocessing
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.engine.compilation import FullBatches, keep_compilations
@@ -27,7 +28,6 @@ from tlbench.engine.cut import cut
 from tlbench.engine.features import Source, feed
 from tlbench.engine.fuse import fused
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.engine.numerics import choose, measure
 from tlbench.engine.pack import packed
 from tlbench.measure.memory import PeakMemory

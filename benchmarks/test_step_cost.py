@@ -15,12 +15,12 @@ from torch import nn
 from torchvision.models import resnet50
 
 from tlbench.contracts import Backbone, Preprocessing
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.plan import Protocol
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import speed
 
 import tlbench
 from tlbench.contracts import Strategy
-from tlbench.engine.model import TransferModel
+from tlbench.contracts.model import TransferModel
 from tlbench.registry import Component, Registry, option_type
 from tlbench.registry.plugins import load_plugins
 from tlbench.report import text

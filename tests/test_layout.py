@@ -51,8 +51,23 @@ def test_the_core_imports_no_plugin() -> None:
         assert not {each.partition(".")[0] for each in imported(file)} & plugins, name
 
 
+PUBLIC = (
+    "tlbench", "tlbench.contracts", "tlbench.errors", "tlbench.words", "tlbench.registry",
+    "tlbench.registry.model_size", "tlbench.data.contents", "tlbench.data.image_files", "tlbench.data.root", "tlbench.data.batches",
+    "tlbench.engine.renormalise", "tlbench.engine.weights",
+)  # fmt: skip
+"""What a plugin is written with: the contracts, and what reads images and weights from files."""
+
+
+def test_the_built_in_plugins_are_written_with_what_is_public() -> None:
+    for file in PLUGINS.rglob("*.py"):
+        used = {each for each in imported(file) if each.partition(".")[0] == "tlbench"}
+        private = {each for each in used if each not in PUBLIC and not each.startswith("tlbench.contracts.")}
+        assert not private, file
+
+
 ROOMS = (
-    ("contracts", {"engine"}),  # the model that strategies are given
+    ("contracts", set()),
     ("results", {"plan", "registry"}),
     ("data", {"contracts", "plan"}),
     ("report", {"contracts", "data", "plan", "results", "trial"}),

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
         Weights,
         strategy,
     )
+    from tlbench.contracts.batch import Batch
+    from tlbench.contracts.model import Part, TransferModel
     from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
+    from tlbench.contracts.seen import Seen
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.hookspecs import hookimpl
 
@@ -36,26 +39,33 @@ _HOMES = {
     ),
     "tlbench.errors": ("UserError", "WeightsUnavailable"),
     "tlbench.hookspecs": ("hookimpl",),
+    "tlbench.contracts.batch": ("Batch",),
+    "tlbench.contracts.model": ("Part", "TransferModel"),
+    "tlbench.contracts.seen": ("Seen",),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Backbone",
+    "Batch",
     "Block",
     "Dataset",
     "Look",
     "Options",
+    "Part",
     "Phase",
     "Preprocessing",
     "Results",
     "Rewrite",
+    "Seen",
     "Solve",
     "Solved",
     "Split",
     "SplitOptions",
     "Strategy",
     "Train",
+    "TransferModel",
     "UserError",
     "Validate",
     "Weights",

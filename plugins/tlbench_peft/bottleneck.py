@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.batch import Batch
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 
 
 class Adapter(nn.Module):

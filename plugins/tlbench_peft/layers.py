@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tlbench.engine.model import TransferModel
+from tlbench.contracts.model import TransferModel
 
 
 def called_layers(model: TransferModel) -> list[tuple[str, nn.Module]]:

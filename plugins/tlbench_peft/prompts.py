@@ -11,7 +11,7 @@ from tlbench import Options, Phase, Rewrite, Train, strategy
 from tlbench_peft import rates
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 
 class Prompts(Options):

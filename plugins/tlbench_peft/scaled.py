@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 from tlbench_peft.layers import called_layers
 
 NORMS = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)

@@ -11,8 +11,8 @@ from tlbench_strategies.closed_form import NEVER, Probe, Subset, ends_in_linear,
 if TYPE_CHECKING:
     from torch import nn
 
+    from tlbench.contracts.model import TransferModel
     from tlbench.contracts.phases import Fitting
-    from tlbench.engine.model import TransferModel
 
 IMAGE_STATS = "builtin/image-stats"
 

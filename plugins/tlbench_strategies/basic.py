@@ -9,7 +9,7 @@ from tlbench import Options, Phase, Train, strategy
 from tlbench_strategies import rates
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 
 @strategy("freeze", learning_rates=rates.HEAD, when="first of all: it is cheap, and a floor for the rest")

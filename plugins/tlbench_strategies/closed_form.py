@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from tlbench.contracts.model import TransferModel
     from tlbench.contracts.phases import Examples, Fitting
-    from tlbench.engine.model import TransferModel
 
 STRENGTHS = tuple(10.0**power for power in range(-2, 5))
 

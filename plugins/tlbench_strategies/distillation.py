@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from tlbench.contracts.batch import Batch
+    from tlbench.contracts.model import TransferModel
     from tlbench.contracts.seen import Seen
-    from tlbench.engine.model import TransferModel
 
 
 class Teacher(Options):

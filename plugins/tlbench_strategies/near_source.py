@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
 
     from tlbench.contracts.batch import Batch
+    from tlbench.contracts.model import Snapshot, TransferModel
     from tlbench.contracts.seen import Seen
-    from tlbench.engine.model import Snapshot, TransferModel
 
 NO_SOURCE = "it does not start from a published model with a head of its own"
 

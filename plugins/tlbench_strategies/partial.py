@@ -14,7 +14,7 @@ from tlbench.errors import UserError
 from tlbench_strategies import rates
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import Part, TransferModel
+    from tlbench.contracts.model import Part, TransferModel
 
 
 class LastK(Options):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tlbench.contracts import Family
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 
 def by_family(cnn: float, without_norm: float, transformer: float) -> Mapping[Family, float]:

@@ -12,7 +12,7 @@ from tlbench_strategies import rates
 from tlbench_strategies.closed_form import ends_in_linear
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 
 class Side(Options):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 
 BODY, SIDE, HEAD = "body", "side", "head"
 

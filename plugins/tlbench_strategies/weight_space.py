@@ -13,7 +13,7 @@ from tlbench_strategies import rates
 if TYPE_CHECKING:
     import torch
 
-    from tlbench.engine.model import Snapshot, TransferModel
+    from tlbench.contracts.model import Snapshot, TransferModel
 
 
 class WiseFT(Options):

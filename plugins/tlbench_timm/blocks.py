@@ -11,7 +11,7 @@ from timm.models._manipulate import MATCH_PREV_GROUP, group_with_matcher
 from torch import nn
 
 from tlbench.contracts import Block
-from tlbench.engine.structure import CONTAINERS, find, has_matrix, lies_in, plain
+from tlbench.contracts.structure import CONTAINERS, find, has_matrix, lies_in, plain
 
 APART = (MATCH_PREV_GROUP[0] - 1,)
 """Instead of timm's mark for parameters that join the group before, to tell them from that group's own."""

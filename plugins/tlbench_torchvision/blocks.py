@@ -27,7 +27,7 @@ from torchvision.models.googlenet import Inception
 from torchvision.models.mnasnet import MNASNet
 
 from tlbench.contracts import Block
-from tlbench.engine.structure import lies_in, plain
+from tlbench.contracts.structure import lies_in, plain
 
 BLOCKS = (
     resnet.BasicBlock, resnet.Bottleneck, regnet.ResBottleneckBlock, efficientnet.MBConv, efficientnet.FusedMBConv,

@@ -13,8 +13,8 @@ from torch import nn
 import tlbench
 from tlbench.contracts import BatchNormPolicy
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.batchnorm import reestimate, settle
-from tlbench.engine.model import TransferModel
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

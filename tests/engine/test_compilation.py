@@ -10,12 +10,12 @@ import torch
 from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine import compilation
 from tlbench.engine.compilation import FullBatches, compiled, keep_compilations
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.events import EpochDone, Event
 from tlbench.plan import CompilePolicy
 from tlbench.results.records import CompileRecord

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import NotCuttable, cut
-from tlbench.engine.model import TransferModel
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.distance import Start, distance
-from tlbench.engine.model import TransferModel
 from tlbench_packaged.small_cnn import small_cnn
 
 

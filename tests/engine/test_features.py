@@ -11,11 +11,11 @@ import torch
 from builders import PLAIN, make_images, make_protocol
 
 from tlbench.cache import StageCache
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine import features
 from tlbench.engine.features import Source, feed
 from tlbench.engine.loop import Setting, Trained, prepare_phase, train
-from tlbench.engine.model import Part, TransferModel
 from tlbench.events import EpochDone, Event
 from tlbench.measure.memory import PeakMemory
 from tlbench.registry import Registry

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images, epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, Trained, prepare_phase, train
-from tlbench.engine.model import Part, TransferModel
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Event, StepDone

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import fx, nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import cut
 from tlbench.engine.fuse import fused
-from tlbench.engine.model import TransferModel
 from tlbench.engine.pack import Packed, packed
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins

@@ -18,13 +18,13 @@ import tlbench
 from tlbench import Look, Options, Phase, Rewrite, Strategy, Train, Validate, strategy
 from tlbench.cache import StageCache
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.seen import Seen
 from tlbench.engine.adapt import adapt
 from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import Start
 from tlbench.engine.features import Source
 from tlbench.engine.loop import Setting
-from tlbench.engine.model import TransferModel
 from tlbench.engine.seeds import Seeds
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import Meters

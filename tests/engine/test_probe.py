@@ -9,11 +9,11 @@ import torch
 from builders import make_backbone, make_images, make_protocol
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
-from tlbench.engine.model import TransferModel
 from tlbench.engine.probe import probe_step
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import StepProbe

@@ -14,11 +14,11 @@ from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Options, strategy
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Phase, Rewrite, Train
 from tlbench.engine.features import Source, feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone

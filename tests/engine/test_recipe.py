@@ -17,11 +17,11 @@ from torch import nn
 
 from tlbench.contracts import Preprocessing
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.step import batch_loss

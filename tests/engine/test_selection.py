@@ -10,8 +10,8 @@ import torch
 from builders import load_split, make_backbone, make_protocol, noise, save_split
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
-from tlbench.engine.model import TransferModel
 from tlbench.engine.selection import Selection
 from tlbench.measure.stages import Stages
 

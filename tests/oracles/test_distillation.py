@@ -15,8 +15,8 @@ import tlbench
 from tlbench import Look, Train
 from tlbench.contracts import Backbone, Preprocessing
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.seen import Seen
-from tlbench.engine.model import TransferModel
 from tlbench.engine.renormalise import renormalising
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies.distillation import FeatureDistill, feature_distill, soft_loss

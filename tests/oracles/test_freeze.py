@@ -10,11 +10,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 import tlbench
+from tlbench.contracts.model import TransferModel
 from tlbench.data.batches import Images, TrialData
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.plan import Protocol
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 from tlbench_torchvision.catalogue import DEBIAN_FASHION_MNIST, TorchvisionOptions, load

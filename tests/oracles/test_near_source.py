@@ -19,8 +19,8 @@ from torch import nn
 import tlbench
 from tlbench import Look, Strategy, Train
 from tlbench.contracts.batch import HEAD_INPUT, Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.seen import Seen
-from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import make_optimizer
 from tlbench.errors import PhaseError, UserError
 from tlbench.results.records import Record

@@ -15,10 +15,10 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from tlbench import Look, Rewrite, Strategy, Train
+from tlbench.contracts.model import TransferModel
 from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import make_optimizer
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins

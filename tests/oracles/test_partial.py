@@ -13,10 +13,10 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from tlbench import Strategy, Train
+from tlbench.contracts.model import TransferModel
 from tlbench.engine import loop
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import UserError
 from tlbench.registry import Registry

@@ -14,9 +14,9 @@ from torch import nn
 from torchvision.models import VisionTransformer, swin_t
 
 from tlbench import Rewrite, Train
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench_peft import vpt
 
 SIZE, TOKENS = 32, 3

@@ -11,9 +11,9 @@ from torch import nn
 
 import tlbench
 from tlbench import Rewrite, Train
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.model import TransferModel
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_strategies.side import Side, side_tuning

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 

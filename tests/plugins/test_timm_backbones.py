@@ -12,7 +12,7 @@ import torch
 from timm.models import save_for_hf
 from timm.optim import param_groups_weight_decay
 
-from tlbench.engine.model import TransferModel
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.registry import Registry

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision import models
 
-from tlbench.engine.model import TransferModel
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.registry import Registry

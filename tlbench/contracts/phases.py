@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tlbench.contracts.batch import Batch
+    from tlbench.contracts.model import Part, TransferModel
     from tlbench.contracts.seen import Seen
-    from tlbench.engine.model import Part, TransferModel
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tlbench.contracts.batch import HEAD_INPUT
 if TYPE_CHECKING:
     import torch
 
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from tlbench.contracts.backbone import Family
 from tlbench.contracts.options import Options
 
 if TYPE_CHECKING:
+    from tlbench.contracts.model import TransferModel
     from tlbench.contracts.phases import Phase
-    from tlbench.engine.model import TransferModel
 
 BatchNormPolicy = Literal["auto", "train", "frozen"]
 """Whether BatchNorm statistics of what is trained move: they do, they don't, or a phase's steps and batches decide."""

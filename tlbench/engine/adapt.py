@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import Part
 from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Train, Validate
 from tlbench.data.batches import epoch_order
 from tlbench.engine.batchnorm import reestimate, settle
@@ -23,7 +24,6 @@ from tlbench.engine.features import feed
 from tlbench.engine.feed import first_batch
 from tlbench.engine.frozen import digests, refuse_changes
 from tlbench.engine.loop import phase_steps, prepare_phase, train
-from tlbench.engine.model import Part
 from tlbench.engine.probe import probe_step
 from tlbench.engine.seeds import Stream
 from tlbench.engine.selection import Selection

@@ -9,8 +9,8 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.strategy import BatchNormPolicy
-from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
 from tlbench.plan.cell import Protocol
 from tlbench.results.records import BatchNormRecord

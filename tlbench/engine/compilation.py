@@ -16,9 +16,9 @@ from torch import nn
 
 from tlbench.cache import compile_folder, keep, small_file
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed, first_batch
-from tlbench.engine.model import TransferModel
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.environment import device_name

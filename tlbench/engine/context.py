@@ -14,6 +14,7 @@ from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.augment import Augment
@@ -27,7 +28,6 @@ from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import Setting
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds, Stream, seed_others

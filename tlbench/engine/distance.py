@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.engine.weights import raw_bytes
 from tlbench.results.records import BlockDistance, DistanceRecord
 

@@ -17,6 +17,7 @@ from torch import nn
 from tlbench.cache import LIMIT_VARIABLE, Kept, StageCache, cache_limit_bytes, spelled_bytes
 from tlbench.contracts.backbone import Preprocessing
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.arrays import new_array
 from tlbench.data.batches import Images
@@ -26,7 +27,6 @@ from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order
 from tlbench.engine.fuse import fused
 from tlbench.engine.identity import function_digest
-from tlbench.engine.model import TransferModel
 from tlbench.engine.pack import packed
 from tlbench.engine.precision import DTYPES, FORMATS, autocast
 from tlbench.engine.undone import modes_restored

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.engine.identity import tensor_digest
-from tlbench.engine.model import Part, TransferModel
 from tlbench.errors import PhaseError
 
 NAMED = 3

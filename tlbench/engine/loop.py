@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order, steps_per_epoch
 from tlbench.engine.feed import Feed
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import gradient_scaler
 from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor, set_rates
 from tlbench.engine.step import batch_loss

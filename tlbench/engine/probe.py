@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone

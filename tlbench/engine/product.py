@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Phase, Train
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.recipe import rate_factor
 from tlbench.events import EpochDone, Report, StepDone

@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
-from tlbench.engine.model import TransferModel
 from tlbench.plan.cell import Protocol
 
 MOMENTUM = 0.9

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tlbench.contracts.backbone import Backbone, Block, Preprocessing
-from tlbench.engine.blocks import blocks_of
+from tlbench.contracts.blocks import blocks_of
 
 INNER = "model"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.evaluate import predict
 from tlbench.engine.feed import Feed
-from tlbench.engine.model import TransferModel
 from tlbench.engine.undone import modes_restored
 from tlbench.measure.stages import Stages
 from tlbench.plan.cell import Protocol

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from tlbench.contracts.batch import HEAD_INPUT
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Examples, Fitting, Solve
 from tlbench.data.split import draw
 from tlbench.engine.context import Context
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.features import evaluation_cut, feed_of
 from tlbench.engine.feed import in_order
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.engine.product import linear_suffix
 from tlbench.errors import PhaseError

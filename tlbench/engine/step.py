@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.batch import Batch
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.seen import Seen
-from tlbench.engine.model import TransferModel
 from tlbench.engine.precision import autocast
 from tlbench.plan.cell import Protocol
 

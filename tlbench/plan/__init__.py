@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlbench.contracts.optimizers import OptimizerName
 from tlbench.plan.cell import Cell, Numerics, OtherBackbone, Protocol, ResolvedOptions, Trial, WeightsPlan, trial_id
 from tlbench.plan.choices import (
     AUGMENTATIONS,
@@ -13,7 +14,6 @@ from tlbench.plan.choices import (
     CompilePolicy,
     FeaturesPolicy,
     MemoryFormat,
-    OptimizerName,
     Precision,
     Schedule,
 )

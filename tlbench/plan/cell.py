@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.plan.choices import (
     CHANCES,
@@ -19,7 +20,6 @@ from tlbench.plan.choices import (
     CompilePolicy,
     Frozen,
     MemoryFormat,
-    OptimizerName,
     Precision,
     Schedule,
 )

@@ -18,7 +18,7 @@ from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 T = TypeVar("T")
 

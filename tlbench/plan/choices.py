@@ -12,7 +12,6 @@ MEMORY_FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 CompilePolicy = Literal["off", "on", "auto"]
 Budget = Literal["epochs", "passes"]
 FeaturesPolicy = Literal["cache", "compute"]
-OptimizerName = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "constant"]
 Augmentation = Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")

@@ -43,9 +43,9 @@ def measured(
     """
     import torch
 
+    from tlbench.contracts.model import TransferModel
     from tlbench.data.batches import open_split
     from tlbench.engine.feed import first_batch
-    from tlbench.engine.model import TransferModel
     from tlbench.engine.numerics import measure
 
     pretrained = weights is not None and weights.kind == "pretrained"

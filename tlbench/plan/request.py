@@ -8,19 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, ValidationError, field_validator, model_serializer, model_validator
 
+from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError
-from tlbench.plan.choices import (
-    CHANCES,
-    Augmentation,
-    Budget,
-    Chance,
-    CompilePolicy,
-    FeaturesPolicy,
-    Frozen,
-    OptimizerName,
-    Schedule,
-)
+from tlbench.plan.choices import CHANCES, Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Frozen, Schedule
 from tlbench.words import legible
 
 

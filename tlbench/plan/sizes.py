@@ -8,7 +8,7 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.errors import BackboneError, UserError
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
 SIZES = (
     8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 288, 299, 320, 384, 448, 512,
@@ -45,7 +45,7 @@ def on_meta(backbone: Backbone, size: int) -> TransferModel | None:
     """
     import torch
 
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
     try:
         with torch.device("meta"):
@@ -63,7 +63,7 @@ def refusal(backbone: Backbone, size: int) -> str | None:
     """
     import torch
 
-    from tlbench.engine.blocks import blocks_of
+    from tlbench.contracts.blocks import blocks_of
 
     for device in ("meta", "cpu"):
         try:

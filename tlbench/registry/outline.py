@@ -10,7 +10,7 @@ from tlbench.plan.sizes import SIZES
 from tlbench.registry.components import Component
 
 if TYPE_CHECKING:
-    from tlbench.engine.model import Part, TransferModel
+    from tlbench.contracts.model import Part, TransferModel
 
 USUAL_SIZE = 224
 CLASSES = 1000
@@ -49,7 +49,7 @@ def _built(backbone: Backbone) -> TransferModel:
     """The model without numbers, in a size that it takes; with them where it can't be (RegNet computes its widths)."""
     import torch
 
-    from tlbench.engine.model import TransferModel
+    from tlbench.contracts.model import TransferModel
 
     problem = ""
     for device, size in (*(("meta", size) for size in (USUAL_SIZE, *SIZES)), ("cpu", USUAL_SIZE)):

@@ -9,8 +9,8 @@ import torch
 from builders import make_backbone
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import cut
-from tlbench.engine.model import TransferModel
 
 
 class Named(nn.Sequential):

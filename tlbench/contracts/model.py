@@ -13,10 +13,10 @@ from torch import nn
 
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.batch import HEAD_INPUT
-from tlbench.engine.blocks import blocks_of
-from tlbench.engine.family import MAP_NORMS, TOKEN_NORMS, family_of
-from tlbench.engine.sequential import run_only_its_own
-from tlbench.plan.choices import OptimizerName
+from tlbench.contracts.blocks import blocks_of
+from tlbench.contracts.family import MAP_NORMS, TOKEN_NORMS, family_of
+from tlbench.contracts.optimizers import OptimizerName
+from tlbench.contracts.sequential import run_only_its_own
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
 Snapshot = Mapping[str, torch.Tensor]

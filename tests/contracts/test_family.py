@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tlbench.engine.family import family_of
+from tlbench.contracts.family import family_of
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 

@@ -13,7 +13,7 @@ import torchvision
 from builders import make_backbone
 from torch import nn
 
-from tlbench.engine.model import Part, TransferModel
+from tlbench.contracts.model import Part, TransferModel
 from tlbench.errors import BackboneError
 
 NORMALISATION_AND_DROPOUT = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)

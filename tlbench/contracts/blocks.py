@@ -9,7 +9,7 @@ from itertools import groupby
 from torch import nn
 
 from tlbench.contracts.backbone import Backbone, Block
-from tlbench.engine.structure import find, has_matrix, lies_in, output_of
+from tlbench.contracts.structure import find, has_matrix, lies_in, output_of
 from tlbench.errors import BackboneError, nearest
 
 

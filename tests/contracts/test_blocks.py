@@ -10,8 +10,8 @@ from builders import make_backbone
 from torch import nn
 
 from tlbench.contracts import Backbone, Block
-from tlbench.engine.blocks import blocks_of
-from tlbench.engine.model import TransferModel
+from tlbench.contracts.blocks import blocks_of
+from tlbench.contracts.model import TransferModel
 from tlbench.errors import BackboneError
 
 
