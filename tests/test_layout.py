@@ -53,8 +53,8 @@ def test_the_core_imports_no_plugin() -> None:
 
 PUBLIC = (
     "tlbench", "tlbench.contracts", "tlbench.errors", "tlbench.words", "tlbench.registry",
-    "tlbench.registry.model_size", "tlbench.data.contents", "tlbench.data.image_files", "tlbench.data.root", "tlbench.data.batches",
-    "tlbench.engine.renormalise", "tlbench.engine.weights",
+    "tlbench.registry.model_size", "tlbench.data.contents", "tlbench.data.image_files", "tlbench.data.root",
+    "tlbench.data.batches", "tlbench.engine.renormalise", "tlbench.engine.weights",
 )  # fmt: skip
 """What a plugin is written with: the contracts, and what reads images and weights from files."""
 

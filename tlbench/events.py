@@ -38,5 +38,14 @@ class Grouped:
     together: bool
 
 
-Event = StepDone | EpochDone | Grouped
+@dataclass(frozen=True)
+class PluginRaised:
+    """A plugin has raised in a hook of the trial's process; the trial goes on without it."""
+
+    plugin: str
+    moment: str
+    message: str
+
+
+Event = StepDone | EpochDone | Grouped | PluginRaised
 Report = Callable[[Event], object]

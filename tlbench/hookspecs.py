@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tlbench.plan.cell import Trial
@@ -56,6 +57,17 @@ def tlbench_epoch_finished(trial: Trial, epoch: int, values: dict[str, Any]) -> 
 @hookspec
 def tlbench_trial_finished(trial: Trial, record: Record) -> None:
     """Called in the parent process when a trial's record has been written, whatever its status."""
+
+
+@hookspec
+def tlbench_around_trial(  # type: ignore[empty-body]
+    trial: Trial, folder: Path
+) -> AbstractContextManager[object]:
+    """Called in a trial's own process: give a context manager, a profiler or another meter.
+
+    It is entered before the model is built and left when the record is made. What it writes goes to `folder`, where
+    the records lie. Where the heads of several seeds are trained together, `trial` is the first of them.
+    """
 
 
 @hookspec

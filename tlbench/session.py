@@ -17,7 +17,7 @@ from tlbench.cache import hold_lease
 from tlbench.data.root import VARIABLE as DATA_ROOT_VARIABLE
 from tlbench.data.root import data_root
 from tlbench.errors import UserError
-from tlbench.events import EpochDone, Event, Grouped, Report
+from tlbench.events import EpochDone, Event, Grouped, PluginRaised, Report
 from tlbench.execute.concurrency import try_at_once
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.local import run_trials
@@ -324,6 +324,7 @@ class Keeper:
         self._folder = folder
         self._plugins = plugins
         self._display = display
+        self._told: set[tuple[str, str]] = set()
 
     def started(self, job: TrialJob) -> None:
         """A trial's process has been started."""
@@ -336,6 +337,9 @@ class Keeper:
             for trial in job.others if event.together else ():
                 self._display.started(trial, job.trial)
                 self.notify("tlbench_trial_started", trial=trial)
+            return
+        if isinstance(event, PluginRaised):
+            self._tell_once(event.plugin, event.moment, event.message)
             return
         self._display.event(job.trial, event)
         if isinstance(event, EpochDone):
@@ -358,7 +362,12 @@ class Keeper:
     def notify(self, hook: str, **arguments: object) -> None:
         """Call a life-cycle hook; a plugin that raises is told of once and harms nobody."""
         for fault in self._plugins.notify(hook, **arguments):
-            self._display.note(f"warning: plugin {fault.plugin} raised in {fault.moment}: {fault.message}")
+            self._tell_once(fault.plugin, fault.moment, fault.message)
+
+    def _tell_once(self, plugin: str, moment: str, message: str) -> None:
+        if (plugin, moment) not in self._told:
+            self._told.add((plugin, moment))
+            self._display.note(f"warning: plugin {plugin} raised in {moment}: {message}")
 
 
 def _show(event: Note | Preparing, display: Display) -> None:

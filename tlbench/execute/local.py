@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tlbench.events import Event, Grouped, Report, StepDone
+from tlbench.events import Event, Grouped, PluginRaised, Report, StepDone
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.oom import OomWatch
 from tlbench.execute.process import LONGEST_WAIT_SECONDS, Child, Raised, Returned, Said
@@ -112,10 +112,16 @@ def freest(taken: Sequence[int | None], gpus: int) -> int | None:
 def run_in_process(job: TrialJob, report: Report) -> list[Record]:
     """What a job's process does."""
     from tlbench.registry.kinds import Registry
-    from tlbench.registry.plugins import load_plugins
+    from tlbench.registry.plugins import Fault, load_plugins
     from tlbench.trial.batched import run_job
 
-    return run_job(job, Registry.of(load_plugins(job.block)), _throttled(report))
+    def tell(fault: Fault) -> None:
+        report(PluginRaised(fault.plugin, fault.moment, fault.message))
+
+    plugins = load_plugins(job.block)
+    registry = Registry.of(plugins)
+    with plugins.around("tlbench_around_trial", tell, trial=job.trial, folder=job.folder):
+        return run_job(job, registry, _throttled(report))
 
 
 def _start(job: TrialJob, timeout_seconds: float | None, watcher: Watcher) -> Running:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -18,3 +18,15 @@ def kept_apart() -> Iterator[None]:
             yield
     finally:
         os.chdir(here)
+
+
+@contextlib.contextmanager
+def guarded(blame: Callable[[BaseException], object]) -> Iterator[None]:
+    """Call a plugin, kept apart, and tell what it raises: `sys.exit` is its fault like any other, Ctrl-C is not."""
+    try:
+        with kept_apart():
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        blame(error)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
 from tlbench.errors import UserError, nearest
-from tlbench.registry.apart import kept_apart
+from tlbench.registry.apart import guarded
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.names import indexed_names
 from tlbench.registry.options import parse_options
@@ -36,16 +37,10 @@ class Kind(Generic[T]):
         """Call `hook` on each plugin alone; one that raises is noted and skipped."""
         for plugin, caller in plugins.callers(hook):
             register = registrar(self.name, plugins.provenance[plugin])
-            try:
-                with kept_apart():
-                    caller(register=register)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # sys.exit is a plugin's fault like any other
-                plugins.fault(plugin, hook, error)
-                continue
-            self.entries[plugin] = {entry.name: entry for entry in register.entries}
-            self.families[plugin] = register.families
+            with guarded(partial(plugins.fault, plugin, hook)):
+                caller(register=register)
+                self.entries[plugin] = {entry.name: entry for entry in register.entries}
+                self.families[plugin] = register.families
 
     @property
     def plural(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
@@ -14,7 +16,7 @@ import pluggy
 from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
-from tlbench.registry.apart import kept_apart
+from tlbench.registry.apart import guarded, kept_apart
 from tlbench.registry.provenance import Provenance
 
 GROUP = "tlbench"
@@ -66,17 +68,31 @@ class Plugins:
         """Call a life-cycle hook on every plugin; give the faults of those that raised (each said once)."""
         found: list[Fault] = []
         for name, caller in self.callers(hook):
-            try:
-                with kept_apart():
-                    caller(**arguments)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # sys.exit is a plugin's fault like any other
-                known = {(fault.plugin, fault.moment) for fault in self.faults}
-                if (name, hook) not in known:
-                    self.fault(name, hook, error)
-                    found.append(self.faults[-1])
+            with guarded(partial(self._note_once, name, hook, found)):
+                caller(**arguments)
         return found
+
+    def _note_once(self, name: str, hook: str, found: list[Fault], error: BaseException) -> None:
+        if (name, hook) not in {(fault.plugin, fault.moment) for fault in self.faults}:
+            self.fault(name, hook, error)
+            found.append(self.faults[-1])
+
+    @contextlib.contextmanager
+    def around(self, hook: str, tell: Callable[[Fault], object], **arguments: object) -> Iterator[None]:
+        """Enter the context managers that plugins give for a hook; one that raises is told of, and the block runs."""
+
+        def blame(name: str, error: BaseException) -> None:
+            self.fault(name, hook, error)
+            tell(self.faults[-1])
+
+        with contextlib.ExitStack() as entered:
+            for name, caller in self.callers(hook):
+                with guarded(partial(blame, name)):
+                    (manager,) = caller(**arguments)
+                    left = manager.__exit__
+                    manager.__enter__()
+                    entered.callback(_leave, left, partial(blame, name))
+            yield
 
 
 def load_plugins(block: Collection[str] = ()) -> Plugins:
@@ -109,6 +125,11 @@ def load_plugins(block: Collection[str] = ()) -> Plugins:
         else:
             _load(plugins, point, origin)
     return plugins
+
+
+def _leave(exit_manager: Callable[..., object], blame: Callable[[BaseException], object]) -> None:
+    with guarded(blame):
+        exit_manager(None, None, None)
 
 
 def _is_own(point: EntryPoint) -> bool:
