@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import compared
+import options
 import rates
 import speed
 
@@ -21,6 +22,7 @@ from tlbench_strategies.partial import gradual_unfreeze, layer_decay
 ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
+OPTIONS = ROOT / "docs" / "options.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
 INTRODUCTION = """# Strategies
@@ -115,4 +117,5 @@ if __name__ == "__main__":
     COMPARED.write_text(compared.page(), "utf-8")
     SPEED.write_text(speed.between(SPEED.read_text("utf-8"), speed.within_a_process()), "utf-8")
     RATES.write_text(rates.page(), "utf-8")
+    OPTIONS.write_text(options.page(), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

@@ -72,6 +72,10 @@ def test_the_readmes_table_is_made_from_the_committed_run(generate: ModuleType) 
     assert generate.readme(written) == written
 
 
+def test_the_page_of_options_is_made_from_their_declarations(generate: ModuleType) -> None:
+    assert (DOCS / "options.md").read_text("utf-8") == generate.options.page()
+
+
 def test_the_page_of_rates_is_made_from_the_committed_runs(generate: ModuleType) -> None:
     assert (DOCS / "rates.md").read_text("utf-8") == generate.rates.page()
 

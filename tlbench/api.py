@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from tlbench.contracts.optimizers import OptimizerName
+from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError, nearest
+from tlbench.plan.choices import Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Schedule
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request, make_request
 from tlbench.results.records import Record
@@ -15,6 +18,9 @@ from tlbench.words import split_names
 
 if TYPE_CHECKING:
     import pandas
+
+
+NAMED = ("backbones", "datasets", "strategies")
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,59 @@ class Results:
         return to_markdown(self.records, RunFolder(self.folder).correct)
 
 
+class RunOptions(TypedDict, total=False):
+    """The options of a run, as `tlbench run --help` explains them; None is the default."""
+
+    backbones: Sequence[str] | str | None
+    datasets: Sequence[str] | str | None
+    strategies: Sequence[str] | str | None
+    seeds: int | None
+    epochs: int | None
+    budget: Budget | None
+    batch_size: int | None
+    image_size: int | None
+    train_size: int | Literal["all"] | None
+    test_size: int | Literal["all"] | None
+    drop_duplicates: bool | None
+    skip_unreadable: bool | None
+    lr: float | None
+    tune: Sequence[float | str] | str | None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None
+    memory_format: Literal["auto", "contiguous", "channels_last"] | None
+    compile: CompilePolicy | None
+    augment: Sequence[Augmentation] | str | None
+    optimizer: OptimizerName | None
+    schedule: Schedule | None
+    warmup: float | None
+    weight_decay: float | None
+    gradient_clip: float | None
+    label_smoothing: float | None
+    mixup: float | None
+    cutmix: float | None
+    ema: float | None
+    class_weights: bool | None
+    batchnorm: BatchNormPolicy | None
+    deterministic: bool | None
+    vary: Sequence[Chance] | str | None
+    select: Literal["last", "best"] | None
+    patience: int | None
+    find_batch_size: bool | None
+    detail: bool | None
+    features: FeaturesPolicy | None
+    weights: str | None
+    device: str | None
+    jobs: int | Literal["auto"] | None
+    timeout: float | None
+    data_root: str | Path | None
+    block: Sequence[str] | None
+
+
 def run(
     *,
-    backbones: Sequence[str] | str | None = None,
-    datasets: Sequence[str] | str | None = None,
-    strategies: Sequence[str] | str | None = None,
     results: str | Path = "results",
     name: str | None = None,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Results:
     """Run the cross product and give its records; arguments are those of `tlbench run`, with `_` for `-`.
 
@@ -71,18 +121,12 @@ def run(
     """
     from tlbench.session import start
 
-    known = [*Request.model_fields, "timeout", "results", "name", "progress"]
+    known = [*Request.model_fields, "results", "name", "progress"]
     for option in options:
         if option not in known:
             raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
-    if "timeout" in options:
-        options["timeout_seconds"] = options.pop("timeout")
-    request = make_request(
-        backbones=_names("backbones", backbones),
-        datasets=_names("datasets", datasets),
-        strategies=_names("strategies", strategies),
-        **options,
-    )
+    given: dict[str, object] = dict(options)
+    request = make_request(**given | {what: _names(what, given.get(what)) for what in NAMED})
     outcome = start(request, Path(results), name, _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt

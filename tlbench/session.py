@@ -195,7 +195,7 @@ def _carry_out(
     ]
     interrupted = False
     try:
-        run_trials(jobs, at_once, plan.request.timeout_seconds, keeper, gpus)
+        run_trials(jobs, at_once, plan.request.timeout, keeper, gpus)
     except KeyboardInterrupt:
         interrupted = True
     finally:

@@ -56,7 +56,7 @@ def test_a_record_takes_the_place_of_the_earlier_one(folder: RunFolder) -> None:
 def test_writing_leaves_no_temporary(folder: RunFolder) -> None:
     folder.write_record(make_record(CELL))
     written = {file.name for file in folder.path.rglob("*") if file.is_file()} - {".lock"}
-    assert written == {"plan.json", f"{CELL.id}-0.json"}
+    assert written == {"config.toml", "plan.json", f"{CELL.id}-0.json"}
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tlbench import __version__
+from tlbench.cli.lazy import LateGroup
 
 
 @dataclass
@@ -21,6 +22,7 @@ class State:
 state = State()
 app = typer.Typer(
     name="tlbench",
+    cls=LateGroup,
     help="Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,3 +57,8 @@ def root(
     ] = False,
 ) -> None:
     """Which pretrained vision backbone, fine-tuned by which strategy, on your data and your hardware."""
+
+
+@app.command(name="run")
+def run_stub() -> None:
+    """Fine-tune every backbone on every dataset by every strategy, and compare."""

@@ -6,23 +6,28 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, ValidationError, field_validator, model_serializer, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError
 from tlbench.plan.choices import CHANCES, Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Frozen, Schedule
-from tlbench.words import legible
+from tlbench.plan.option import option
+from tlbench.words import legible, split_names
 
 
 class OwnRate(Frozen):
     """A learning rate to choose from, as a multiple of each strategy's own; written `3x`."""
 
     times: float = Field(gt=0, allow_inf_nan=False)
-
-    @model_serializer
-    def written(self) -> str:
-        return f"{self.times:g}x"
 
 
 def _tuned_rate(value: object) -> OwnRate | float:
@@ -39,54 +44,139 @@ def _tuned_rate(value: object) -> OwnRate | float:
     return OwnRate(times=number) if multiple else number
 
 
-TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate)]
+def _written(value: OwnRate | float) -> str | float:
+    return f"{value.times:g}x" if isinstance(value, OwnRate) else value
+
+
+TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSerializer(_written)]
 
 
 class Request(Frozen):
-    """What a person asks for; what is None follows from the machine and the dataset."""
+    """What a person asks for; what is None follows from the machine and the dataset.
 
-    backbones: tuple[str, ...] = ("packaged/efficientnet_lite0",)
-    datasets: tuple[str, ...] = ("packaged/digits",)
-    strategies: tuple[str, ...] = ("freeze", "full")
-    seeds: int = Field(1, ge=1)
-    epochs: int | None = Field(None, ge=1)
-    budget: Budget = "epochs"
-    batch_size: int = Field(32, ge=1)
-    image_size: int | None = Field(None, ge=1, le=4096)
-    train_size: Annotated[int, Field(ge=2)] | Literal["all"] | None = None
-    test_size: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
-    drop_duplicates: bool = False
-    skip_unreadable: bool = False
-    lr: float | None = Field(None, gt=0, allow_inf_nan=False)
-    tune: tuple[TunedRate, ...] = ()
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
-    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
-    compile: CompilePolicy = "off"
-    augment: tuple[Augmentation, ...] = ()
-    optimizer: OptimizerName = "adamw"
-    schedule: Schedule = "cosine"
-    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
-    warmup: float = Field(0.1, ge=0, lt=1)
-    gradient_clip: float = Field(1.0, ge=0, allow_inf_nan=False)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    mixup: float = Field(0.0, ge=0, allow_inf_nan=False)
-    cutmix: float = Field(0.0, ge=0, allow_inf_nan=False)
-    ema: float = Field(0.0, ge=0, lt=1)
-    class_weights: bool = False
-    batchnorm: BatchNormPolicy = "auto"
-    deterministic: bool = False
-    vary: tuple[Chance, ...] = CHANCES
-    select: Literal["last", "best"] = "last"
-    patience: int | None = Field(None, ge=1)
-    find_batch_size: bool = False
-    detail: bool = False
-    features: FeaturesPolicy = "cache"
-    weights: str = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
-    timeout_seconds: float | None = Field(None, gt=0)
-    data_root: Path | None = None
-    block: tuple[str, ...] = ()
+    Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.
+    """
+
+    backbones: tuple[str, ...] = option(("packaged/efficientnet_lite0",), "Backbones", metavar="NAMES")
+    strategies: tuple[str, ...] = option(("freeze", "full"), "Strategies", metavar="NAMES")
+    datasets: tuple[str, ...] = option(("packaged/digits",), "Datasets", metavar="NAMES")
+    seeds: int = option(1, "How many seeds each cell runs with.", ge=1)
+    epochs: int | None = option(None, "Epochs.", shown="5 on CPU, 10 on GPU", ge=1)
+    budget: Budget = option(
+        "epochs",
+        "What --epochs counts: epochs of each training that a strategy makes, or passes: of all its trainings "
+        "together, so that all strategies spend the same.",
+    )
+    batch_size: int = option(32, "Images in a training step.", ge=1)
+    image_size: int | None = option(
+        None, "Pixels of an image's side.", shown="follows weights and dataset", ge=1, le=4096
+    )
+    train_size: Annotated[int, Field(ge=2)] | Literal["all"] | None = option(
+        None, "At most so many training images.", metavar="N|all", shown="2000 on CPU, all on GPU"
+    )
+    test_size: Annotated[int, Field(ge=1)] | Literal["all"] | None = option(
+        None, "At most so many test images.", metavar="N|all", shown="1000 on CPU, all on GPU"
+    )
+    drop_duplicates: bool = option(False, "Leave training images out that val or test has, too, or nearly.")
+    skip_unreadable: bool = option(False, "Go on without the images that can't be decoded.")
+    lr: float | None = option(
+        None, "One learning rate for all.", shown="each strategy's own", gt=0, allow_inf_nan=False
+    )
+    tune: tuple[TunedRate, ...] = option(
+        (),
+        "Learning rates for every strategy to choose from, on val; 3x is three times its own default.",
+        metavar="lr=A,B,…",
+        shown="none",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "fp32", "fp32, bf16 or fp16 (autocast), or auto: the fastest for each model, by a short measurement."
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = option(
+        "auto",
+        "The order of images in memory: contiguous, channels_last, or auto (channels_last; with --precision auto, the "
+        "faster for each model).",
+    )
+    compile: CompilePolicy = option("off", "torch.compile: off, on, or auto: where the steps ahead repay it.")
+    augment: tuple[Augmentation, ...] = option(
+        (),
+        "Random changes of training images: trivial, rand, crop, pad, flip, colour, erase (extra: augment).",
+        metavar="NAMES",
+        shown="none",
+    )
+    optimizer: OptimizerName = option("adamw", "adamw, or sgd (Nesterov's momentum, 0.9).")
+    schedule: Schedule = option("cosine", "The rate after warm-up: cosine (falls to 0) or constant.")
+    warmup: float = option(0.1, "The share of a phase's steps in which the rate rises.", ge=0, lt=1)
+    weight_decay: float = option(0.01, "Of kernels and matrices, not of biases and norms.", ge=0, allow_inf_nan=False)
+    gradient_clip: float = option(1.0, "The largest norm of a step's gradient; 0 for any.", ge=0, allow_inf_nan=False)
+    label_smoothing: float = option(0.0, "The share of a label spread over all classes.", ge=0, lt=1)
+    mixup: float = option(0.0, "Mix pairs of images and labels; alpha, 0 for none.", ge=0, allow_inf_nan=False)
+    cutmix: float = option(0.0, "Paste a part of one image into another; alpha, 0 for none.", ge=0, allow_inf_nan=False)
+    ema: float = option(0.0, "Test a moving average of the weights; its decay, 0 for none.", ge=0, lt=1)
+    class_weights: bool = option(False, "Let all classes count alike in the loss, however many images each.")
+    batchnorm: BatchNormPolicy = option(
+        "auto",
+        "BatchNorm statistics of what is trained: train (they move), frozen, or auto: frozen where steps or batches "
+        "are too few for new ones.",
+    )
+    select: Literal["last", "best"] = option("last", "Which epoch's model is tested: the last, or the best on val.")
+    patience: int | None = option(
+        None, "Stop when val has not improved for so many epochs; means --select best.", shown="no", ge=1
+    )
+    find_batch_size: bool = option(False, "Halve --batch-size until a step of every cell fits into memory.")
+    deterministic: bool = option(False, "Bit-identical training on the same machine; may be slower.")
+    vary: tuple[Chance, ...] = option(
+        CHANCES, "What the seed decides; leave some out to hold them as with seed 0.", metavar="NAMES"
+    )
+    features: FeaturesPolicy = option(
+        "cache", "Features of a frozen part: cache (computed once) or compute (in every step)."
+    )
+    detail: bool = option(False, "Time the parts of each step: data, forward, backward, optimizer.")
+    weights: str = option(
+        "auto",
+        "auto: pretrained where they can be had, else random and marked so; pretrained: or else stop; random; or a "
+        "FILE of tensors; for single backbones NAME=FILE,NAME=random.",
+    )
+    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = option(
+        1,
+        "Trials at once; more than one disturbs the timings, which are marked. auto: a one-thread trial on every core, "
+        "where that is measured to get more done; on several GPUs (cuda), one on each.",
+        metavar="N|auto",
+    )
+    timeout: float | None = option(
+        None,
+        "Seconds that a trial may take.",
+        shown="none",
+        gt=0,
+        validation_alias=AliasChoices("timeout", "timeout_seconds"),  # as plans of earlier releases have it
+    )
+    data_root: Path | None = option(None, "Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
+    block: tuple[str, ...] = option(
+        (), "Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK.", metavar="PLUGIN", shown="none"
+    )
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _rates_of_text(cls, value: object) -> object:
+        """The rates of `lr=A,B,…`."""
+        if not isinstance(value, str):
+            return value
+        name, equals, values = value.partition("=")
+        if name.strip() != "lr" or not equals:
+            raise ValueError(
+                "it is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x (only the learning rate can be tuned)"
+            )
+        return tuple(each.strip() for each in values.split(",") if each.strip())
+
+    @field_validator("augment", "vary", mode="before")
+    @classmethod
+    def _parted_at_commas(cls, value: object) -> object:
+        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+    @field_validator("backbones", "datasets", "strategies", mode="before")
+    @classmethod
+    def _parted_names(cls, value: object) -> object:
+        return tuple(split_names(value)) if isinstance(value, str) else value
 
     @field_validator("tune")
     @classmethod
@@ -140,7 +230,7 @@ def make_request(**values: object) -> Request:
         reason = "; or: ".join(dict.fromkeys(each["msg"].removeprefix("Value error, ") for each in same))
         if not first["loc"]:
             raise UserError(reason) from None
-        option = str(first["loc"][0]).replace("_seconds", "").replace("_", "-")
+        option = str(first["loc"][0]).replace("_", "-")
         given = first["input"]
         shown = ",".join(str(each) for each in given) if isinstance(given, tuple | list) else given
         raise UserError(f"--{option} {shown!r}: {reason}") from None

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from tlbench.errors import UserError, nearest
+from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
 from tlbench.results.records import SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
 
@@ -57,8 +58,9 @@ class RunFolder:
             lock.release()
 
     def write_plan(self, plan: Plan) -> None:
-        """Keep the plan."""
+        """Keep the plan, and the options that it was made from as a configuration to start the run again with."""
         write_atomically(self.path / "plan.json", plan.model_dump_json(indent=1))
+        write_atomically(self.path / "config.toml", config_of(plan.request))
 
     def plan(self) -> Plan:
         """The plan; raises UserError where the file is damaged or of another version."""

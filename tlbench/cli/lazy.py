@@ -1,0 +1,25 @@
+"""A group of commands of which some are made only when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+MADE_LATE = {"run": ("tlbench.cli.run", "run_app")}
+"""By command, the module and the app of a single command that it is made from."""
+
+
+class LateGroup(TyperGroup):
+    """Shows a late command by its stub, and carries out the one that its module makes."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is named, made now where it is a late one."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in MADE_LATE:
+            module, app = MADE_LATE[name]
+            command = typer.main.get_command(getattr(importlib.import_module(module), app))
+            command.name = name
+        return name, command, rest
