@@ -70,7 +70,7 @@ def test_compile_time_is_told_apart_from_the_steps(cli: Cli) -> None:
     [
         (("--precision", "fp8"), "--precision 'fp8'"),
         (("--jobs", "many"), "--jobs 'many'"),
-        (("--jobs", "0"), "--jobs '0'"),
+        (("--jobs", "0"), "--jobs 0"),
         (("--compile", "maybe"), "--compile 'maybe'"),
         (("--augment", "mirror"), "--augment"),
         (("--compile", "auto", "--deterministic"), "--compile auto decides by the clock"),
@@ -96,7 +96,7 @@ def test_trials_at_once_are_marked(cli: Cli) -> None:
     cli("run", *QUICK, "--strategies", "full,scratch", "--jobs", "2", "--name", "two")
     table = cli("show", "two").stdout
     assert "s†" in table
-    assert "†: up to 2 trials ran at once and disturbed each other's times." in table
+    assert "†: up to 2 trials ran at once and slowed each other down." in table
 
 
 def test_a_dataset_that_the_cache_can_not_hold_is_streamed_with_the_same_result(cli: Cli, tmp_path: Path) -> None:

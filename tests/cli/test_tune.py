@@ -48,8 +48,10 @@ def test_multiples_are_of_each_strategys_own_rate(cli: Cli) -> None:
     assert tried.pop("builtin/ridge") == []
     for strategy, rates in tried.items():
         assert rates == [pytest.approx(0.1 * own[strategy], rel=1e-12), own[strategy], 0.02]
-    footer = cli("show", "multiples").stdout
-    assert all(f"{rates[0]:g}, {rates[1]:g}, 0.02 ({name[8:]})" in footer for name, rates in tried.items())
+    shown = cli("show", "multiples", "--detail").stdout
+    assert "each seed chose on val among its strategy's 3 learning rates" in shown
+    assert all(f"small_cnn × {name[8:]}: " in shown for name in tried)
+    assert all(f"(of {rates[0]:g}, {rates[1]:g}, 0.02)" in shown for rates in tried.values())
     assert cli(*command).stderr.count("3 done already, 0 to go") == 1
 
 
@@ -168,7 +170,7 @@ def test_test_stays_shut_until_the_choice_is_made(cli: Cli, plugin: PluginMaker)
     [
         (("--tune", "lr=1e-3"), "there is nothing to choose between"),
         (("--tune", "epochs=1,2"), "is not of the form lr="),
-        (("--tune", "lr=1e-3,-1"), "--tune '-1': -1 is neither a positive learning rate nor a multiple"),
+        (("--tune", "lr=1e-3,-1"), "--tune -1: -1 is neither a positive learning rate nor a multiple"),
         (("--tune", "lr=1e-3,x"), "--tune 'x': x is neither a positive learning rate nor a multiple"),
         (("--tune", "lr=1e-3,0x"), "0x is neither"),
         (("--tune", "lr=2x,2.0x"), "there is nothing to choose between"),

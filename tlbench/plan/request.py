@@ -233,4 +233,13 @@ def make_request(**values: object) -> Request:
         option = str(first["loc"][0]).replace("_", "-")
         given = first["input"]
         shown = ",".join(str(each) for each in given) if isinstance(given, tuple | list) else given
-        raise UserError(f"--{option} {shown!r}: {reason}") from None
+        raise UserError(f"--{option} {_quoted(shown)}: {reason}") from None
+
+
+def _quoted(value: object) -> str:
+    """A value in quotes, but for a number."""
+    try:
+        float(str(value))
+    except ValueError:
+        return repr(value)
+    return str(value)

@@ -142,7 +142,7 @@ def _learning_rates(table: list[Row]) -> list[str]:
         lines.append(f"Learning rates: {', '.join(said)}.")
     if tried := dict.fromkeys(row.cell.tuned_rates for row in table if row.cell.tuned_rates):
         rates = ", ".join(f"{rate:g}" for rate in next(iter(tried)))
-        among = rates if len(tried) == 1 else f"{len(next(iter(tried)))} learning rates around its strategy's own"
+        among = rates if len(tried) == 1 else f"its strategy's {len(next(iter(tried)))} learning rates"
         lines.append(
             f"Tuned: each seed chose on val among {among}; costs include all candidates. --detail lists the choices."
         )
