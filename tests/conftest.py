@@ -128,3 +128,11 @@ def plugin(tmp_path: Path) -> PluginMaker:
     site = tmp_path / "site"
     site.mkdir()
     return PluginMaker(site)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let a worker that is done take tests from one that is not: some take half a minute, and most none."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
