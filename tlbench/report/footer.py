@@ -60,7 +60,7 @@ def _columns(table: list[Row]) -> str:
     passes = "Passes: training images processed, in multiples of the protocol's epochs. "
     return (
         "Costs are as if each trial ran alone; Train includes feature extraction. "
-        + (passes if any(row.passes not in (None, 1.0) for row in table) else "")
+        + (passes if any(text.cells(row)["passes"] not in ("1", text.NOTHING) for row in table) else "")
         + "Infer: images per second of the trained model, at batch 1 and at its best batch."
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from tlbench.plan.cell import Cell
 from tlbench.plan.choices import MemoryFormat, Precision
@@ -26,10 +27,24 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _numbers(cls, value: object) -> object:
-        return finite(value)
+    def _numbers(cls, values: object) -> object:
+        if type(values) is not dict:
+            return values
+        models = _of_models(cls)
+        return {name: value if name in models else finite(value) for name, value in values.items()}
+
+
+@cache
+def _of_models(part: type[BaseModel]) -> frozenset[str]:
+    """The fields that hold models, which see to their own figures: looked through at each level, it takes seconds."""
+    return frozenset(name for name, field in part.model_fields.items() if _holds_model(field.annotation))
+
+
+def _holds_model(annotation: object) -> bool:
+    of_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return of_model or any(map(_holds_model, get_args(annotation)))
 
 
 def finite(value: Any) -> Any:
