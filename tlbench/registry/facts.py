@@ -56,7 +56,7 @@ def presence(places: Sequence[str] | None) -> Presence:
 
 
 def _known(registry: Registry) -> dict[str, Facts]:
-    """The facts of all backbones: as they were kept, or found anew."""
+    """The facts of all backbones: as they were kept, or found now."""
     path = small_file("facts", _key(registry))
     try:
         known: dict[str, Facts] = json.loads(path.read_text("utf-8"))
