@@ -32,7 +32,7 @@ def main() -> None:
 
 def counted(entry: Entry, known: dict[tuple[str, int], ModelSize]) -> dict[tuple[str, int], ModelSize]:
     """The size of one model by its architecture and image size; nothing where it is known, or can't be counted."""
-    if any(field.is_required() for field in entry.options.model_fields.values()):
+    if entry.needs_an_option:
         return {}
     try:
         backbone = entry.factory(entry.options())

@@ -114,9 +114,9 @@ def step(forward: Callable[[torch.Tensor], torch.Tensor], batch: Batch) -> None:
 def test_predictions_in_small_batches(paired: Paired) -> None:
     """128 images 32 at a time, as on a CPU, against all at once."""
     module = lite0().module.eval()
-    image_files = torch.randn(128, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(128, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        ratio = paired(lambda: [module(each) for each in image_files.split(32)], lambda: module(image_files), 15)
+        ratio = paired(lambda: [module(each) for each in images.split(32)], lambda: module(images), 15)
     assert ratio <= 1.02
 
 
@@ -124,11 +124,11 @@ def test_folded_batchnorms(paired: Paired) -> None:
     """Features of lite0's frozen body with BatchNorms folded into the convolutions, against without."""
     model = lite0()
     model.train_only(model.head)
-    image_files = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    prefix = cut(model.module, image_files).prefix
-    folded = fused(prefix, image_files)
+    images = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    prefix = cut(model.module, images).prefix
+    folded = fused(prefix, images)
     with torch.inference_mode():
-        ratio = paired(lambda: folded(image_files), lambda: prefix(image_files), 30)
+        ratio = paired(lambda: folded(images), lambda: prefix(images), 30)
     assert ratio <= 1.02
 
 
@@ -136,10 +136,10 @@ def test_features_by_packed_convolutions(paired: Paired) -> None:
     """The same with convolutions laid out once and activations in their pass, against BatchNorms folded alone."""
     model = lite0()
     model.train_only(model.head)
-    image_files = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    folded = fused(cut(model.module, image_files).prefix, image_files)
-    made = packed(folded, image_files)
+    images = torch.randn(32, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    folded = fused(cut(model.module, images).prefix, images)
+    made = packed(folded, images)
     assert made is not folded
     with torch.inference_mode():
-        ratio = paired(lambda: made(image_files), lambda: folded(image_files), 30)
+        ratio = paired(lambda: made(images), lambda: folded(images), 30)
     assert ratio <= 1.02

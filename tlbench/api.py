@@ -12,15 +12,11 @@ from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError, nearest
 from tlbench.plan.choices import Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Schedule
 from tlbench.plan.plan import Plan
-from tlbench.plan.request import Request, make_request
+from tlbench.plan.request import NAMED, Request, make_request
 from tlbench.results.records import Record
-from tlbench.words import split_names
 
 if TYPE_CHECKING:
     import pandas
-
-
-NAMED = ("backbones", "datasets", "strategies")
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,9 @@ def run(
         if option not in known:
             raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
     given: dict[str, object] = dict(options)
-    request = make_request(**given | {what: _names(what, given.get(what)) for what in NAMED})
+    for what in NAMED:
+        _refuse_objects(what, given.get(what))
+    request = make_request(**given)
     outcome = start(request, Path(results), name, _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt
@@ -141,19 +139,15 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
     return Results(folder.plan(), folder.path, tuple(folder.records()))
 
 
-def _names(what: str, given: object) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        return tuple(split_names(given))
-    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
-        return tuple(given)
-    items = given if isinstance(given, list | tuple) else (given,)
-    odd = next(each for each in items if not isinstance(each, str))
-    raise UserError(
-        f"{what} takes names, as on the command line, and not an object of class {type(odd).__name__}; register it in "
-        f"a plugin and give its name (the README says how)"
-    )
+def _refuse_objects(what: str, given: object) -> None:
+    """Raise UserError where something else than names is given: a dataset of another library, say."""
+    items = given if isinstance(given, list | tuple) else () if given is None else (given,)
+    odd = [each for each in items if not isinstance(each, str)]
+    if odd:
+        raise UserError(
+            f"{what} takes names, as on the command line, and not an object of class {type(odd[0]).__name__}; register "
+            f"it in a plugin and give its name (the README says how)"
+        )
 
 
 def _display(progress: bool) -> Any:

@@ -61,8 +61,8 @@ def folder_bytes(folder: Path) -> int:
 
 def spelled_bytes(size: float) -> str:
     """Bytes as a person reads them."""
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20)):
-        if size >= 0.1 * factor and (unit == "MiB" or size >= factor):
+    for unit, factor, least in (("GiB", 2**30, 1.0), ("MiB", 2**20, 0.1)):
+        if size >= least * factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size / 2**10:.1f} KiB"
 

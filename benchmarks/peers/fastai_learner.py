@@ -32,7 +32,7 @@ def main(folder: Path, strategy: str, epochs: int) -> None:
     """Train, and validate after each epoch, as the Learner does."""
     default_device(use=False)  # CPU
     set_seed(0)
-    image_files = ImageDataLoaders.from_folder(
+    loaders = ImageDataLoaders.from_folder(
         folder,
         train="train",
         valid="test",
@@ -43,7 +43,7 @@ def main(folder: Path, strategy: str, epochs: int) -> None:
     )
     frozen = strategy == "freeze"
     learner = Learner(
-        image_files,
+        loaders,
         lite0(),
         loss_func=CrossEntropyLossFlat(),
         splitter=body_and_head,

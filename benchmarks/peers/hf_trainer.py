@@ -39,8 +39,8 @@ class Classifier(nn.Module):
 
 def collate(examples: list[tuple[torch.Tensor, int]]) -> dict[str, torch.Tensor]:
     """Examples as the columns of a batch."""
-    image_files, labels = zip(*examples, strict=True)
-    return {"pixel_values": torch.stack(image_files), "labels": torch.tensor(labels)}
+    images, labels = zip(*examples, strict=True)
+    return {"pixel_values": torch.stack(images), "labels": torch.tensor(labels)}
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:

@@ -210,8 +210,8 @@ def source_fisher(folder: Path, model: TransferModel, batches: Iterable[Batch], 
     from tlbench.data.batches import batches_below
 
     like = next(iter(batches)).images
-    image_files = batches_below(folder.expanduser(), samples, like, model.preprocessing)
-    return fisher(model.as_published(), image_files, samples)
+    batches = batches_below(folder.expanduser(), samples, like, model.preprocessing)
+    return fisher(model.as_published(), batches, samples)
 
 
 def fisher(model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,12 +21,13 @@ from timm.models import (
 from timm.models._hub import load_model_config_from_path
 from torch import nn
 
-from tlbench.contracts import Backbone, Interpolation, ModelSize, Preprocessing, Weights
+from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.data.contents import content_digest
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.registry.model_size import read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
+SIZES = Path(__file__).with_name("model_sizes.csv")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
 
@@ -57,14 +58,8 @@ def timm_backbone(name: str) -> Backbone:
         published=partial(published, name, bool(config.fixed_input_size)),
         converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
-        size=model_sizes().get((parse_model_name(name)[1].partition(".")[0], int(config.input_size[-1]))),
+        size=read_model_sizes(SIZES).get((parse_model_name(name)[1].partition(".")[0], int(config.input_size[-1]))),
     )
-
-
-@cache
-def model_sizes() -> Mapping[tuple[str, int], ModelSize]:
-    """The sizes of timm's models, by architecture and image size."""
-    return read_model_sizes(Path(__file__).with_name("model_sizes.csv"))
 
 
 def _config(name: str) -> PretrainedCfg | None:

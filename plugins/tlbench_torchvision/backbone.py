@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
-from functools import cache, partial
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +15,12 @@ from torchvision.models import Inception3, get_model, get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 from torchvision.transforms import InterpolationMode
 
-from tlbench.contracts import Backbone, Interpolation, ModelSize, Preprocessing, Weights
+from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.errors import UserError, WeightsUnavailable, nearest
 from tlbench.registry.model_size import read_model_sizes
 from tlbench_torchvision.blocks import torchvision_blocks
 
+SIZES = Path(__file__).with_name("model_sizes.csv")
 HEADS = {
     "alexnet": "classifier.6",
     "vgg": "classifier.6",
@@ -75,14 +76,8 @@ def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
             stated_accuracy(weights),
         ),
         licence="BSD-3-Clause",
-        size=model_sizes().get((name, int(transform.crop_size[0]))),
+        size=read_model_sizes(SIZES).get((name, int(transform.crop_size[0]))),
     )
-
-
-@cache
-def model_sizes() -> Mapping[tuple[str, int], ModelSize]:
-    """The sizes of torchvision's models, by architecture and image size."""
-    return read_model_sizes(Path(__file__).with_name("model_sizes.csv"))
 
 
 def stated_accuracy(weights: Any) -> float | None:

@@ -295,7 +295,7 @@ def test_ewc_takes_the_fisher_of_the_source_model_on_the_sources_images(
     moved: tuple[TransferModel, TransferModel], tmp_path: Path
 ) -> None:
     model, _ = moved
-    image_files = save_pictures(tmp_path, 5)
+    images = save_pictures(tmp_path, 5)
     published = copy.deepcopy(model.module)
     published.set_submodule("fc", nn.Linear(5, 7))
     model.published = lambda: copy.deepcopy(published).requires_grad_(False).eval()
@@ -310,7 +310,7 @@ def test_ewc_takes_the_fisher_of_the_source_model_on_the_sources_images(
     weight = published.get_parameter("one.weight")
     squares = torch.zeros_like(weight)
     for place in (0, 2, 4):
-        image = (torch.from_numpy(image_files[place]).permute(2, 0, 1) / 255 - mean) / std
+        image = (torch.from_numpy(images[place]).permute(2, 0, 1) / 255 - mean) / std
         scores = published(image[None]).log_softmax(1)
         label = torch.multinomial(scores.detach().exp(), 1)[0]
         (gradient,) = torch.autograd.grad(-scores[0, label].sum(), weight)

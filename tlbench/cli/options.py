@@ -11,10 +11,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tlbench.plan.request import NAMED
 from tlbench.words import split_names
-
-NAMES = ("backbones", "strategies", "datasets")
-"""Options that take names with commas, and may be repeated."""
 
 
 def with_flags_of(model: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -42,7 +40,7 @@ def given_values(given: dict[str, Any]) -> dict[str, object]:
 
 def _parts(name: str, values: list[str]) -> Iterator[str]:
     for value in values:
-        yield from split_names(value) if name in NAMES else [value]
+        yield from split_names(value) if name in NAMED else [value]
 
 
 def _annotation(name: str, field: FieldInfo) -> Any:
@@ -52,8 +50,8 @@ def _annotation(name: str, field: FieldInfo) -> Any:
     shown = extra.get("shown") or _shown(field.default)
     if field.annotation is bool:
         return Annotated[bool | None, typer.Option(flag, help=f"{about}.", show_default=False)]
-    if name in NAMES or name == "block":
-        about += ", separated by commas or by repeating the option" if name in NAMES else ""
+    if name in NAMED or name == "block":
+        about += ", separated by commas or by repeating the option" if name in NAMED else ""
         option = typer.Option(flag, metavar=extra.get("metavar"), help=f"{about}.", show_default=shown)
         return Annotated[list[str] | None, option]
     return Annotated[

@@ -51,6 +51,10 @@ def _written(value: OwnRate | float) -> str | float:
 TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSerializer(_written)]
 
 
+NAMED = ("backbones", "strategies", "datasets")
+"""Options that take names of components, with commas or one by one."""
+
+
 class Request(Frozen):
     """What a person asks for; what is None follows from the machine and the dataset.
 
@@ -173,7 +177,7 @@ class Request(Frozen):
     def _parted_at_commas(cls, value: object) -> object:
         return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
 
-    @field_validator("backbones", "datasets", "strategies", mode="before")
+    @field_validator(*NAMED, mode="before")
     @classmethod
     def _parted_names(cls, value: object) -> object:
         return tuple(split_names(value)) if isinstance(value, str) else value
@@ -203,7 +207,7 @@ class Request(Frozen):
             raise ValueError("--ema tests the averaged weights of the last step; it can't go with --select best")
         return self
 
-    @field_validator("backbones", "datasets", "strategies")
+    @field_validator(*NAMED)
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not [each for each in value if each.strip()]:

@@ -42,6 +42,11 @@ class Entry(Generic[T]):
         """The name that is recorded: the plugin's name, a slash, the component's own."""
         return f"{self.origin.plugin}/{self.name}"
 
+    @property
+    def needs_an_option(self) -> bool:
+        """Whether there is no component of the name alone."""
+        return any(field.is_required() for field in self.options.model_fields.values())
+
 
 @dataclass(frozen=True)
 class Family(Generic[T]):

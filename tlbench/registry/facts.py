@@ -117,7 +117,7 @@ def find_facts(entries: Sequence[Entry[Backbone]]) -> dict[str, Facts]:
 
 def _facts(entry: Entry[Backbone]) -> tuple[Facts, Backbone | None]:
     backbone, problem = None, None
-    if not any(field.is_required() for field in entry.options.model_fields.values()):
+    if not entry.needs_an_option:
         try:
             backbone = Component(entry, entry.options()).load()
         except BaseException as error:  # sys.exit is a plugin's fault like any other

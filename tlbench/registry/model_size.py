@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tlbench.contracts.backbone import Backbone, ModelSize
@@ -38,6 +39,7 @@ def count_model_size(backbone: Backbone) -> ModelSize:
     raise BackboneError(f"its model can't be built and run at {backbone.preprocessing.size} px ({problem})")
 
 
+@cache
 def read_model_sizes(path: Path) -> Mapping[tuple[str, int], ModelSize]:
     """A table of sizes by model and image size, as `write_model_sizes` has written it."""
     with path.open(encoding="utf-8", newline="") as file:
