@@ -10,6 +10,7 @@ from scipy.stats import false_discovery_control
 
 import tlbench
 from tlbench.api import Results
+from tlbench.registry.columns import columns_for
 from tlbench.report import text
 from tlbench.report.rows import Row, rows
 from tlbench.report.short import short
@@ -100,7 +101,7 @@ Differences = dict[tuple[str, str], tuple[float, bool]]
 def rows_of(run: Results) -> Table:
     """The run's rows by the short names of strategy and backbone."""
     table: Table = {}
-    for row in rows(run.records, RunFolder(run.folder).correct):
+    for row in rows(run.records, RunFolder(run.folder).example_scores, columns_for(run.plan)):
         table.setdefault(short(row.cell.strategy), {})[_backbone(row)] = row
     return table
 
@@ -129,7 +130,7 @@ def differences(table: Table, reference: str = "full") -> Differences:
     ]
     against = [table[reference][backbone] for _, backbone in keys]
     ours = [table[strategy][backbone] for strategy, backbone in keys]
-    p_values = [p_value(row.correct, other.correct) for row, other in zip(ours, against, strict=True)]
+    p_values = [p_value(row.scores, other.scores) for row, other in zip(ours, against, strict=True)]
     points = [_points(row) - _points(other) for row, other in zip(ours, against, strict=True)]
     adjusted = false_discovery_control(p_values)
     return {
@@ -139,8 +140,8 @@ def differences(table: Table, reference: str = "full") -> Differences:
 
 
 def _points(row: Row) -> float:
-    assert row.accuracy is not None
-    return 100 * row.accuracy.mean
+    assert row.primary is not None
+    return 100 * row.primary.mean
 
 
 def _backbone(row: Row) -> str:
@@ -162,16 +163,16 @@ def _accuracies(table: Table, apart: Differences, loss: dict[str, float]) -> str
         row = next(iter(of_strategy.values()))
         if not any(backbone in of_strategy for backbone in backbones):
             figures[0] = _figures(row, None)
-        passes = text.NOTHING if row.passes is None else f"{row.passes:.2g}"
+        passes = text.cells(row)["passes"]
         last = f"{loss[strategy]:.3f}" if strategy in loss else text.NOTHING
         lines.append(f"| {strategy} | {' | '.join(figures)} | {passes} | {last} |")
     return "\n".join(lines)
 
 
 def _figures(row: Row | None, apart: tuple[float, bool] | None) -> str:
-    if row is None or row.accuracy is None:
+    if row is None or row.primary is None:
         return " | ".join([text.NOTHING] * 3)
-    accuracy = f"{_points(row):.1f} ±{100 * (row.accuracy.half_width or 0):.1f}"
+    accuracy = f"{_points(row):.1f} ±{100 * (row.primary.half_width or 0):.1f}"
     difference = text.NOTHING
     if apart is not None:
         points, significant = apart
@@ -194,8 +195,8 @@ def _costs(table: Table) -> str:
 def _spent(row: Row | None) -> str:
     if row is None:
         return " | ".join([text.NOTHING] * 3)
-    rate = text.NOTHING if row.images_per_second is None else f"{row.images_per_second:.0f}"
-    return f"{text.seconds(row.train_seconds)} | {rate} | {text.mebibytes(row.peak_memory_bytes)}"
+    cells = text.cells(row)
+    return " | ".join(cells[name] for name in (text.TRAIN, "images_per_second", "peak_memory_bytes"))
 
 
 def _machine(record: Record) -> str:
@@ -220,7 +221,7 @@ def _conclusions(table: Table, apart: Differences, run: Results) -> str:
     }
     alike = [name for name in below[0] if name not in above]
     significant, others = ([abs(each) for each, clear in apart.values() if clear is wanted] for wanted in (True, False))
-    costly = [f"`{name}` {next(iter(table[name].values())).passes:.2g}" for name in alike if _passes(table[name]) > 1.5]
+    costly = [f"`{name}` {_passes(table[name]):.2g}" for name in alike if _passes(table[name]) > 1.5]
     images = run.records[0].data
     above_said = (
         f"significantly above `full` on a backbone are {_named(above)}"
@@ -245,4 +246,4 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _passes(of_strategy: dict[str, Row]) -> float:
-    return next(iter(of_strategy.values())).passes or 0.0
+    return next(iter(of_strategy.values())).figures["passes"] or 0.0

@@ -51,7 +51,7 @@ def mean_scores(records: Sequence[Record]) -> Scores:
     for record in records:
         of_strategy = found.setdefault(short(record.trial.cell.strategy), {})
         for each in record.tuning:
-            of_strategy.setdefault(each.learning_rate, []).append(each.val_accuracy)
+            of_strategy.setdefault(each.learning_rate, []).append(each.val)
     return {
         strategy: {rate: statistics.fmean(whole) for rate, values in rates.items() if (whole := _whole(values))}
         for strategy, rates in found.items()
@@ -99,7 +99,7 @@ def best_candidates(records: Sequence[Record]) -> dict[tuple[str, str, str], tup
     found = {}
     for record in records:
         cell = record.trial.cell
-        tried = [(each.val_accuracy, each.learning_rate) for each in record.tuning if each.val_accuracy is not None]
+        tried = [(each.val, each.learning_rate) for each in record.tuning if each.val is not None]
         found[short(cell.strategy), short(cell.backbone), short(cell.dataset)] = max(tried)
     return found
 

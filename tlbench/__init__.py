@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import Part, TransferModel
     from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
     from tlbench.contracts.seen import Seen
+    from tlbench.contracts.task import ExtraMetric, LossOptions, Metric, Objective, Task
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.hookspecs import hookimpl
+    from tlbench.results.column import Column
 
 __version__ = "0.1.0"
 
@@ -42,6 +44,8 @@ _HOMES = {
     "tlbench.contracts.batch": ("Batch",),
     "tlbench.contracts.model": ("Part", "TransferModel"),
     "tlbench.contracts.seen": ("Seen",),
+    "tlbench.contracts.task": ("ExtraMetric", "LossOptions", "Metric", "Objective", "Task"),
+    "tlbench.results.column": ("Column",),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -50,8 +54,13 @@ __all__ = [
     "Backbone",
     "Batch",
     "Block",
+    "Column",
     "Dataset",
+    "ExtraMetric",
     "Look",
+    "LossOptions",
+    "Metric",
+    "Objective",
     "Options",
     "Part",
     "Phase",
@@ -64,6 +73,7 @@ __all__ = [
     "Split",
     "SplitOptions",
     "Strategy",
+    "Task",
     "Train",
     "TransferModel",
     "UserError",

@@ -43,16 +43,19 @@ class Results:
             import pandas
         except ImportError as error:
             raise UserError("to_pandas needs pandas: pip install 'tlbench[pandas]'") from error
+        from tlbench.registry.columns import columns_for
         from tlbench.report.documents import flatten
 
-        return pandas.DataFrame([flatten(record) for record in self.records])
+        columns = columns_for(self.plan)
+        return pandas.DataFrame([flatten(record, columns) for record in self.records])
 
     def to_markdown(self) -> str:
         """The comparison tables."""
+        from tlbench.registry.columns import columns_for
         from tlbench.report.documents import to_markdown
         from tlbench.results.store import RunFolder
 
-        return to_markdown(self.records, RunFolder(self.folder).correct)
+        return to_markdown(self.records, RunFolder(self.folder).example_scores, columns_for(self.plan))
 
 
 class RunOptions(TypedDict, total=False):

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from tlbench.plan.cell import Trial
     from tlbench.plan.plan import Plan
-    from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterStrategy
+    from tlbench.registry.register import (
+        RegisterBackbone,
+        RegisterColumn,
+        RegisterDataset,
+        RegisterMetric,
+        RegisterStrategy,
+        RegisterTask,
+    )
     from tlbench.results.records import Record
 
 hookspec = pluggy.HookspecMarker("tlbench")
@@ -37,6 +44,21 @@ def tlbench_register_datasets(register: RegisterDataset) -> None:
 @hookspec
 def tlbench_register_strategies(register: RegisterStrategy) -> None:
     """Register strategies made with `@tlbench.strategy`: `register(my_strategy)`."""
+
+
+@hookspec
+def tlbench_register_tasks(register: RegisterTask) -> None:
+    """Register tasks: `register(name, factory)`; the factory gives a `tlbench.Task`."""
+
+
+@hookspec
+def tlbench_register_metrics(register: RegisterMetric) -> None:
+    """Register metrics that are added to tasks: `register(tlbench.ExtraMetric(…))`."""
+
+
+@hookspec
+def tlbench_register_columns(register: RegisterColumn) -> None:
+    """Register columns of the reports: `register(tlbench.Column(…))`."""
 
 
 @hookspec

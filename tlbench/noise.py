@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,26 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tlbench.cache import keep, small_file
 from tlbench.errors import UserError
 from tlbench.plan.request import make_request
-from tlbench.results.records import Cost, Record
+from tlbench.results.columns import COSTS
+from tlbench.results.records import Record
 from tlbench.session import Display, start
 from tlbench.temporary import temporary_folder
-
-METRICS: dict[str, Callable[[Cost], float | None]] = {
-    "paid_seconds": lambda cost: cost.paid_seconds,
-    "load_seconds": lambda cost: cost.load_seconds,
-    "measure_seconds": lambda cost: cost.measure_seconds,
-    "train_seconds": lambda cost: cost.train_seconds,
-    "evaluate_seconds": lambda cost: cost.evaluate_seconds,
-    "save_seconds": lambda cost: cost.save_seconds,
-    "step_ms": lambda cost: next((phase.step_ms.median for phase in cost.phases if phase.step_ms), None),
-    "images_per_second": lambda cost: cost.images_per_second,
-    "inference_images_per_second": lambda cost: cost.inference_images_per_second,
-    "inference_images_per_second_one": lambda cost: cost.inference_images_per_second_one,
-    "peak_memory_bytes": lambda cost: cost.peak_memory_bytes,
-    "peak_reserved_bytes": lambda cost: cost.peak_reserved_bytes,
-    "energy_joules": lambda cost: cost.energy_joules,
-}
-"""The costs that can differ from one run to the next; FLOPs, parameters and the parts of memory are exact."""
 
 CELL = {
     "backbones": ("packaged/efficientnet_lite0",), "datasets": ("packaged/digits:train=960",), "image_size": 32,
@@ -95,10 +78,10 @@ def measure_noise(repeats: int, device: str, display: Display) -> Noise:
 def spreads(records: list[Record]) -> dict[str, Spread]:
     """The spread of each cost that was measured in all records."""
     found = {}
-    for name, read in METRICS.items():
-        values = [value for record in records if record.cost and (value := read(record.cost)) is not None]
+    for column in (each for each in COSTS if each.varies):
+        values = [value for record in records if (value := column.read(record)) is not None]
         if len(values) == len(records) and statistics.median(values) > 0:
-            found[name] = _spread(values)
+            found[column.name] = _spread(values)
     return found
 
 

@@ -234,6 +234,7 @@ def _plan(request: Request, found: Preflight, folder: RunFolder) -> Plan:
         cells=tuple(found.cells),
         left_out=tuple(found.left_out),
         provenance=found.provenance,
+        tasks=found.tasks,
     )
 
 
@@ -304,6 +305,7 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
             "backbone": plan.provenance[cell.backbone],
             "dataset": plan.provenance[cell.dataset],
             "strategy": plan.provenance[cell.strategy],
+            "task": plan.provenance[cell.task],
         },
         block=plan.request.block,
         concurrent_trials=1,

@@ -1,4 +1,4 @@
-"""What several seeds and a test sample say together: the interval of an accuracy, and whether two can be told apart."""
+"""What several seeds and a test sample say together: the interval of a metric, and whether two can be told apart."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 Z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-Correct = np.ndarray
-"""For each test example of a trial, in the order of the test set, whether it was predicted correctly."""
+Scores = np.ndarray
+"""For each test example of a trial, in the order of the test set, its share in the primary metric."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,34 @@ class Estimate:
     n: int
 
 
-def accuracy_interval(
-    accuracies: Sequence[float], test_images: int | None, correct: Sequence[Correct] | None = None
+def interval(
+    values: Sequence[float], examples: int | None, scores: Sequence[Scores] | None = None, *, share: bool = False
 ) -> Estimate:
-    """The mean accuracy with an interval that has both the seeds and the test sample in it, added as variances.
+    """The mean of a metric over seeds, with an interval that has both the seeds and the test sample in it.
 
-    The seeds' part is Student's t · s / √n (none from a single seed); the test sample's is Wilson's (1927) half-width
-    for the mean over seeds of each example's outcome, or where examples are not at hand for a share of the images.
-    Where the number of images is not known, the seeds' part is all. Raises ValueError on no values.
+    They are added as variances. The seeds' part is Student's t · s / √n (none from a single seed). The test sample's
+    is that of the mean over seeds of each example's score: where these are shares in 0..1 (`share`), Wilson's (1927)
+    half-width, or where scores are not at hand that of a share of `examples`; else z · s / √n over examples. Where
+    nothing is known of the sample, the seeds' part is all. Raises ValueError on no values.
     """
-    if not accuracies:
+    if not values:
         raise ValueError("there is no estimate from no values")
-    mean, seeds = statistics.fmean(accuracies), len(accuracies)
-    by_seed = t_half_width(accuracies) if seeds > 1 else None
-    if test_images is None:
+    mean, seeds = statistics.fmean(values), len(values)
+    by_seed = t_half_width(values) if seeds > 1 else None
+    by_example = _by_example(mean, examples, scores, share)
+    if by_example is None:
         return Estimate(mean, by_seed, seeds)
-    spread2 = float(np.mean(correct, axis=0).var()) if correct else mean * (1 - mean)
-    by_image = Z * math.sqrt(spread2 / test_images + Z**2 / (4 * test_images**2)) / (1 + Z**2 / test_images)
-    return Estimate(mean, math.hypot(by_seed or 0.0, by_image), seeds)
+    return Estimate(mean, math.hypot(by_seed or 0.0, by_example), seeds)
+
+
+def _by_example(mean: float, examples: int | None, scores: Sequence[Scores] | None, share: bool) -> float | None:
+    """The half-width that the test sample alone gives."""
+    if examples is None or not (share or scores):
+        return None
+    spread2 = float(np.mean(scores, axis=0, dtype=float).var()) if scores else mean * (1 - mean)
+    if share:
+        return Z * math.sqrt(spread2 / examples + Z**2 / (4 * examples**2)) / (1 + Z**2 / examples)
+    return Z * math.sqrt(spread2 / (examples - 1)) if examples > 1 else None
 
 
 def t_half_width(values: Sequence[float]) -> float:
@@ -52,22 +62,25 @@ def t_half_width(values: Sequence[float]) -> float:
     return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def differ(ours: Mapping[int, Correct], theirs: Mapping[int, Correct]) -> bool:
-    """Whether two cells' accuracies differ at the 5 % level, paired by seed and example."""
+def differ(ours: Mapping[int, Scores], theirs: Mapping[int, Scores]) -> bool:
+    """Whether two cells' primary metrics differ at the 5 % level, paired by seed and example."""
     return p_value(ours, theirs) < 1 - CONFIDENCE
 
 
-def p_value(ours: Mapping[int, Correct], theirs: Mapping[int, Correct]) -> float:
-    """How likely a difference of two cells' accuracies as large as theirs is by chance, paired by seed and example.
+def p_value(ours: Mapping[int, Scores], theirs: Mapping[int, Scores]) -> float:
+    """How likely a difference of two cells' metrics as large as theirs is by chance, paired by seed and example.
 
-    With one seed in common, an exact McNemar test; with several, a t test of the mean difference whose variance is that
-    over examples plus that over seeds (degrees of freedom: Satterthwaite 1946). Without a seed in common it is 1.
+    With one seed in common, an exact McNemar test of what is right or wrong, else a t test over examples; with several,
+    a t test of the mean difference whose variance is that over examples plus that over seeds (degrees of freedom:
+    Satterthwaite 1946). Without a seed in common it is 1.
     """
     seeds = [seed for seed in ours if seed in theirs]
     difference = np.array([ours[seed].astype(float) - theirs[seed] for seed in seeds])
     if not seeds or not difference.any():
         return 1.0
-    return _mcnemar(difference[0]) if len(seeds) == 1 else _paired_t(difference)
+    if len(seeds) > 1:
+        return _paired_t(difference)
+    return _mcnemar(difference[0]) if set(np.unique(difference)) <= {-1.0, 0.0, 1.0} else _by_examples(difference[0])
 
 
 def _mcnemar(difference: np.ndarray) -> float:
@@ -75,6 +88,12 @@ def _mcnemar(difference: np.ndarray) -> float:
 
     better, worse = int((difference > 0).sum()), int((difference < 0).sum())
     return float(binomtest(better, better + worse).pvalue)
+
+
+def _by_examples(difference: np.ndarray) -> float:
+    from scipy.stats import ttest_1samp
+
+    return float(ttest_1samp(difference, 0.0).pvalue)
 
 
 def _paired_t(difference: np.ndarray) -> float:
@@ -92,7 +111,7 @@ def _paired_t(difference: np.ndarray) -> float:
 
 
 def differ_unpaired(ours: Estimate, theirs: Estimate) -> bool:
-    """Whether two accuracies differ by more than their intervals, where examples are not at hand to pair by."""
+    """Whether two metrics differ by more than their intervals, where examples are not at hand to pair by."""
     if ours.half_width is None or theirs.half_width is None:
         return ours.mean != theirs.mean
     return abs(ours.mean - theirs.mean) > math.hypot(ours.half_width, theirs.half_width)

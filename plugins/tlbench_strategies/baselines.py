@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tlbench import Backbone, Options, Phase, Preprocessing, Solve, Solved, strategy
-from tlbench_strategies.closed_form import NEVER, Probe, Subset, ends_in_linear, linear, swept
+from tlbench_strategies.closed_form import Probe, Subset, ends_in_linear
+from tlbench_strategies.linear_heads import BUILT_IN, fitted, linear
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,17 +37,20 @@ def image_stats_backbone(_options: Options) -> Backbone:
     options=Subset,
     pretrained=False,
     backbone=IMAGE_STATS,
-    when="always: the accuracy that takes no model at all",
+    when="always: what takes no model at all",
 )
 def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
-    """Predict the most frequent class of the training images, whatever the image (one row for each dataset)."""
+    """Predict the most frequent class, each label's share, or each target's median, whatever the image.
+
+    It is the task's best constant prediction for the training images (one row for each dataset).
+    """
 
     def fit(data: Fitting) -> Solved:
         import torch
 
-        shares = data.train.labels.bincount(minlength=data.classes).double() / len(data.train.labels)
-        bias = torch.where(shares > 0, shares.log(), NEVER)
-        return Solved(linear(torch.zeros(data.classes, data.train.features.shape[1]), bias))
+        return Solved(
+            linear(torch.zeros(data.objective.outputs, data.train.features.shape[1]), data.objective.constant())
+        )
 
     yield Solve(fit, options.subset)
 
@@ -54,19 +58,24 @@ def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
 @strategy(
     "image-stats",
     learning_rates={},
+    tasks=BUILT_IN,
     options=Probe,
     pretrained=False,
     backbone=IMAGE_STATS,
     when="always: what brightness and colour alone give away",
 )
 def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:
-    """Fit a logistic regression to the means and deviations of each image's channels (one row for each dataset)."""
-    yield Solve(lambda data: swept(data, options.strengths), options.subset)
+    """Fit a logistic regression to the means and deviations of each image's channels (one row for each dataset).
+
+    For other tasks than single-label classification, a ridge regression.
+    """
+    yield Solve(lambda data: fitted(data, options.strengths), options.subset)
 
 
 @strategy(
     "random-features",
     learning_rates={},
+    tasks=BUILT_IN,
     options=Probe,
     pretrained=False,
     serves=ends_in_linear,
@@ -74,8 +83,11 @@ def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:
     when="always: what the architecture gives without what it has learned",
 )
 def random_features(model: TransferModel, options: Probe) -> Iterator[Phase]:
-    """Fit linear-probe's logistic regression to the features of the untrained backbone."""
-    yield Solve(lambda data: swept(data, options.strengths), options.subset)
+    """Fit linear-probe's logistic regression to the features of the untrained backbone.
+
+    For other tasks than single-label classification, a ridge regression.
+    """
+    yield Solve(lambda data: fitted(data, options.strengths), options.subset)
 
 
 STRATEGIES = (majority, image_stats, random_features)

@@ -50,6 +50,7 @@ def passes(options: Teacher) -> float:
     options=Distill,
     others=teachers,
     passes=passes,
+    tasks=("single-label",),
     paper="Hinton, Vinyals & Dean 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531; without "
     "another teacher: Furlanello et al. 2018, Born-Again Neural Networks, arXiv:1805.04770",
     when="a small model must do what a large one can",
@@ -67,7 +68,7 @@ def distill(model: TransferModel, options: Distill) -> Generator[Phase, Any, Non
 
         with torch.no_grad():
             before = teacher.module(seen.images)
-        soft = soft_loss(seen.logits, before, options.temperature)
+        soft = soft_loss(seen.outputs, before, options.temperature)
         return options.weight * soft + (1 - options.weight) * seen.loss
 
     yield Train(model.everything, objective=objective)

@@ -171,6 +171,7 @@ def has_a_source_head(model: TransferModel, options: EWC) -> str | None:
 @strategy(
     "ewc",
     learning_rates=rates.FULL,
+    tasks=("single-label",),
     options=EWC,
     serves=has_a_source_head,
     paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796, eq. 3",

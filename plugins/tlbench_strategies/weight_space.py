@@ -62,8 +62,8 @@ class Soup(Options):
 def model_soup(model: TransferModel, options: Soup) -> Generator[Phase, Any, None]:
     """Train everything several times from the same start at different rates, and average the weights.
 
-    The greedy recipe takes the models in the order of their val accuracy, and keeps each that does not lower that of
-    the average. Every model has all epochs, so it costs as many times as much as full.
+    The greedy recipe takes the models in the order of their primary metric on val, and keeps each that does not lower
+    that of the average. Every model has all epochs, so it costs as many times as much as full.
     """
     start = model.snapshot()
     members: list[tuple[Any, Snapshot]] = []
@@ -72,14 +72,14 @@ def model_soup(model: TransferModel, options: Soup) -> Generator[Phase, Any, Non
         yield Train(model.everything, lr=factor)
         score = yield Validate()
         members.append((score, model.snapshot()))
-    members.sort(key=lambda each: -each[0].accuracy)
-    best, kept = members[0][0].accuracy, [members[0][1]]
+    members.sort(key=lambda each: -each[0].merit[0])
+    best, kept = members[0][0].merit[0], [members[0][1]]
     for _, member in members[1:]:
         tried = [*kept, member]
         yield Rewrite(lambda model, tried=tried: model.average(tried))  # type: ignore[misc]
         score = yield Validate()
-        if options.recipe == "uniform" or score.accuracy >= best:
-            best, kept = score.accuracy, tried
+        if options.recipe == "uniform" or score.merit[0] >= best:
+            best, kept = score.merit[0], tried
     model.notes["soup_members"] = len(kept)
     yield Rewrite(lambda model: model.average(kept))
 

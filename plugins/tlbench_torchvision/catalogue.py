@@ -127,7 +127,7 @@ def load(name: str, _options: TorchvisionOptions) -> Dataset:
     train = present["train"]
     splits = {split: _split(source) for split, source in present.items()}
     return Dataset(
-        classes=_classes(train, splits["train"].labels),
+        classes=_classes(train, np.asarray(splits["train"].labels)),
         train=splits["train"],
         val=splits.get("val"),
         test=splits.get("test"),

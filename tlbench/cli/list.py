@@ -23,6 +23,9 @@ class What(StrEnum):
     backbones = "backbones"
     datasets = "datasets"
     strategies = "strategies"
+    tasks = "tasks"
+    metrics = "metrics"
+    columns = "columns"
     plugins = "plugins"
 
 
@@ -43,7 +46,7 @@ def list_(
     block: Block = None,
     debug: Debug = False,
 ) -> None:
-    """List backbones, datasets, strategies or plugins, each with where it comes from."""
+    """List backbones, datasets, strategies, tasks, metrics, columns or plugins, each with where it comes from."""
     from tlbench.registry.facts import backbone_facts
     from tlbench.registry.kinds import Registry
     from tlbench.registry.plugins import load_plugins
@@ -57,6 +60,9 @@ def list_(
             What.backbones: registry.backbones,
             What.datasets: registry.datasets,
             What.strategies: registry.strategies,
+            What.tasks: registry.tasks,
+            What.metrics: registry.metrics,
+            What.columns: registry.columns,
         }
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]

@@ -30,9 +30,10 @@ def progress_console(*, quiet: bool = False) -> Console:
 def print_results(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str, detail: bool = False) -> None:
     """Write a run's records to stdout as a table, markdown, json or csv."""
     if form == "table":
+        from tlbench.registry.columns import columns_for
         from tlbench.report.table import print_tables
 
-        print_tables(records, folder.correct, result_console(), detail)
+        print_tables(records, folder.example_scores, columns_for(plan), result_console(), detail)
     else:
         print(document(plan, records, folder, form))
 
@@ -53,8 +54,12 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
 
 def document(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str) -> str:
     """A run's records as markdown, json or csv."""
+    from tlbench.registry.columns import columns_for
     from tlbench.report import documents
 
     if form == "json":
         return documents.to_json(plan, records)
-    return documents.to_markdown(records, folder.correct) if form == "markdown" else documents.to_csv(records)
+    columns = columns_for(plan)
+    if form == "csv":
+        return documents.to_csv(records, columns)
+    return documents.to_markdown(records, folder.example_scores, columns)

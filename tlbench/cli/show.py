@@ -54,9 +54,11 @@ def show(
             if form is Form.table:
                 from rich.console import Console
 
+                from tlbench.registry.columns import columns_for
                 from tlbench.report.table import print_tables
 
-                print_tables(records, folder.correct, Console(file=file, width=FULL_WIDTH, no_color=True), detail)
+                console = Console(file=file, width=FULL_WIDTH, no_color=True)
+                print_tables(records, folder.example_scores, columns_for(plan), console, detail)
             else:
                 print(document(plan, records, folder, form), file=file)
         print_missing(plan, records, damaged, folder)

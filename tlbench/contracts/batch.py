@@ -13,7 +13,7 @@ HEAD_INPUT = "what the head is given"
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised images N×3×S×S in the model's memory format (or features), and their labels N."""
+    """Normalised images N×C×S×S in the model's memory format (or features), and their labels, as the task has them."""
 
     images: torch.Tensor
     labels: torch.Tensor

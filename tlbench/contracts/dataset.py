@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled images: `image(i)` decodes example `i`, whose class is `labels[i]`.
+    """Labelled images: `image(i)` decodes example `i`, whose label is `labels[i]`.
+
+    What labels are is the task's: the number of a class for each example, a row of zeros and ones, or numbers.
 
     `image` gives a PIL image of any mode, or an array, H×W, H×W×1, H×W×3 or H×W×4, of uint8, bool, floats in 0..1, or
     other integers, which are scaled alike for the whole dataset. `describe(i)` names the example in an error message:
     its file, where it has one. `image` may be called from several threads at once.
     """
 
-    labels: Sequence[int] | np.ndarray
+    labels: Sequence[object] | np.ndarray
     image: Callable[[int], PIL.Image.Image | np.ndarray]
     describe: Callable[[int], str] = "example {}".format
 
@@ -30,8 +32,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A split, labelled image collection for single-label classification.
+    """A split, labelled image collection.
 
+    `task` names what is predicted, as it is registered; `classes` names the classes, the labels, or the targets.
     Where `val` (or `test`) is None, a stratified one is cut from `train` by content hash. `native_size` is the
     usual length in pixels of an image's shorter side; the default image size follows it. `fingerprint` changes
     whenever an image or a label does; a dataset that states one is decoded once and kept for later runs. `value_range`
@@ -49,3 +52,4 @@ class Dataset:
     fingerprint: str | None = None
     value_range: tuple[float, float] | None = None
     notes: Sequence[str] = ()
+    task: str = "single-label"

@@ -60,12 +60,12 @@ class TransferModel:
 
     What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
     head; None where the model did not start from published weights, or they have none. `another(name)` builds another
-    backbone of those that the strategy has named, for the trial's classes and images. `inner` is where the backbone's
+    backbone of those that the strategy has named, for the trial's outputs and images. `inner` is where the backbone's
     own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
     made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
     must be estimated again. `family` says which learning rates suit the backbone. `classes` are the names of the
-    dataset's classes, and `generator` has a seed of the trial's own, for what a strategy draws itself. `optimizer` is
-    the name of the one that the trial trains with, where a strategy's rates depend on it.
+    dataset's classes, labels or targets, and `generator` has a seed of the trial's own, for what a strategy draws
+    itself. `optimizer` is the name of the one that the trial trains with, where a strategy's rates depend on it.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -97,7 +97,7 @@ class TransferModel:
 
     @property
     def head(self) -> Part:
-        """What maps features to classes."""
+        """What maps features to outputs."""
         return self.below(self._head_paths)
 
     @property

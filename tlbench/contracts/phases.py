@@ -5,6 +5,7 @@ This module imports no torch, so that registering costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.batch import Batch
     from tlbench.contracts.model import Part, TransferModel
     from tlbench.contracts.seen import Seen
+    from tlbench.contracts.task import Metric, Objective
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Examples:
-    """N features, N×D fp32, and their labels N."""
+    """N features, N×D fp32, and their labels, as the task has them."""
 
     features: torch.Tensor
     labels: torch.Tensor
@@ -54,16 +56,30 @@ class Examples:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a head is fitted to: the training features, those of val for choices, and the number of classes."""
+    """What a head is fitted to: the training features, those of val for choices, and the task.
+
+    `primary` is the metric of val that choices are made by.
+    """
 
     train: Examples
     val: Examples
-    classes: int
+    objective: Objective
+    primary: Metric
+
+    def merit(self, head: nn.Module) -> float:
+        """The primary metric of a head on val, the more the better: the negative of one that had better be low."""
+        import torch
+
+        with torch.inference_mode():
+            outputs = head.to(self.val.features.device)(self.val.features)
+            found = self.objective.scores(self.objective.kept(outputs, self.val.labels))[self.primary.name]
+        sign = 1 if self.primary.better == "higher" else -1
+        return -math.inf if found is None else sign * found
 
 
 @dataclass(frozen=True)
 class Solved:
-    """A fitted head, N×D features to N×classes logits, and for the record what was tried and chosen on val."""
+    """A fitted head, N×D features to N×outputs, and for the record what was tried and chosen on val."""
 
     head: nn.Module
     chosen: Mapping[str, float] = field(default_factory=dict)
@@ -97,7 +113,7 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class Validate:
-    """Predict val with the model as it is; sends the predictions back (`accuracy`, `mean_nll`, `merit`)."""
+    """Predict val with the model as it is; sends the predictions back (`value`, `loss`, `merit`)."""
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,10 @@ class Strategy:
     `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
     makes one cell for each dataset, whatever backbones are asked for.
 
-    `serves(model, options)` says why the strategy can't adapt a model, naming the layers, or None; the model has names
-    and shapes, but no numbers. `others(options)` names the other backbones that the strategy builds by
-    `model.another`. `summary`, `details`, `paper` and `when` (to use it) are for `tlbench list` and the documentation.
+    `tasks` names the tasks that it serves; None is any. `serves(model, options)` says why the strategy can't adapt a
+    model, naming the layers, or None; the model has names and shapes, but no numbers. `others(options)` names the other
+    backbones that the strategy builds by `model.another`. `summary`, `details`, `paper` and `when` (to use it) are for
+    `tlbench list` and the documentation.
     """
 
     name: str
@@ -46,10 +47,15 @@ class Strategy:
     others: Callable[[Any], Sequence[str]] | None = None
     passes: Callable[[Any], float] | None = None
     batchnorm: BatchNormPolicy = "auto"
+    tasks: tuple[str, ...] | None = None
     summary: str = ""
     details: str = ""
     paper: str = ""
     when: str = ""
+
+    def serves_task(self, task: str) -> bool:
+        """Whether it serves a task of a qualified name."""
+        return self.tasks is None or bool({task, task.rpartition("/")[2]} & set(self.tasks))
 
     def rate(self, optimizer: str, family: Family) -> float | None:
         """The default rate with an optimizer for a family of backbones; None where the strategy states none."""
@@ -68,6 +74,7 @@ def strategy(
     others: Callable[[Any], Sequence[str]] | None = None,
     passes: Callable[[Any], float] | None = None,
     batchnorm: BatchNormPolicy = "auto",
+    tasks: tuple[str, ...] | None = None,
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -87,6 +94,7 @@ def strategy(
             others,
             passes,
             batchnorm,
+            tasks,
             summary=summary,
             details=details.strip(),
             paper=paper,

@@ -29,7 +29,7 @@ NAMED = 20
 
 @dataclass(frozen=True)
 class Pool:
-    """Decoded examples: their places in the source, labels, content hashes, and rows in an array on disk.
+    """Decoded examples: their places in the source, labels, strata, content hashes, and rows in an array on disk.
 
     `digests` are of the resized images, `signatures` their perceptual hashes. Parts of a pool share the array, which
     is None where pixels are not kept; no step holds all images in memory.
@@ -38,6 +38,7 @@ class Pool:
     origin: str
     indices: np.ndarray
     labels: np.ndarray
+    strata: np.ndarray
     hashes: list[bytes]
     digests: list[bytes]
     signatures: list[bytes]
@@ -53,6 +54,7 @@ class Pool:
             self,
             indices=self.indices[chosen],
             labels=self.labels[chosen],
+            strata=self.strata[chosen],
             hashes=[self.hashes[place] for place in chosen],
             digests=[self.digests[place] for place in chosen],
             signatures=[self.signatures[place] for place in chosen],
@@ -79,6 +81,7 @@ def decode(
     origin: str,
     indices: np.ndarray,
     labels: np.ndarray,
+    strata: np.ndarray,
     *,
     size: int,
     interpolation: Interpolation,
@@ -123,6 +126,7 @@ def decode(
         origin,
         indices[chosen],
         labels[indices[chosen]],
+        strata[indices[chosen]],
         [each.content for each in done],
         [each.digest for each in done],
         [each.signature for each in done],

@@ -17,16 +17,17 @@ from tlbench.cache import StageCache, cache_limit_bytes
 from tlbench.contracts.backbone import Interpolation
 from tlbench.contracts.dataset import Dataset, Split
 from tlbench.contracts.options import SplitOptions
+from tlbench.contracts.task import Task
 from tlbench.data.arrays import new_array
 from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreadable
-from tlbench.data.labels import check_labels, lacking
+from tlbench.data.labels import check_labels
 from tlbench.data.leaks import Leak, equal_to, near_to
 from tlbench.data.levels import Levels, NeedsLevels
 from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 from tlbench.words import legible
 
-VERSION = 4
+VERSION = 5
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "val", "test")
@@ -47,9 +48,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be made of a dataset, whose name is for messages: which images, how large, and how resized."""
+    """What is to be made of a dataset, whose name is for messages: which images, how large, and how resized.
+
+    `task` is the qualified name of its task.
+    """
 
     name: str
+    task: str
     options: SplitOptions
     limits: Limits
     image_size: int
@@ -61,19 +66,22 @@ class Wanted:
 class PreparedDataset(BaseModel):
     """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
 
+    `task` is the task's qualified name, `classes` name classes, labels or targets, and `described` says them in words.
     `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
     dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
-    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with
-    the reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says which splits
-    lack which classes. `origins` has the dataset's own split that each was taken from. With `streamed` there are no
-    arrays of pixels, because they would be larger than the cache may be: the images are decoded again whenever they
-    are needed. `wanted` is what it was made for, where it can be made again.
+    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with the
+    reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says what the labels of
+    the splits lack. `origins` has the dataset's own split that each was taken from. With `streamed` there are no arrays
+    of pixels, because they would be larger than the cache may be: the images are decoded again whenever they are
+    needed. `wanted` is what it was made for, where it can be made again.
     """
 
     model_config = ConfigDict(frozen=True)
 
     folder: Path
+    task: str
     classes: tuple[str, ...]
+    described: str
     images: dict[str, int]
     available: dict[str, int]
     image_size: int
@@ -93,12 +101,13 @@ class PreparedDataset(BaseModel):
 
 
 def prepare_cached(
-    wanted: Wanted, dataset: Dataset, cache: StageCache, progress: Progress = lambda _done, _total: None
+    wanted: Wanted, dataset: Dataset, task: Task, cache: StageCache, progress: Progress = lambda _done, _total: None
 ) -> PreparedDataset:
     """`prepare`, kept in the cache under the dataset's fingerprint and all that decides the pixels."""
     key = {
         "version": VERSION,
         "fingerprint": dataset.fingerprint,
+        "task": wanted.task,
         "options": wanted.options.model_dump(mode="json", include=set(SplitOptions.model_fields)),
         "limits": dataclasses.asdict(wanted.limits),
         "image_size": wanted.image_size,
@@ -111,7 +120,7 @@ def prepare_cached(
     }
 
     def compute(folder: Path) -> None:
-        made = prepare(wanted, dataset, folder, progress)
+        made = prepare(wanted, dataset, task, folder, progress)
         (folder / DESCRIPTION).write_text(made.model_dump_json(), "utf-8")
 
     kept = cache.get("dataset", key, compute)
@@ -120,12 +129,12 @@ def prepare_cached(
 
 
 def at_hand(
-    prepared: PreparedDataset, dataset: Callable[[], Dataset], cache: Callable[[], StageCache]
+    prepared: PreparedDataset, dataset: Callable[[], Dataset], task: Task, cache: Callable[[], StageCache]
 ) -> PreparedDataset:
     """The same, made again where the cache was emptied meanwhile; raises UserError where it comes out unlike."""
     if (prepared.folder / "test-labels.npy").exists() or prepared.wanted is None:
         return prepared
-    again = prepare_cached(prepared.wanted, dataset(), cache())
+    again = prepare_cached(prepared.wanted, dataset(), task, cache())
     if again.digest != prepared.digest:
         raise UserError(
             f"dataset {prepared.wanted.name}: its images were removed from the cache during the run, and the dataset "
@@ -135,7 +144,7 @@ def at_hand(
 
 
 def prepare(
-    wanted: Wanted, dataset: Dataset, folder: Path, progress: Progress = lambda _done, _total: None
+    wanted: Wanted, dataset: Dataset, task: Task, folder: Path, progress: Progress = lambda _done, _total: None
 ) -> PreparedDataset:
     """Decode what the options and limits ask for into `folder`.
 
@@ -143,32 +152,35 @@ def prepare(
     decoded.
     """
     sizes = split_sizes(wanted, dataset)
-    labels = check_labels(wanted.name, dataset)
-    drawn = {"train": draw(labels["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
-    drawn |= {split: draw(labels[split], sizes[split]) for split in ("val", "test") if split in labels}
+    labels = check_labels(wanted.name, dataset, task)
+    strata = {split: task.strata(each) for split, each in labels.items()}
+    drawn = {"train": draw(strata["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
+    drawn |= {split: draw(strata[split], sizes[split]) for split in ("val", "test") if split in labels}
     folder.mkdir(parents=True, exist_ok=True)
     streamed = _too_large(sum(map(len, drawn.values())), wanted.image_size)
-    pools, levels, unreadable = _decoded(wanted, dataset, drawn, labels, None if streamed else folder, progress)
+    pools, levels, unreadable = _decoded(wanted, dataset, drawn, labels, strata, None if streamed else folder, progress)
     rest = pools["train"]
     for split in ("test", "val"):
         if split not in pools:
-            kept, taken = cut(rest.labels, rest.hashes, sizes[split])
+            kept, taken = cut(rest.strata, rest.hashes, sizes[split])
             pools[split], rest = rest.part(taken), rest.part(kept)
     dropped = 0
     if wanted.drop_duplicates:
         alone = np.flatnonzero(~_is_also_in(rest, (pools["val"], pools["test"])))
         dropped, rest = len(rest) - len(alone), rest.part(alone)
-    pools["train"] = rest.part(draw(rest.labels, sizes["train"]))
-    _check_splits(wanted.name, pools)
+    pools["train"] = rest.part(draw(rest.strata, sizes["train"]))
+    names = tuple(legible(str(each)) for each in dataset.classes)
+    _check_splits(wanted.name, names, task, pools)
     for split, pool in pools.items():
         _save(pool, split, folder)
     for file in folder.glob("*.pool"):
         file.unlink()
-    classes = tuple(legible(str(each)) for each in dataset.classes)
     leaks = tuple(_leak(dataset, pools[split], split, pools["train"]) for split in ("val", "test"))
     return PreparedDataset(
         folder=folder,
-        classes=classes,
+        task=wanted.task,
+        classes=names,
+        described=task.described(names),
         images={split: len(pools[split]) for split in SPLITS},
         available={split: len(each) for split, each in labels.items()},
         image_size=wanted.image_size,
@@ -179,7 +191,7 @@ def prepare(
         dropped_duplicates=dropped,
         unreadable=tuple(map(legible, unreadable)),
         levels=levels,
-        lacking=tuple(lacking(classes, {split: pools[split].labels for split in SPLITS})),
+        lacking=tuple(task.notes(names, {split: pools[split].labels for split in SPLITS})),
         digest=_digest(pools),
         origins={split: pool.origin for split, pool in pools.items()},
         streamed=streamed,
@@ -191,6 +203,7 @@ def _decoded(
     dataset: Dataset,
     drawn: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
+    strata: dict[str, np.ndarray],
     folder: Path | None,
     progress: Progress,
 ) -> tuple[dict[str, Pool], Levels | None, list[str]]:
@@ -207,7 +220,7 @@ def _decoded(
         faults: list[str] = []
         for split, indices in drawn.items():
             pools[split], unreadable = decode(
-                getattr(dataset, split), split, indices, labels[split],
+                getattr(dataset, split), split, indices, labels[split], strata[split],
                 size=wanted.image_size, interpolation=wanted.interpolation, levels=levels,
                 file=None if folder is None else folder / f"{split}.pool",
                 step=lambda: progress(next(counted), total),
@@ -308,13 +321,14 @@ def _save(pool: Pool, split: str, folder: Path) -> None:
     np.save(folder / f"{split}-indices.npy", pool.indices)
 
 
-def _check_splits(name: str, pools: dict[str, Pool]) -> None:
+def _check_splits(name: str, names: tuple[str, ...], task: Task, pools: dict[str, Pool]) -> None:
     for split, pool in pools.items():
         if not len(pool.labels):
             raise UserError(f"dataset {name}: {split} has no images; it needs more images, or {split}=N")
-    classes = len(np.unique(pools["train"].labels))
-    if classes < 2:
-        raise UserError(f"dataset {name}: the {len(pools['train'].labels)} training images are all of one class")
+    try:
+        task.check_train(names, pools["train"].labels)
+    except ValueError as error:
+        raise UserError(f"dataset {name}: {error}") from error
 
 
 def _digest(pools: dict[str, Pool]) -> str:

@@ -113,8 +113,8 @@ def _frozen(context: Context, but: Part) -> Iterator[None]:
 def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[CandidateRecord]]:
     """Train from the same start with each rate, in the same order of images, and choose on val.
 
-    The highest val accuracy wins, of equals the lowest val loss. A rate that diverges is a candidate like any other,
-    but is not chosen; raises Diverged where all do. The best model so far waits on the CPU.
+    The best primary metric of val wins, of equals the lowest val loss. A rate that diverges is a candidate like any
+    other, but is not chosen; raises Diverged where all do. The best model so far waits on the CPU.
     """
     tried: list[CandidateRecord] = []
     best: tuple[Predictions, Context, list[EpochRecord], float | None] | None = None
@@ -134,11 +134,9 @@ def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[Candi
         except Diverged:
             if number == len(rates) - 1 and best is None:
                 raise
-            tried.append(CandidateRecord(learning_rate=rate, val_accuracy=None, val_nll=None, seconds=_since(begun)))
+            tried.append(CandidateRecord(learning_rate=rate, val=None, val_loss=None, seconds=_since(begun)))
             continue
-        tried.append(
-            CandidateRecord(learning_rate=rate, val_accuracy=val.accuracy, val_nll=val.mean_nll, seconds=_since(begun))
-        )
+        tried.append(CandidateRecord(learning_rate=rate, val=val.value, val_loss=val.loss, seconds=_since(begun)))
         if best is None or val.merit > best[0].merit:
             candidate.model.module.to("cpu")
             best = val, candidate, progress.history, progress.train_loss
@@ -168,7 +166,7 @@ def _train(context: Context, phase: Train, number: int) -> None:
         fed, features = feed(model, phase, context.source(images=data.train, split="train"), context.cache)
     with meters.stages.within("measure"):
         batch = first_batch(data.train, setting.protocol.batch_size)
-        probe = probe_step(model, phase, fed, batch, setting.device, setting.protocol)
+        probe = probe_step(model, phase, fed, batch, setting)
         del batch
     meters.share(features)
     compilation = None
@@ -176,9 +174,9 @@ def _train(context: Context, phase: Train, number: int) -> None:
         compilation = CompileRecord(used=False, reason="the phase watches the activations of single modules")
     elif setting.protocol.compile != "off" and setting.most_steps is None:
         with meters.stages.within("compile"):
-            fed, compilation = compiled(model, phase, fed, setting.protocol, setting.device, steps)
+            fed, compilation = compiled(model, phase, fed, setting, steps)
     val = partial(context.evaluation_feed, "val", data.val)
-    selection = Selection(model, number, val, setting.protocol, meters.stages)
+    selection = Selection(model, number, val, setting, meters.stages)
 
     def after_epoch(epoch: int, loss: float) -> bool:
         meters.energy.sample()

@@ -19,6 +19,7 @@ from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed, first_batch
+from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.environment import device_name
@@ -62,20 +63,21 @@ class FullBatches(nn.Module):
 
 
 def compiled(
-    model: TransferModel, phase: Train, feed: Feed, protocol: Protocol, device: torch.device, steps: int
+    model: TransferModel, phase: Train, feed: Feed, setting: Setting, steps: int
 ) -> tuple[Feed, CompileRecord]:
     """A phase's feed with its forward pass compiled, where the protocol wants it or so many steps repay it.
 
     Nothing of the model changes. Where compiling fails, for want of a compiler or in what it can't take, the feed stays
     as it was, and the record says why.
     """
+    protocol, device = setting.protocol, setting.device
     size = min(protocol.batch_size, len(feed.source))
     batch = first_batch(feed.source, size)
     file = _file(feed.forward, batch, protocol, device)
     known = _read(file)
 
     def timed(forward: nn.Module, repeats: int) -> list[float]:
-        return _step_ms(model, phase, Feed(feed.source, forward), batch, device, protocol, repeats)
+        return _step_ms(model, phase, Feed(feed.source, forward), batch, setting, repeats)
 
     eager_ms = known.eager_step_ms if known else statistics.median(timed(feed.forward, 1 + TIMED_STEPS)[1:])
     if protocol.compile == "auto" and (reason := _not_worth_it(known, eager_ms, steps)) is not None:
@@ -140,15 +142,15 @@ def _not_worth_it(known: Known | None, eager_ms: float, steps: int) -> str | Non
 
 
 def _step_ms(
-    model: TransferModel, phase: Train, feed: Feed, batch: Batch, device: torch.device, protocol: Protocol, repeats: int
+    model: TransferModel, phase: Train, feed: Feed, batch: Batch, setting: Setting, repeats: int
 ) -> list[float]:
     """Milliseconds of some forward and backward passes that leave no trace."""
-    times = []
+    times, device = [], setting.device
     with passes_undone(model.module, device):
         for _ in range(repeats):
             wait_for(device)
             begun = time.perf_counter()
-            batch_loss(model, phase, feed.forward, batch, device, protocol).backward()  # type: ignore[no-untyped-call]
+            batch_loss(model, phase, feed.forward, batch, setting).backward()  # type: ignore[no-untyped-call]
             wait_for(device)
             times.append(1e3 * (time.perf_counter() - begun))
             for parameter in model.module.parameters():

@@ -1,46 +1,30 @@
-"""A trial made ready: the process set up, the model built, the splits opened."""
+"""A trial made ready, as its phases see it: its model, its splits, how it trains, and how far it is."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from tlbench.cache import StageCache
-from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.strategy import Strategy
-from tlbench.data.augment import Augment
+from tlbench.contracts.task import ExtraMetric
 from tlbench.data.batches import Images, TrialData
-from tlbench.data.prepare import at_hand
-from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.cut import Cut
-from tlbench.engine.device import take_device
 from tlbench.engine.distance import Start
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import Source, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting
-from tlbench.engine.precision import FORMATS
-from tlbench.engine.renormalise import renormalising
-from tlbench.engine.seeds import Seeds, Stream, seed_others
-from tlbench.engine.weights import conversion, digest, load_file_into, not_finite
-from tlbench.errors import UserError
+from tlbench.engine.seeds import Seeds
+from tlbench.engine.setting import Setting
 from tlbench.events import Event, Report, StepDone
-from tlbench.measure.environment import at_start
 from tlbench.measure.meters import Meters
-from tlbench.plan.cell import Cell
 from tlbench.registry.components import Component
-from tlbench.registry.kinds import Registry
 from tlbench.results.records import EpochRecord
-from tlbench.trial.jobs import TrialJob
 
 
 @dataclass
@@ -77,9 +61,9 @@ class Progress:
 class Context:
     """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
 
-    `build` makes the same model again; `source` says what the features of a split are made of.
-    `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has the body's
-    parameters as they were; `pretrained` says that they are not random.
+    `build` makes the same model again; `extra_metrics` are those that plugins add to the task; `source` says what the
+    features of a split are made of. `cache` keeps features of frozen parts; None where they are to be computed in each
+    step. `start` has the body's parameters as they were; `pretrained` says that they are not random.
     """
 
     model: TransferModel
@@ -88,6 +72,7 @@ class Context:
     setting: Setting
     seeds: Seeds
     strategy: Component[Strategy]
+    extra_metrics: tuple[ExtraMetric, ...]
     source: Callable[..., Source]
     cache: StageCache | None
     start: Start
@@ -105,7 +90,7 @@ class Context:
     def predict(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Predictions:
         """What the model, as it is now, says of a split, in the stage that is on."""
         fed = self.evaluation_feed(split, images, pieces)
-        return predict(self.model.module, fed, images.indices, self.setting.protocol)
+        return predict(self.model.module, fed, images.indices, self.setting)
 
     def evaluation_cut(self) -> Cut | str:
         """The model cut, as it is now, for predictions of several splits; or why it isn't."""
@@ -117,119 +102,3 @@ class Context:
         fed, features = feed_of(self.model, pieces or self.evaluation_cut(), source, self.cache)
         self.meters.share(features)
         return fed
-
-
-def make_ready(
-    job: TrialJob, registry: Registry, report: Report, progress: Progress, most_steps: int | None = None
-) -> Context:
-    """Set the process up, build the model, open train and val."""
-    cell = job.trial.cell
-    device = take_device(cell.device, job.gpu)
-    set_up_torch(job)
-    meters = Meters(device)
-    progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}
-    seeds = Seeds(job.trial.seed, cell.protocol.vary)
-    backbone = registry.backbones.resolve(cell.backbone).load()
-
-    def build() -> TransferModel:
-        model = load_model(backbone, cell, len(job.data.classes), seeds, device)
-        model.another = partial(another, backbone, cell, len(job.data.classes), seeds, registry)
-        model.classes = job.data.classes
-        model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
-        return model
-
-    seed_others(seeds.of("augmentation", " of Python and NumPy"))
-    model = build()
-    progress.weights_digest = digest(model.module, backbone.head_paths)
-    protocol = cell.protocol
-    load_dataset = registry.datasets.resolve(cell.dataset).load
-    data = TrialData(
-        at_hand(job.data, load_dataset, lambda: StageCache(lease=job.lease)),
-        backbone.preprocessing,
-        device,
-        FORMATS[protocol.memory_format],
-        load_dataset,
-    )
-    if protocol.augmentation:
-        seed = seeds.of("augmentation", " of the images")
-        data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
-    setting = Setting(
-        protocol=cell.protocol,
-        learning_rate=cell.tuned_rates[0] if cell.tuned_rates else cell.learning_rate,
-        order=seeds.generator("order"),
-        device=device,
-        report=progress.follow(report),
-        detail=job.detail,
-        most_steps=most_steps,
-        classes=len(job.data.classes),
-    )
-    source = partial(
-        Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
-        device=device, memory=meters.memory,
-    )  # fmt: skip
-    strategy = registry.strategies.resolve(cell.strategy)
-    cache = StageCache(lease=job.lease) if job.features == "cache" and most_steps is None else None
-    with meters.stages.within("measure"):
-        start = Start(model.parameters(model.body))
-    pretrained = cell.weights.kind != "random"
-    return Context(model, build, data, setting, seeds, strategy, source, cache, start, pretrained, meters, progress)
-
-
-def set_up_torch(job: TrialJob) -> None:
-    """Threads, determinism, and where compilations are kept, for the whole process of the trial."""
-    keep_compilations()
-    if job.threads:
-        torch.set_num_threads(job.threads)
-    deterministic = job.trial.cell.protocol.deterministic
-    if deterministic:
-        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.benchmark = not deterministic
-
-
-def draw_head(model: TransferModel, seeds: Seeds, device: torch.device) -> None:
-    """Give a model a new head, of a seed of its own."""
-    with Stream(seeds.of("initialisation", " of the head"), device).drawing():
-        model.reset_head()
-
-
-def load_model(backbone: Backbone, cell: Cell, num_classes: int, seeds: Seeds, device: torch.device) -> TransferModel:
-    """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
-    pretrained = cell.weights.kind == "pretrained"
-    with Stream(seeds.of("initialisation"), device).drawing():
-        module = backbone.build(num_classes, image_size=cell.protocol.image_size, pretrained=pretrained)
-    model = TransferModel(module, backbone)
-    model.optimizer = cell.protocol.optimizer
-    draw_head(model, seeds, device)
-    if cell.weights.kind == "file" and cell.weights.url is not None:
-        convert = conversion(backbone, cell.protocol.image_size)
-        load_file_into(module, Path(cell.weights.url), backbone.head_paths, convert)
-    elif odd := not_finite(module):
-        raise UserError(f"the weights {cell.weights.name} have values that are infinite or not a number: {odd[0]}")
-    module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
-    if pretrained and backbone.published is not None:
-        model.published = partial(_published, backbone.published, cell, device)
-    return model
-
-
-def another(
-    student: Backbone, cell: Cell, num_classes: int, seeds: Seeds, registry: Registry, name: str
-) -> TransferModel:
-    """One of the cell's other backbones, ready for images that are normalised for the student."""
-    component = registry.backbones.resolve(name)
-    weights = next((each.weights for each in cell.others if each.backbone == component.ref), None)
-    if weights is None:
-        raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
-    own = component.load()
-    renormalised = renormalising(own, student.preprocessing)
-    return load_model(
-        renormalised, cell.model_copy(update={"weights": weights}), num_classes, seeds, torch.device(cell.device)
-    )
-
-
-def _published(build: Callable[[int], nn.Module], cell: Cell, device: torch.device) -> nn.Module:
-    """The source model whole, frozen and in eval mode; it leaves the state of chance as it was."""
-    with torch.random.fork_rng(devices=[]):
-        module = build(cell.protocol.image_size).requires_grad_(False).eval()
-    moved: nn.Module = module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
-    return moved

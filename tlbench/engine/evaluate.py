@@ -1,17 +1,22 @@
-"""What a model predicts for a split."""
+"""What a model predicts for a split, and what that is worth."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from tlbench.contracts.task import Metric, Objective
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.precision import autocast
+from tlbench.engine.setting import Setting
 from tlbench.errors import Diverged
 from tlbench.plan.cell import Protocol
+from tlbench.results.records import EXAMPLE_SCORES
 
 LARGEST_BATCH = {"cpu": 32}
 """On a CPU, activations of more images leave its caches, and fewer are predicted in a second."""
@@ -25,69 +30,73 @@ def evaluation_batch(protocol: Protocol, device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Predictions:
-    """For each of N examples, in the split's order: its place in the source, its label, and what the model says.
+    """For each of N examples, in the split's order: its place in the source, and what the task keeps of it.
 
-    `probabilities` is N×classes (softmax, fp32); `nll` is the negative logarithm of the label's probability, taken
-    from the logits, so that it is finite where a probability rounds to 0.
+    `primary` is the metric that models are chosen by.
     """
 
     indices: torch.Tensor
-    labels: torch.Tensor
-    probabilities: torch.Tensor
-    nll: torch.Tensor
+    kept: Mapping[str, torch.Tensor]
+    objective: Objective
+    primary: Metric
+
+    @cached_property
+    def scores(self) -> dict[str, float | None]:
+        """The task's metrics by name."""
+        return self.objective.scores(self.kept)
 
     @property
-    def predicted(self) -> torch.Tensor:
-        """The most probable class."""
-        return self.probabilities.argmax(dim=1)
+    def value(self) -> float:
+        """The primary metric; where it can't be said, the worst there is."""
+        found = self.scores[self.primary.name]
+        if found is None:
+            return -math.inf if self.primary.better == "higher" else math.inf
+        return found
 
     @property
-    def confidence(self) -> torch.Tensor:
-        """The probability of the predicted class."""
-        return self.probabilities.amax(dim=1)
-
-    @property
-    def accuracy(self) -> float:
-        """The share of examples predicted correctly."""
-        return float((self.predicted == self.labels).double().mean())
-
-    @property
-    def mean_nll(self) -> float:
-        """The mean negative log-likelihood, in nats."""
-        return float(self.nll.double().mean())
+    def loss(self) -> float:
+        """The mean loss, without label smoothing and weights."""
+        return float(self.kept["loss"].double().mean())
 
     @property
     def merit(self) -> tuple[float, float]:
-        """What is chosen by on val: the accuracy, and of equals the lower loss."""
-        return self.accuracy, -self.mean_nll
+        """What is chosen by on val, the more the better: the primary metric, and of equals the lower loss."""
+        return self.value if self.primary.better == "higher" else -self.value, -self.loss
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The tensors by name, as they are kept beside the record."""
-        kept = {
-            "indices": self.indices,
-            "labels": self.labels,
-            "predicted": self.predicted,
-            "confidence": self.confidence,
-            "nll": self.nll,
-        }
+        kept = {"indices": self.indices, **self.kept}
+        scores = self.objective.example_scores(self.kept)
+        if scores is not None:
+            kept[EXAMPLE_SCORES] = scores
         return {name: tensor.contiguous() for name, tensor in kept.items()}
 
 
-def predict(module: nn.Module, feed: Feed, indices: torch.Tensor, protocol: Protocol) -> Predictions:
+def predict(module: nn.Module, feed: Feed, indices: torch.Tensor, setting: Setting) -> Predictions:
     """Run a feed of the module over a split in eval mode, whose places in its source are `indices`.
 
-    Raises Diverged where it gives a logit that is not finite.
+    Raises Diverged where it gives an output that is not finite.
     """
     module.eval()
-    probabilities, losses = [], []
+    protocol, objective = setting.protocol, setting.objective
+    parts: dict[str, list[torch.Tensor]] = {}
+    finite = True
     device = next(module.parameters()).device
     with torch.inference_mode():
         for batch in in_order(feed.source, evaluation_batch(protocol, device)):
             with autocast(device, protocol.precision):
-                logits = feed.forward(batch.images).float()
-            losses.append(F.cross_entropy(logits, batch.labels, reduction="none").cpu())
-            probabilities.append(logits.softmax(dim=1).cpu())
-    everything = torch.cat(probabilities)
-    if not torch.isfinite(everything).all():
+                outputs = feed.forward(batch.images).float()
+            finite = finite and bool(torch.isfinite(objective.predicted(outputs)).all())
+            for name, tensor in objective.kept(outputs, batch.labels).items():
+                parts.setdefault(name, []).append(tensor.cpu())
+    if not finite:
         raise Diverged("the trained model's outputs are not finite numbers; a lower learning rate is the usual remedy")
-    return Predictions(indices, feed.source.labels.clone(), everything, torch.cat(losses))
+    kept = {name: torch.cat(tensors) for name, tensors in parts.items()}
+    return Predictions(indices, kept, objective, setting.primary)
+
+
+def chance_level(predictions: Predictions) -> float | None:
+    """The primary metric of the best prediction that knows nothing of an image, on the same examples."""
+    labels = predictions.kept["labels"]
+    constant = predictions.objective.constant().expand(len(labels), -1)
+    return predictions.objective.scores(predictions.objective.kept(constant, labels))[predictions.primary.name]

@@ -15,32 +15,15 @@ from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order, steps_per_epoch
 from tlbench.engine.feed import Feed
 from tlbench.engine.precision import gradient_scaler
-from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor, set_rates
+from tlbench.engine.recipe import Averaged, make_optimizer, mixing, rate_factor, set_rates
+from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
-from tlbench.events import EpochDone, Report, StepDone
+from tlbench.events import EpochDone, StepDone
 from tlbench.measure.memory import optimizer_bytes
 from tlbench.measure.steps import PhaseSteps
 from tlbench.measure.timing import step_clock
 from tlbench.plan.cell import Protocol
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is the same for all phases of a trial; `most_steps` ends each phase early, for a trial of a batch size.
-
-    `learning_rate` is None where the strategy has no steps. `classes` is their number; a phase that mixes or weighs
-    them needs it.
-    """
-
-    protocol: Protocol
-    learning_rate: float | None
-    order: torch.Generator
-    device: torch.device
-    report: Report
-    detail: bool = False
-    most_steps: int | None = None
-    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,8 +69,7 @@ def train(
     if setting.learning_rate is None:
         raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
     optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
-    weights = class_weights(examples.labels, setting.classes, device) if protocol.class_weights else None
-    mix = mixing(protocol, setting.classes)
+    mix = mixing(protocol, setting.objective)
     averaged = Averaged(model.module, protocol.ema) if protocol.ema else None
     steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
     scaler = gradient_scaler(device, protocol.precision)
@@ -106,7 +88,7 @@ def train(
                 batch = mix(batch)
             clock.lap("data")
             optimizer.zero_grad(set_to_none=True)
-            loss = batch_loss(model, phase, feed.forward, batch, device, protocol, weights)
+            loss = batch_loss(model, phase, feed.forward, batch, setting)
             clock.lap("forward")
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             clock.lap("backward")

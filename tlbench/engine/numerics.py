@@ -6,10 +6,9 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.batch import Batch
@@ -36,8 +35,12 @@ def candidates(device: torch.device, memory_formats: Sequence[MemoryFormat]) -> 
             yield Numerics(precision=precision, memory_format=memory_format)
 
 
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""A batch's outputs and labels to the mean loss."""
+
+
 def measure(
-    module: nn.Module, batch: Batch, memory_formats: Sequence[MemoryFormat] = MEMORY_FORMATS
+    module: nn.Module, batch: Batch, loss: Loss, memory_formats: Sequence[MemoryFormat] = MEMORY_FORMATS
 ) -> list[NumericsCandidate]:
     """Train a copy of a model in eager mode for some steps in each format; those that run out of memory are left out.
 
@@ -48,17 +51,17 @@ def measure(
     for numerics in candidates(device, memory_formats):
         fastest = min((each.step_ms for each in found), default=math.inf)
         try:
-            step_ms, loss = _try(module, batch, numerics, fastest)
+            step_ms, first = _try(module, batch, loss, numerics, fastest)
         except RuntimeError:  # what both allocators raise
             continue
-        reference = found[0].loss if found else loss
+        reference = found[0].loss if found else first
         found.append(
             NumericsCandidate(
                 precision=numerics.precision,
                 memory_format=numerics.memory_format,
                 step_ms=step_ms,
-                loss=loss if math.isfinite(loss) else None,
-                exact_enough=reference is not None and abs(loss - reference) <= TOLERANCE * abs(reference),
+                loss=first if math.isfinite(first) else None,
+                exact_enough=reference is not None and abs(first - reference) <= TOLERANCE * abs(reference),
             )
         )
     return found
@@ -80,7 +83,7 @@ def _half(device: torch.device) -> Precision:
     return "bf16"
 
 
-def _try(module: nn.Module, batch: Batch, numerics: Numerics, fastest_ms: float) -> tuple[float, float]:
+def _try(module: nn.Module, batch: Batch, loss: Loss, numerics: Numerics, fastest_ms: float) -> tuple[float, float]:
     """The milliseconds of a step, and the loss of the first one."""
     device, memory_format = batch.labels.device, FORMATS[numerics.memory_format]
     torch.manual_seed(0)
@@ -96,13 +99,13 @@ def _try(module: nn.Module, batch: Batch, numerics: Numerics, fastest_ms: float)
         begun = time.perf_counter()
         optimizer.zero_grad()
         with autocast(device, numerics.precision):
-            loss = F.cross_entropy(copied(images), batch.labels)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            value = loss(copied(images), batch.labels)
+        scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
         wait_for(device)
         times.append(1e3 * (time.perf_counter() - begun))
-        first_loss = loss.item() if step == 0 else first_loss
+        first_loss = value.item() if step == 0 else first_loss
         if step == 1 and times[1] > HOPELESS * fastest_ms:
             break
     return statistics.median(times[1:]), first_loss

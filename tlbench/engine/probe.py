@@ -9,29 +9,27 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed
 from tlbench.engine.precision import autocast
+from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
 from tlbench.engine.undone import passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
 from tlbench.measure.meters import StepProbe
-from tlbench.plan.cell import Protocol
 
 
-def probe_step(
-    model: TransferModel, phase: Train, feed: Feed, images: Batch, device: torch.device, protocol: Protocol
-) -> StepProbe:
+def probe_step(model: TransferModel, phase: Train, feed: Feed, images: Batch, setting: Setting) -> StepProbe:
     """Do the forward and the backward pass of a phase's step, count, and leave the model as it was.
 
     `images` is a full batch; where the feed is one of features, they are made of it.
     """
     before, forward, backward, saved = Flops(), Flops(), Flops(), SavedForBackward(model.module)
-    batch = images
+    batch, device, protocol = images, setting.device, setting.protocol
     with passes_undone(model.module, device):
         if feed.prefix is not None:
             with before.counting(), torch.no_grad(), autocast(device, protocol.precision):
                 batch = Batch(feed.prefix(images.images), images.labels)
         with forward.counting(), saved.counting():
-            loss = batch_loss(model, phase, feed.forward, batch, device, protocol)
+            loss = batch_loss(model, phase, feed.forward, batch, setting)
         with backward.counting():
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = gradient_bytes(model.module)

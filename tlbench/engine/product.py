@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.model import TransferModel
@@ -18,7 +17,8 @@ from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps
 from tlbench.engine.precision import autocast
 from tlbench.engine.recipe import rate_factor
-from tlbench.events import EpochDone, Report, StepDone
+from tlbench.engine.setting import Setting
+from tlbench.events import EpochDone, StepDone
 from tlbench.plan.cell import Protocol
 from tlbench.registry.components import Component
 from tlbench.results.records import FeaturesRecord
@@ -90,13 +90,12 @@ def linear_suffix(feed: Feed) -> nn.Linear | None:
     return layer if type(layer) is nn.Linear else None
 
 
-def train_heads(
-    heads: Sequence[Head], feed: Feed, phase: Train, number: int, protocol: Protocol, report: Report
-) -> None:
+def train_heads(heads: Sequence[Head], feed: Feed, phase: Train, number: int, setting: Setting) -> None:
     """Carry out a phase for all heads at once, as `loop.train` does for one: AdamW, its schedule, gradients clipped.
 
     The heads are those of all pairs of a seed and a rate. A head whose loss is not finite is noted, and harms no other.
     """
+    protocol, report = setting.protocol, setting.report
     seeds = list(dict.fromkeys(head.seed for head in heads))
     rates = list(dict.fromkeys(head.learning_rate for head in heads))
     by_place = {(head.seed, head.learning_rate): head for head in heads}
@@ -117,7 +116,7 @@ def train_heads(
         losses: list[torch.Tensor] = []
         sizes: list[int] = []
         for chosen in zip(*orders, strict=True):
-            loss = _losses(weights, biases, feed, chosen, protocol)
+            loss = _losses(weights, biases, feed, chosen, setting)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             if protocol.gradient_clip is not None:
@@ -146,27 +145,22 @@ def _losses(
     biases: list[nn.Parameter],
     feed: Feed,
     chosen: Sequence[torch.Tensor],
-    protocol: Protocol,
+    setting: Setting,
 ) -> torch.Tensor:
-    """The mean cross-entropy of each head (rates × seeds): a product for each seed, with the heads of all its rates."""
-    rates, (seeds, classes, width) = len(weights), weights[0].shape
+    """The mean loss of each head (rates × seeds): a product for each seed, with the heads of all its rates."""
+    rates, (seeds, outputs, width) = len(weights), weights[0].shape
     batch = feed.source.batch(torch.cat(list(chosen)))
     features = batch.images.view(seeds, -1, width)
-    with autocast(batch.labels.device, protocol.precision):
-        stacked = torch.stack(list(weights), 1).view(seeds, rates * classes, width)
+    with autocast(batch.labels.device, setting.protocol.precision):
+        stacked = torch.stack(list(weights), 1).view(seeds, rates * outputs, width)
         if biases:
-            offsets = torch.stack(list(biases), 1).view(seeds, 1, rates * classes)
-            logits = torch.baddbmm(offsets, features, stacked.transpose(1, 2))
+            offsets = torch.stack(list(biases), 1).view(seeds, 1, rates * outputs)
+            given = torch.baddbmm(offsets, features, stacked.transpose(1, 2))
         else:
-            logits = torch.bmm(features, stacked.transpose(1, 2))
-        logits = logits.view(seeds, -1, rates, classes).permute(2, 0, 1, 3)
-        labels = batch.labels.view(1, seeds, -1).expand(rates, -1, -1)
-        each = F.cross_entropy(
-            logits.reshape(-1, classes),
-            labels.reshape(-1),
-            reduction="none",
-            label_smoothing=protocol.label_smoothing,
-        )
+            given = torch.bmm(features, stacked.transpose(1, 2))
+        given = given.view(seeds, -1, rates, outputs).permute(2, 0, 1, 3)
+        labels = batch.labels.expand(rates, *batch.labels.shape)
+        each = setting.objective.losses(given.reshape(-1, outputs), labels.flatten(0, 1))
     return each.view(rates, seeds, -1).mean(2)
 
 

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
+from tlbench.contracts.task import Objective
 from tlbench.plan.cell import Protocol
 
 MOMENTUM = 0.9
@@ -57,17 +58,7 @@ def rate_factor(step: int, steps: int, protocol: Protocol) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def class_weights(labels: torch.Tensor, classes: int, device: torch.device) -> torch.Tensor:
-    """Weights that make all classes count alike: N / (classes · N of the class), as scikit-learn's "balanced".
-
-    A class without training images gets 0.
-    """
-    counts = torch.bincount(labels.cpu(), minlength=classes).double()
-    weights = torch.where(counts > 0, len(labels) / (classes * counts.clamp(min=1)), 0.0)
-    return weights.float().to(device)
-
-
-def mixing(protocol: Protocol, classes: int) -> Callable[[Batch], Batch] | None:
+def mixing(protocol: Protocol, objective: Objective) -> Callable[[Batch], Batch] | None:
     """What mixes a batch's images and labels, if any: mixup (Zhang et al. 2018), CutMix (Yun et al. 2019), by turns.
 
     Both are torchvision's; where both are asked for, each batch draws one of them.
@@ -77,11 +68,11 @@ def mixing(protocol: Protocol, classes: int) -> Callable[[Batch], Batch] | None:
     from torchvision.transforms import v2
 
     kinds = [(v2.MixUp, protocol.mixup), (v2.CutMix, protocol.cutmix)]
-    mixers = [kind(alpha=alpha, num_classes=classes) for kind, alpha in kinds if alpha]
+    mixers = [kind(alpha=alpha, num_classes=objective.outputs) for kind, alpha in kinds if alpha]
     mixer = mixers[0] if len(mixers) == 1 else v2.RandomChoice(mixers)
 
     def mix(batch: Batch) -> Batch:
-        images, labels = mixer(batch.images, batch.labels)
+        images, labels = mixer(batch.images, objective.encoded(batch.labels))
         return Batch(images, labels)
 
     return mix

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 
 from tlbench.contracts.model import TransferModel
-from tlbench.engine.evaluate import predict
+from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.feed import Feed
+from tlbench.engine.setting import Setting
 from tlbench.engine.undone import modes_restored
 from tlbench.measure.stages import Stages
-from tlbench.plan.cell import Protocol
 from tlbench.results.records import EpochRecord
 
 
@@ -20,36 +21,36 @@ class Selection:
 
     `val` gives what val is predicted with, asked once, when it is first needed.
 
-    With `select="best"`, val is predicted after every epoch, and the first epoch of the highest accuracy is kept;
+    With `select="best"`, val is predicted after every epoch, and the first epoch with the best primary metric is kept;
     with `patience`, the phase ends when so many epochs in a row have not beaten it.
     """
 
     def __init__(
-        self, model: TransferModel, phase: int, val: Callable[[], Feed], protocol: Protocol, stages: Stages
+        self, model: TransferModel, phase: int, val: Callable[[], Feed], setting: Setting, stages: Stages
     ) -> None:
         self._model = model
         self._phase = phase
         self._make_val = val
         self._val: Feed | None = None
-        self._protocol = protocol
+        self._setting = setting
         self._stages = stages
         self._epochs: list[tuple[int, float, float | None]] = []
         self._best_epoch: int | None = None
-        self._best_accuracy = -1.0
+        self._best_merit = -math.inf
         self._best_state: dict[str, torch.Tensor] = {}
 
     def after_epoch(self, epoch: int, loss: float) -> bool:
         """Note an epoch; True where patience has run out."""
-        if self._protocol.select == "last":
+        if self._setting.protocol.select == "last":
             self._epochs.append((epoch, loss, None))
             return False
         with self._stages.within("validate"):
-            accuracy = self._accuracy()
-            if accuracy > self._best_accuracy:
-                self._best_epoch, self._best_accuracy = epoch, accuracy
+            val = self._predicted()
+            if val.merit[0] > self._best_merit:
+                self._best_epoch, self._best_merit = epoch, val.merit[0]
                 self._best_state = {name: each.clone() for name, each in self._model.module.state_dict().items()}
-        self._epochs.append((epoch, loss, accuracy))
-        patience = self._protocol.patience
+        self._epochs.append((epoch, loss, val.value))
+        patience = self._setting.protocol.patience
         return patience is not None and self._best_epoch is not None and epoch - self._best_epoch >= patience
 
     def end(self) -> list[EpochRecord]:
@@ -59,14 +60,14 @@ class Selection:
             self._model.module.load_state_dict(self._best_state)
             self._best_state = {}
         return [
-            EpochRecord(phase=self._phase, epoch=epoch, train_loss=loss, val_accuracy=accuracy, kept=epoch == kept)
-            for epoch, loss, accuracy in self._epochs
+            EpochRecord(phase=self._phase, epoch=epoch, train_loss=loss, val=val, kept=epoch == kept)
+            for epoch, loss, val in self._epochs
         ]
 
-    def _accuracy(self) -> float:
-        """Val accuracy, with the modes of training put back afterwards."""
+    def _predicted(self) -> Predictions:
+        """Val, with the modes of training put back afterwards."""
         if self._val is None:
             self._val = self._make_val()
         places = torch.arange(len(self._val.source))
         with modes_restored(self._model.module):
-            return predict(self._model.module, self._val, places, self._protocol).accuracy
+            return predict(self._model.module, self._val, places, self._setting)

@@ -37,7 +37,7 @@ def solve(context: Context, phase: Solve, number: int) -> SolveRecord:
     seed = context.seeds.of("order", " of the subset")
     chosen = torch.from_numpy(draw(train.labels.cpu().numpy(), round(phase.subset * len(train.labels)), seed))
     drawn = Examples(train.features[chosen], train.labels[chosen])
-    solved = phase.fit(Fitting(drawn, val, context.setting.classes))
+    solved = phase.fit(Fitting(drawn, val, context.setting.objective, context.setting.primary))
     model.replace_head(solved.head)
     model.train_only(model.head)
     context.progress.note_trained(model.parameters(model.head))
@@ -79,13 +79,13 @@ def _given(context: Context, images: torch.Tensor) -> torch.Tensor:
     (path,) = model.head_paths if len(model.head_paths) == 1 else ("",)
     layer = model.module.get_submodule(path)
     with model.watched((), head_input=True) as seen, autocast(context.setting.device, protocol.precision):
-        logits = model.module.eval()(images)
+        outputs = model.module.eval()(images)
     given = seen.get(HEAD_INPUT)
     if (
         given is None
         or type(layer) is not nn.Linear
         or given.ndim != 2
-        or logits.shape != (len(images), layer.out_features)
+        or outputs.shape != (len(images), layer.out_features)
     ):
         what = f"{', '.join(model.head_paths)} ({type(layer).__name__})"
         raise PhaseError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.batch import Batch
@@ -11,7 +10,7 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.seen import Seen
 from tlbench.engine.precision import autocast
-from tlbench.plan.cell import Protocol
+from tlbench.engine.setting import Setting
 
 
 def batch_loss(
@@ -19,15 +18,17 @@ def batch_loss(
     phase: Train,
     forward: nn.Module,
     batch: Batch,
-    device: torch.device,
-    protocol: Protocol,
-    class_weights: torch.Tensor | None = None,
+    setting: Setting,
 ) -> torch.Tensor:
-    """The mean cross-entropy of a batch by the phase's feed, or the phase's own objective, and its penalty."""
-    own = phase.objective is not None
-    with model.watched(phase.watch, head_input=own) as activations, autocast(device, protocol.precision):
-        logits = forward(batch.images)
-        loss = F.cross_entropy(logits, batch.labels, class_weights, label_smoothing=protocol.label_smoothing)
-        if phase.objective is not None:
-            loss = phase.objective(Seen(model, batch.images, batch.labels, logits, loss, activations))
+    """The task's mean loss of a batch by the phase's feed, or the phase's own objective, and its penalty."""
+    own, objective = phase.objective is not None, setting.objective
+    with (
+        model.watched(phase.watch, head_input=own) as activations,
+        autocast(setting.device, setting.protocol.precision),
+    ):
+        outputs = forward(batch.images)
+        if phase.objective is None:
+            loss = objective.loss(outputs, batch.labels)
+        else:
+            loss = phase.objective(Seen(model, batch.images, batch.labels, outputs, objective.loss, activations))
     return loss if phase.penalty is None else loss + phase.penalty(model)

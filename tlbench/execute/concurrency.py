@@ -85,11 +85,12 @@ class _Enough(Exception):
 def steps_in_process(job: TrialJob, _report: Report) -> Steps:
     """What each process does: train for the time, and say when each step ended."""
     from tlbench.contracts.phases import Train
-    from tlbench.engine.context import Progress, make_ready
+    from tlbench.engine.context import Progress
     from tlbench.engine.feed import Feed
     from tlbench.engine.loop import prepare_phase, train
     from tlbench.registry.kinds import Registry
     from tlbench.registry.plugins import load_plugins
+    from tlbench.trial.ready import make_ready
 
     steps: Steps = []
 

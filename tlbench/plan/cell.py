@@ -96,6 +96,7 @@ class WeightsPlan(Frozen):
     detail: str | None = None
 
 
+SINGLE_LABEL = "tasks/single-label"
 ResolvedOptions = dict[str, JsonValue]
 """The values of all options of a component, defaults among them."""
 
@@ -112,8 +113,8 @@ class Cell(Frozen):
     """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol.
 
     `learning_rate` is None where it is chosen on val among `tuned_rates`, and where the strategy has no steps. The
-    names have the options that were given; `options` has all, by component ("backbone", "dataset", "strategy"), so
-    that a default that a release changes makes another cell.
+    names have the options that were given; `options` has all, by component ("backbone", "dataset", "strategy",
+    "task"), so that a default that a release changes makes another cell. `task` is the dataset's.
     """
 
     backbone: str
@@ -127,6 +128,7 @@ class Cell(Frozen):
     weights: WeightsPlan
     others: tuple[OtherBackbone, ...] = ()
     dataset_digest: str
+    task: str = SINGLE_LABEL
     options: dict[str, ResolvedOptions] = Field(default_factory=dict)
 
     @cached_property
@@ -134,6 +136,8 @@ class Cell(Frozen):
         """16 hex digits of all that decides the results of the cell's trials."""
         undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size", "asked_memory_format"}}
         decisive = self.model_dump(mode="json", exclude=undecisive)
+        if self.task == SINGLE_LABEL:  # the one task there was when the first ids were made
+            del decisive["task"]
         if not self.options:  # records of releases that did not keep them
             del decisive["options"]
             for other in decisive["others"]:

@@ -16,6 +16,7 @@ from tlbench.plan.sizes import check_size, on_meta
 from tlbench.plan.sources import POLICIES, Get, choose_weights
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
+from tlbench.words import listed
 
 if TYPE_CHECKING:
     from tlbench.contracts.model import TransferModel
@@ -63,6 +64,26 @@ def leave_out(
     return left_out
 
 
+def unserved_tasks(
+    strategies: Mapping[str, Strategy], backbones: Mapping[str, list[str]], tasks: Mapping[str, str]
+) -> dict[tuple[str, str], str]:
+    """By strategy and dataset, why no cell is made of them: the strategy does not serve the dataset's task.
+
+    `tasks` has the task of each dataset, `backbones` the strategies of each backbone. Raises UserError where no cell is
+    left.
+    """
+    wanted = {each for refs in backbones.values() for each in refs}
+    said = {
+        (ref, dataset): f"{ref} serves {listed(strategy.tasks or ())}, and the task of {dataset} is {task}"
+        for ref, strategy in strategies.items()
+        for dataset, task in tasks.items()
+        if ref in wanted and not strategy.serves_task(task)
+    }
+    if tasks and len(said) == len(wanted) * len(tasks):
+        raise UserError("; ".join(said.values()))
+    return said
+
+
 def without_numbers(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
     """What strategies judge a backbone by: its model without numbers, which knows its source where a trial's will."""
     model = on_meta(backbone, image_size)
@@ -99,6 +120,7 @@ def make_cell(
     dataset: str,
     strategy_ref: str,
     strategy: Strategy,
+    task: str,
     device: str,
     protocol: Protocol,
     published: WeightsPlan | None,
@@ -131,6 +153,7 @@ def make_cell(
         weights=weights,
         others=others,
         dataset_digest=data.digest,
+        task=task,
         options={kind: given for kind, given in options.items() if given},
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tlbench.contracts.backbone import Backbone
     from tlbench.contracts.dataset import Dataset
+    from tlbench.contracts.task import Task
     from tlbench.data.prepare import PreparedDataset
 
 CANDIDATES = TypeAdapter(list[NumericsCandidate])
@@ -32,14 +33,15 @@ def measured(
     weights: WeightsPlan | None,
     data: PreparedDataset,
     source: Callable[[], Dataset],
+    task: Task,
     device: torch.device,
     threads: int,
     announce: Callable[[], object],
 ) -> list[NumericsCandidate]:
     """A few training steps in each number format and memory format, on the first images of train.
 
-    Of memory formats, the one that was asked for is tried, or all. Kept by backbone, weights, that memory format, image
-    and batch size, device, threads and torch's release; `announce` is called where they are not yet.
+    Of memory formats, the one that was asked for is tried, or all. Kept by backbone, task, weights, that memory format,
+    image and batch size, device, threads and torch's release; `announce` is called where they are not yet.
     """
     import torch
 
@@ -49,7 +51,7 @@ def measured(
     from tlbench.engine.numerics import measure
 
     pretrained = weights is not None and weights.kind == "pretrained"
-    file = _file(ref, protocol, pretrained, device, threads)
+    file = _file(ref, data.task, protocol, pretrained, device, threads)
     try:
         return CANDIDATES.validate_json(file.read_bytes())
     except (OSError, ValidationError):
@@ -58,12 +60,14 @@ def measured(
     torch.set_num_threads(threads)
     try:
         torch.manual_seed(0)
-        module = backbone.build(len(data.classes), image_size=protocol.image_size, pretrained=pretrained)
+        module = backbone.build(task.outputs(data.classes), image_size=protocol.image_size, pretrained=pretrained)
         TransferModel(module, backbone).reset_head()
         images = open_split(data, "train", preprocessing=backbone.preprocessing, device=device, source=source)
         asked = protocol.asked_memory_format
         formats = MEMORY_FORMATS if asked is None else (asked,)
-        found = measure(module, first_batch(images, protocol.batch_size), formats)
+        statistics = task.statistics(data.classes, images.labels.numpy())
+        loss = task.objective(data.classes, statistics).loss
+        found = measure(module, first_batch(images, protocol.batch_size), loss, formats)
     finally:
         torch.set_num_threads(before)
     with contextlib.suppress(OSError):  # it will be measured again
@@ -71,13 +75,23 @@ def measured(
     return found
 
 
-def _file(ref: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
+def _file(ref: str, task: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
     import torch
 
     from tlbench.measure.environment import device_name
 
     tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    what = [ref, pretrained, protocol.image_size, protocol.batch_size, device.type, device_name(device), threads, tf32]
+    what = [
+        ref,
+        task,
+        pretrained,
+        protocol.image_size,
+        protocol.batch_size,
+        device.type,
+        device_name(device),
+        threads,
+        tf32,
+    ]
     if protocol.asked_memory_format is not None:
         what.append(protocol.asked_memory_format)
     return small_file("numerics", json.dumps([*what, torch.__version__]))

@@ -7,6 +7,9 @@ from datetime import datetime
 from itertools import product
 from typing import Literal
 
+from pydantic import Field
+
+from tlbench.contracts.task import Better, Unit
 from tlbench.plan.cell import Cell, Trial, trial_id
 from tlbench.plan.choices import Frozen
 from tlbench.plan.request import Request
@@ -14,16 +17,37 @@ from tlbench.registry.provenance import Provenance
 from tlbench.words import counted
 
 
-class Plan(Frozen):
-    """All that a run will do. `left_out` says which strategies can't adapt which backbones, and why."""
+class MetricPlan(Frozen):
+    """A metric, as its task or a plugin declares it."""
 
-    schema_version: Literal[2] = 2
+    name: str
+    heading: str
+    better: Better
+    unit: Unit
+    description: str = ""
+
+
+class TaskPlan(Frozen):
+    """A task's metrics, those of plugins among them, and the name of the primary one."""
+
+    primary: str
+    metrics: tuple[MetricPlan, ...]
+
+
+class Plan(Frozen):
+    """All that a run will do. `left_out` says which strategies can't adapt which backbones or tasks, and why.
+
+    `tasks` has the metrics of each task, by its qualified name.
+    """
+
+    schema_version: Literal[3] = 3
     name: str
     created: datetime
     request: Request
     cells: tuple[Cell, ...]
     left_out: tuple[str, ...] = ()
     provenance: dict[str, Provenance]
+    tasks: dict[str, TaskPlan] = Field(default_factory=dict)
 
     def trials(self) -> Iterator[Trial]:
         """Seed 0 of every cell, then seed 1, …: a run stopped early is already a table."""

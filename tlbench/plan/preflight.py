@@ -18,19 +18,30 @@ from tlbench.contracts.backbone import Backbone, Family, Interpolation
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import SplitOptions
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.task import Task
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
 from tlbench.data.sample import prepare_sample
 from tlbench.errors import UserError
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Numerics, Protocol, WeightsPlan
-from tlbench.plan.cells import leave_out, load, make_cell, other_backbones, pairs, without_numbers
+from tlbench.plan.cells import (
+    leave_out,
+    load,
+    make_cell,
+    other_backbones,
+    pairs,
+    unserved_tasks,
+    without_numbers,
+)
 from tlbench.plan.choices import Precision
 from tlbench.plan.defaults import protocol_for
 from tlbench.plan.numerics import measured
+from tlbench.plan.plan import TaskPlan
 from tlbench.plan.request import Request
 from tlbench.plan.sizes import check_size
 from tlbench.plan.sources import IN_FULL, Means, check_file, choose_weights, weights_policies
 from tlbench.plan.summary import summary
+from tlbench.plan.tasks import plans, task_of
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 from tlbench.registry.provenance import Provenance
@@ -63,8 +74,9 @@ Tell = Callable[[Preparing | Note], object]
 class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
-    `left_out` says which strategies can't adapt which backbones. `threads` are those that `peak_flops_per_second`, by
-    precision, was measured with; `numerics` has what was measured to choose a cell's precision.
+    `left_out` says which strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task.
+    `threads` are those that `peak_flops_per_second`, by precision, was measured with; `numerics` has what was measured
+    to choose a cell's precision.
     """
 
     machine: Machine
@@ -75,6 +87,7 @@ class Preflight:
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    tasks: dict[str, TaskPlan] = field(default_factory=dict)
 
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
@@ -144,6 +157,7 @@ def preflight(
     if means.most_images is not None:
         dataset_components = [each for each in dataset_components if _on_this_machine(each, tell)]
     datasets = {each.ref: load(each) for each in dataset_components}
+    tasks = {ref: task_of(registry, ref, dataset, request) for ref, dataset in datasets.items()}
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
     protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in datasets.items()}
     for ref, backbone in backbones.items():
@@ -164,24 +178,31 @@ def preflight(
         each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell), means.weights)
         for each in strategy_components
     }
-    components: list[Component[Any]] = [*backbone_components, *dataset_components, *strategy_components]
+    components: list[Component[Any]] = [
+        *backbone_components, *dataset_components, *strategy_components, *(each for each, _ in tasks.values()),
+    ]  # fmt: skip
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
     resolved = {component.ref: component.resolved for component in components}
+    found.tasks = plans(registry, {component.ref: task for component, task in tasks.values()})
     if not protocols:
         return found
     image_size = next(iter(protocols.values())).image_size
     models = {ref: without_numbers(backbone, weights[ref], image_size) for ref, backbone in backbones.items()}
     found.left_out = leave_out(strategy_components, wanted, models)
+    unserved = unserved_tasks(strategies, wanted, {ref: component.ref for ref, (component, _) in tasks.items()})
+    found.left_out += unserved.values()
     for text in found.left_out:
         tell(Note(f"left out: {text}"))
     prepared: dict[tuple[str, str], PreparedDataset] = {}
     for dataset_component in dataset_components:
         dataset_ref = dataset_component.ref
         protocol = protocols[dataset_ref]
+        task_component, task = tasks[dataset_ref]
         for backbone_ref, backbone in backbones.items():
-            if not wanted[backbone_ref]:
+            served = [each for each in wanted[backbone_ref] if (each, dataset_ref) not in unserved]
+            if not served:
                 continue
             interpolation = backbone.preprocessing.interpolation
             key = (dataset_ref, interpolation)
@@ -192,6 +213,8 @@ def preflight(
                     lease,
                     dataset_component,
                     datasets[dataset_ref],
+                    task_component.ref,
+                    task,
                     protocol,
                     interpolation,
                     folder / str(len(prepared)),
@@ -208,25 +231,28 @@ def preflight(
                     text = f"trying number formats and memory layouts for {backbone_ref} ({dataset_ref})"
                     tried = measured(
                         backbone_ref, backbone, protocol, weights[backbone_ref], prepared[key],
-                        dataset_component.load, torch.device(device), found.threads, partial(tell, Note(text)),
+                        dataset_component.load, task, torch.device(device), found.threads, partial(tell, Note(text)),
                     )  # fmt: skip
                     numerics = choose(tried, protocol.memory_format)
                 own = protocol.model_copy(update=numerics.model_dump())
             _note_peak(found, device, own.precision)
             model = models[backbone_ref]
             family: Family = "cnn" if model is None else model.family
-            for strategy_ref in wanted[backbone_ref]:
+            for strategy_ref in served:
                 cell = make_cell(
-                    request, backbone_ref, dataset_ref, strategy_ref, strategies[strategy_ref], device, own,
+                    request, backbone_ref, dataset_ref, strategy_ref, strategies[strategy_ref], task_component.ref,
+                    device, own,
                     weights[backbone_ref], family, others[strategy_ref], prepared[key],
                     {
                         "backbone": resolved[backbone_ref], "dataset": resolved[dataset_ref],
-                        "strategy": resolved[strategy_ref],
+                        "strategy": resolved[strategy_ref], "task": resolved[task_component.ref],
                     },
                 )  # fmt: skip
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
                 found.numerics[cell.id] = tried
+    if not found.cells:
+        raise UserError("; ".join(found.left_out))
     return found
 
 
@@ -248,6 +274,8 @@ def _prepared(
     lease: str | None,
     component: Component[Dataset],
     dataset: Dataset,
+    task_ref: str,
+    task: Task,
     protocol: Protocol,
     interpolation: Interpolation,
     folder: Path,
@@ -257,14 +285,14 @@ def _prepared(
     options = component.options if isinstance(component.options, SplitOptions) else SplitOptions()
     limits = Limits(protocol.train_size, protocol.test_size)
     wanted = Wanted(
-        component.ref, options, limits, protocol.image_size, interpolation,
+        component.ref, task_ref, options, limits, protocol.image_size, interpolation,
         request.drop_duplicates, request.skip_unreadable,
     )  # fmt: skip
     if means.most_images is not None:
-        return prepare_sample(wanted, dataset, means.most_images, folder, progress)
+        return prepare_sample(wanted, dataset, task, means.most_images, folder, progress)
     if dataset.fingerprint is None:
-        return prepare(wanted, dataset, folder, progress)
-    return prepare_cached(wanted, dataset, StageCache(lease=lease), progress)
+        return prepare(wanted, dataset, task, folder, progress)
+    return prepare_cached(wanted, dataset, task, StageCache(lease=lease), progress)
 
 
 def _measured(request: Request, device: str, distributions: list[str]) -> Preflight:

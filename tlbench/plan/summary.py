@@ -16,11 +16,10 @@ from tlbench.words import counted, listed
 def summary(
     component: Component[Dataset], dataset: Dataset, prepared: PreparedDataset, request: Request, protocol: Protocol
 ) -> Iterator[str]:
-    """Classes, images in each split and why no more, and what a person should know of them; a sentence each."""
-    classes = f"{counted(len(prepared.classes), 'class', 'classes')} ({listed(prepared.classes)})"
+    """What is predicted, the images of each split, why no more, and what to know of them; a sentence each."""
     splits = ", ".join(_split(prepared, split) for split in ("train", "val", "test"))
     why = _why(component.options, prepared, request, protocol)
-    yield f"{component.ref}: {classes}; {splits}{why}"
+    yield f"{component.ref}: {prepared.described}; {splits}{why}"
     yield from (f"{component.ref}: {note}" for note in (*dataset.notes, *_notes(prepared)))
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.kinds import Kind, Registry
 from tlbench.registry.options import option_type
-from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterNamed, RegisterStrategy
+from tlbench.registry.register import (
+    RegisterBackbone,
+    RegisterColumn,
+    RegisterDataset,
+    RegisterMetric,
+    RegisterNamed,
+    RegisterStrategy,
+    RegisterTask,
+)
 
 __all__ = [
     "Component",
@@ -13,9 +21,12 @@ __all__ = [
     "Family",
     "Kind",
     "RegisterBackbone",
+    "RegisterColumn",
     "RegisterDataset",
+    "RegisterMetric",
     "RegisterNamed",
     "RegisterStrategy",
+    "RegisterTask",
     "Registry",
     "option_type",
 ]

@@ -10,13 +10,14 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.task import Task
 from tlbench.errors import UserError
 from tlbench.registry.apart import kept_apart
 from tlbench.registry.options import written
 from tlbench.registry.provenance import Provenance
 
 T = TypeVar("T")
-MADE: dict[str, type] = {"backbone": Backbone, "dataset": Dataset, "strategy": Strategy}
+MADE: dict[str, type] = {"backbone": Backbone, "dataset": Dataset, "strategy": Strategy, "task": Task}
 """What the factories of a kind make."""
 
 
@@ -99,7 +100,7 @@ class Component(Generic[T]):
         """Call the plugin's factory."""
         with kept_apart():
             made = self.entry.factory(self.options)
-        wanted = MADE[self.entry.kind]
+        wanted = MADE.get(self.entry.kind, object)
         if not isinstance(made, wanted):
             origin = self.entry.origin
             raise UserError(

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.errors import UserError, nearest
 from tlbench.registry.apart import guarded
 from tlbench.registry.components import Component, Entry, Family
@@ -17,11 +18,20 @@ from tlbench.registry.names import indexed_names
 from tlbench.registry.options import parse_options
 from tlbench.registry.plugins import Plugins
 from tlbench.registry.provenance import Provenance
-from tlbench.registry.register import RegisterBackbone, RegisterDataset, RegisterStrategy, Registrar
+from tlbench.registry.register import (
+    RegisterBackbone,
+    RegisterColumn,
+    RegisterDataset,
+    RegisterMetric,
+    RegisterStrategy,
+    RegisterTask,
+    Registrar,
+)
+from tlbench.results.column import Column
 
 T = TypeVar("T")
 
-ORDER = ("torchvision", "packaged", "timm", "builtin")
+ORDER = ("torchvision", "packaged", "timm", "builtin", "tasks")
 """Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
 
 
@@ -87,22 +97,40 @@ class Kind(Generic[T]):
 
 @dataclass
 class Registry:
-    """Every backbone, dataset and strategy that the loaded plugins register."""
+    """Every component that the loaded plugins register."""
 
     plugins: Plugins
     backbones: Kind[Backbone]
     datasets: Kind[Dataset]
     strategies: Kind[Strategy]
+    tasks: Kind[Task]
+    metrics: Kind[ExtraMetric]
+    columns: Kind[Column]
 
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
         """Ask every plugin for its components."""
-        registry = cls(plugins, Kind("backbone"), Kind("dataset"), Kind("strategy"))
+        registry = cls(
+            plugins, Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task"), Kind("metric"), Kind("column")
+        )
         registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
         registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
         registry.strategies.collect(plugins, "tlbench_register_strategies", RegisterStrategy)
+        registry.tasks.collect(plugins, "tlbench_register_tasks", RegisterTask)
+        registry.metrics.collect(plugins, "tlbench_register_metrics", RegisterMetric)
+        registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
         return registry
 
     def qualified_backbone(self, spec: str) -> str:
         """The canonical name of a backbone; raises UserError where it is unknown."""
         return self.backbones.resolve(spec).ref
+
+    def metrics_of(self, task: str) -> list[ExtraMetric]:
+        """What plugins add to a task, which is given by its qualified name."""
+        names = (task, task.rpartition("/")[2])
+        made = (Component(entry, entry.options()).load() for entry in self.metrics)
+        return [each for each in made if any(name in names for name in each.tasks)]
+
+    def own_columns(self) -> list[Column]:
+        """The columns that plugins add to reports."""
+        return [Component(entry, entry.options()).load() for entry in self.columns]

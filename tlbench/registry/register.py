@@ -12,8 +12,10 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.registry.components import Entry, Family
 from tlbench.registry.provenance import Provenance
+from tlbench.results.column import Column
 
 T = TypeVar("T")
 
@@ -88,6 +90,7 @@ class RegisterNamed(Registrar[T]):
 
 
 RegisterBackbone = RegisterNamed[Backbone]
+RegisterTask = RegisterNamed[Task]
 
 
 class RegisterDataset(RegisterNamed[Dataset]):
@@ -122,3 +125,24 @@ class RegisterStrategy(Registrar[Strategy]):
                 self.kind, strategy.name, lambda _options: strategy, strategy.options, strategy.summary, origin, check
             )
         )
+
+
+class RegisterMetric(Registrar[ExtraMetric]):
+    """Registers metrics that are added to tasks."""
+
+    def __call__(self, metric: ExtraMetric) -> None:
+        """Register a metric under its own name."""
+        if not isinstance(metric, ExtraMetric):
+            raise TypeError(f"{metric!r} is a {type(metric).__name__}; a metric is a tlbench.ExtraMetric")
+        name, summary = metric.metric.name, metric.metric.description
+        self.add(Entry(self.kind, name, lambda _options: metric, Options, summary, self.origin))
+
+
+class RegisterColumn(Registrar[Column]):
+    """Registers columns of reports."""
+
+    def __call__(self, column: Column) -> None:
+        """Register a column under its own name."""
+        if not isinstance(column, Column):
+            raise TypeError(f"{column!r} is a {type(column).__name__}; a column is a tlbench.Column")
+        self.add(Entry(self.kind, column.name, lambda _options: column, Options, column.description, self.origin))

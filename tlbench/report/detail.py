@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from tlbench.report import text
 from tlbench.report.rows import Row
+from tlbench.results.columns import MetricColumn
 from tlbench.results.records import PhaseCost
 from tlbench.words import counted
 
 
 def detail(table: list[Row]) -> list[str]:
-    """Rates that were chosen, BatchNorm statistics, features computed once, and the steps' times of the first seed."""
+    """All metrics, rates that were chosen, BatchNorm statistics, features computed once, steps' times of a seed."""
     lines = []
+    if metrics := [said for row in table if (said := _metrics(row))]:
+        lines += ["Metrics on test:", *(f"  {said}" for said in metrics)]
     if tuned := [row for row in table if row.cell.tuned_rates]:
         lines += ["Learning rates, as each seed chose them:", *(f"  {_chosen(row)}" for row in tuned)]
     if statistics := [said for row in table if (said := _statistics(row))]:
@@ -24,6 +27,13 @@ def detail(table: list[Row]) -> list[str]:
 def pair(row: Row) -> str:
     """A row's name."""
     return f"{row.backbone} × {row.strategy}"
+
+
+def _metrics(row: Row) -> str:
+    """Every metric of a row."""
+    found = [(each, row.figures[each.name]) for each in row.columns if isinstance(each, MetricColumn)]
+    said = ", ".join(f"{each.heading} {text.figure(value, each.unit)}" for each, value in found if value is not None)
+    return f"{pair(row)}: {said}" if said else ""
 
 
 def _chosen(row: Row) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from tlbench.plan.plan import Plan
 from tlbench.report import text
 from tlbench.report.footer import MARKED, footer, heading
-from tlbench.report.rows import Examples, best, by_dataset
+from tlbench.report.rows import Columns, Examples, best, by_dataset
 from tlbench.results.records import Record
 from tlbench.words import one_line, printable
 
@@ -27,20 +27,20 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
     return json.dumps(document, indent=1)
 
 
-def to_markdown(records: Iterable[Record], examples: Examples) -> str:
+def to_markdown(records: Iterable[Record], examples: Examples, columns: Columns) -> str:
     """The comparison tables; the best values, and those not significantly different from them, bold."""
     parts = []
-    for dataset, group in by_dataset(records, examples).items():
-        marked = best(group)
+    for dataset, group in by_dataset(records, examples, columns).items():
+        marked, headings = best(group), text.headings(group)
         lines = [
             f"**{_markdown(heading(dataset, group))}**",
             "",
-            "| " + " | ".join(text.HEADINGS.values()) + " |",
-            "| " + " | ".join("---" for _ in text.HEADINGS) + " |",
+            "| " + " | ".join(headings.values()) + " |",
+            "| " + " | ".join("---" for _ in headings) + " |",
         ]
         for number, row in enumerate(group):
             cells = {name: _markdown(content).replace("|", "\\|") for name, content in text.cells(row).items()}
-            shown = (f"**{cells[name]}**" if (number, name) in marked else cells[name] for name in text.HEADINGS)
+            shown = (f"**{cells[name]}**" if (number, name) in marked else cells[name] for name in headings)
             lines.append("| " + " | ".join(shown) + " |")
         notes = [*footer(group), *([f"Bold: {MARKED}"] if marked else [])]
         lines += ["", *(f"{_markdown(line)}  " for line in notes)]
@@ -48,14 +48,14 @@ def to_markdown(records: Iterable[Record], examples: Examples) -> str:
     return "\n\n".join(parts)
 
 
-def to_csv(records: Iterable[Record]) -> str:
+def to_csv(records: Iterable[Record], columns: Columns) -> str:
     """A line for each trial, a column for each figure, null as an empty field."""
-    flat = [flatten(record) for record in records]
-    columns = list(dict.fromkeys(column for line in flat for column in line))
+    flat = [flatten(record, columns) for record in records]
+    names = list(dict.fromkeys(name for line in flat for name in line))
     file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({column: _field(value) for column, value in line.items()} for line in flat)
+    writer.writerows({name: _field(value) for name, value in line.items()} for line in flat)
     return file.getvalue().rstrip("\n")
 
 
@@ -71,8 +71,8 @@ def _field(value: object) -> object:
     return f"'{printable(value)}" if value.lstrip()[:1] in FORMULA else printable(value)
 
 
-def flatten(record: Record) -> dict[str, Any]:
-    """A record as one flat row: what was compared, its status, metrics, costs, and why it failed."""
+def flatten(record: Record, columns: Columns) -> dict[str, Any]:
+    """A record as one flat row: what was compared, its status, every column, all other figures, and why it failed."""
     cell = record.trial.cell
     row: dict[str, Any] = {
         "trial": record.trial.id,
@@ -88,7 +88,12 @@ def flatten(record: Record) -> dict[str, Any]:
         "tuned_rates": " ".join(f"{rate:g}" for rate in cell.tuned_rates) or None,
     }
     row |= cell.protocol.model_dump(exclude={"vary"}) | {"vary": " ".join(cell.protocol.vary)}
-    for part in (record.data, record.metrics, record.cost):
+    row |= {"task": cell.task, "primary_metric": record.metrics.primary if record.metrics else None}
+    row |= {column.name: column.read(record) for column in columns(cell.task)}
+    if record.metrics is not None:
+        row |= {f"val_{name}": value for name, value in record.metrics.val.items()}
+        row |= record.metrics.model_dump(include={"chance", "at_chance", "train_loss"})
+    for part in (record.data, record.cost):
         if part is not None:
             row |= _flat(part.model_dump())
     row["error"] = record.error.message if record.error else None

@@ -14,7 +14,7 @@ from tlbench.words import counted, listed
 BUSY = 1.5
 """Load per core as a trial begins; the trial before it leaves one of some 1.1."""
 MARKED = (
-    "the best of its column among comparable rows, or not significantly different from it (5 % level; accuracies "
+    "the best of its column among comparable rows, or not significantly different from it (5 % level; the metric "
     "paired by seed and test image, costs by their ranges over seeds)."
 )
 """What a mark says; it begins with the mark itself."""
@@ -33,7 +33,7 @@ def footer(table: list[Row]) -> list[str]:
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     lines += _samples(table)
     lines.append(_columns(table))
-    if compiled := dict.fromkeys(_compiled(row) for row in table if row.compile_seconds is not None):
+    if compiled := dict.fromkeys(_compiled(row) for row in table if row.figures["compile_seconds"] is not None):
         lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
     if estimated := dict.fromkeys(row.strategy for row in table if row.attributed):
         lines.append(
@@ -70,7 +70,7 @@ def _data_notes(data: DataRecord) -> Iterator[str]:
     equal, near = data.duplicates_train_test, data.near_duplicates_train_test
     if equal or near:
         leak = Leak(split="test", images=data.test_images, equal=equal, near=near, example=data.duplicates_example)
-        yield f"Warning: {leak}; accuracies are too high. --drop-duplicates removes them from train."
+        yield f"Warning: {leak}; figures on test are too good. --drop-duplicates removes them from train."
     if data.dropped_duplicates:
         yield f"Dropped from train: {counted(data.dropped_duplicates, 'image')} that val or test has, too."
     if data.unreadable_images:
@@ -79,7 +79,7 @@ def _data_notes(data: DataRecord) -> Iterator[str]:
 
 
 def heading(dataset: str, table: list[Row]) -> str:
-    """A dataset, and what its accuracies were measured on."""
+    """A dataset, and what its metrics were measured on."""
     images = {row.test_images for row in table if row.test_images is not None}
     seeds = {row.done for row in table if row.done}
     said = [_span(images, "test image"), _span(seeds, "seed")]
@@ -94,14 +94,18 @@ def _span(numbers: set[int], noun: str) -> str:
 
 
 def _samples(table: list[Row]) -> list[str]:
-    """What the interval of an accuracy has in it."""
-    if not any(row.accuracy and row.accuracy.half_width is not None for row in table):
-        return []
-    several = any(row.accuracy and row.accuracy.n > 1 for row in table)
+    """What the interval of the primary metric has in it, and which way is better where that is not upwards."""
+    metric = table[0].metric
+    name = metric.heading if metric.heading.isupper() else metric.heading.lower()
+    lines = [f"{metric.heading}: {metric.description}; lower is better."] if metric.better == "lower" else []
+    if not any(row.primary and row.primary.half_width is not None for row in table):
+        return lines
+    several = any(row.primary and row.primary.n > 1 for row in table)
     what = "the spread over seeds and the test sample" if several else "the test sample, not the spread over seeds"
     return [
-        f"±: half-width of a 95 % interval of the accuracy; it includes {what}."
-        + (" Costs are medians over seeds." if several else "")
+        *lines,
+        f"±: half-width of a 95 % interval of the {name}; it includes {what}."
+        + (" Costs are medians over seeds." if several else ""),
     ]
 
 
@@ -111,7 +115,8 @@ def _chosen_numerics(row: Row) -> str:
 
 
 def _compiled(row: Row) -> str:
-    return f"{pair(row)} {text.seconds(row.compile_seconds)}{'' if row.compiled else ' (runs eagerly)'}"
+    taken = text.figure(row.figures["compile_seconds"], "seconds")
+    return f"{pair(row)} {taken}{'' if row.compiled else ' (runs eagerly)'}"
 
 
 def _at_chance(row: Row) -> str:

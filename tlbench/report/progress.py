@@ -19,7 +19,7 @@ from rich.table import Column
 
 from tlbench.events import Event, StepDone
 from tlbench.plan.cell import Trial
-from tlbench.plan.plan import Plan
+from tlbench.plan.plan import Plan, TaskPlan
 from tlbench.plan.preflight import Preparing
 from tlbench.report import text
 from tlbench.report.short import short, short_names
@@ -59,6 +59,7 @@ class ConsoleDisplay:
         self._speeds: dict[str, Speed] = {}
         self._titles: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._task_plans: dict[str, TaskPlan] = {}
         self._decoding: TaskID | None = None
         self._whole: TaskID | None = None
         self._number = 0
@@ -91,6 +92,7 @@ class ConsoleDisplay:
         self.close()
         total = sum(1 for _ in plan.trials())
         self._number, self._finished, self._total = total - remaining, total - remaining, total
+        self._task_plans = plan.tasks
         self._names = short_names(ref for cell in plan.cells for ref in (cell.backbone, cell.dataset, cell.strategy))
         seeds = counted(plan.request.seeds, "seed")
         self.note(f"run {plan.name}: {counted(total, 'trial')} ({counted(len(plan.cells), 'cell')} × {seeds})")
@@ -147,9 +149,16 @@ class ConsoleDisplay:
             self._live.remove_task(self._tasks.pop(trial.id))
         self._finished += 1
         self._show_whole()
-        line = f"{self._titles[trial.id]}: {_result(record)}"
+        line = f"{self._titles[trial.id]}: {_result(record, self._metric(trial, record))}"
         style = None if record.status == "ok" else "red"
         self._print(line, style)
+
+    def _metric(self, trial: Trial, record: Record) -> str | None:
+        """The primary metric of test."""
+        if record.metrics is None or (value := record.metrics.value) is None:
+            return None
+        metric = next(each for each in self._task_plans[trial.cell.task].metrics if each.name == record.metrics.primary)
+        return f"{metric.heading} {text.figure(value, metric.unit)}"
 
     def close(self) -> None:
         """Stop the live lines."""
@@ -214,7 +223,8 @@ def _alone_seconds(cost: Cost) -> float:
     return sum(each or 0.0 for each in stages)
 
 
-def _result(record: Record) -> str:
+def _result(record: Record, value: str | None) -> str:
     if record.status == "ok" and record.metrics and record.cost:
-        return f"ok, {100 * record.metrics.accuracy:.1f}% after {text.seconds(record.cost.paid_seconds)}"
+        metric = "" if value is None else f"{value}, "
+        return f"ok, {metric}{text.seconds(record.cost.paid_seconds)}"
     return f"{record.status}: {record.error.message if record.error else ''}"

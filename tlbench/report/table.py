@@ -14,31 +14,30 @@ from rich.text import Text
 from tlbench.report import text
 from tlbench.report.detail import detail as details
 from tlbench.report.footer import MARKED, footer, heading
-from tlbench.report.rows import Examples, Row, best, by_dataset
+from tlbench.report.rows import Columns, Examples, Row, best, by_dataset
 from tlbench.results.records import Record
 from tlbench.words import one_line, printable
 
-NUMBERS = {
-    "accuracy", "passes", "train_seconds", "images_per_second", "peak_memory_bytes", "inference_images_per_second_one",
-    "inference_images_per_second", "trainable_parameters",
-}  # fmt: skip
-
+TEXTS = (*text.NAMED, "status")
+"""Columns that are no figures: they are set to the left, and fold."""
 SAID_ONCE = ("weights", "passes", "status")
 """Columns that a table which is too wide leaves out where all rows are equal in them."""
 Cells = dict[str, Text]
 """A row's cells by column."""
 
 
-def print_tables(records: Iterable[Record], examples: Examples, console: Console, detail: bool = False) -> None:
+def print_tables(
+    records: Iterable[Record], examples: Examples, columns: Columns, console: Console, detail: bool = False
+) -> None:
     """A table for each dataset, with its footer. The best of each column among comparable rows has a star.
 
     With `detail`, the choices of each row follow, and the times of steps, phase by phase.
     """
-    for dataset, group in by_dataset(records, examples).items():
+    for dataset, group in by_dataset(records, examples, columns).items():
         console.print()
         console.print(Text(one_line(heading(dataset, group)), style="bold"))
         marked = best(group)
-        _print_table(_cells(group, marked), console)
+        _print_table(_cells(group, marked), text.headings(group), console)
         for line in [*footer(group), *([f"*: {MARKED}"] if marked else [])]:
             console.print(Text(printable(line), style="dim"), soft_wrap=not console.is_terminal)
         for line in details(group) if detail else ():
@@ -63,30 +62,28 @@ def _cell(content: str, is_best: bool, column: str, row: Row) -> Text:
     return Text(content)
 
 
-def _print_table(rows: list[Cells], console: Console) -> None:
+def _print_table(rows: list[Cells], headings: dict[str, str], console: Console) -> None:
     """One table; where it would be wider than the console, the backbone's name stands on a line above its rows.
 
     What is equal in all rows then stands above the table.
     """
-    widths = {
-        name: max(cell_len(heading), *(row[name].cell_len for row in rows)) for name, heading in text.HEADINGS.items()
-    }
+    widths = {name: max(cell_len(heading), *(row[name].cell_len for row in rows)) for name, heading in headings.items()}
     for gap in (2, 1):
         if _total(widths, gap) <= console.width:
-            console.print(_table(rows, widths, gap))
+            console.print(_table(rows, headings, widths, gap))
             return
     widths.pop("backbone")
     equal = [name for name in SAID_ONCE if len({row[name].plain for row in rows}) == 1] if len(rows) > 1 else []
     if equal:
-        said = ", ".join(f"{text.HEADINGS[name].lower()} {rows[0][name].plain}" for name in equal)
+        said = ", ".join(f"{headings[name].lower()} {rows[0][name].plain}" for name in equal)
         console.print(Text(f"All rows: {said}"), soft_wrap=not console.is_terminal)
     widths = {name: width for name, width in widths.items() if name not in equal}
     widths = _narrowed(widths, console.width)
     gap = 2 if _total(widths, 2) <= console.width else 1
-    console.print(_table([], widths, gap))
+    console.print(_table([], headings, widths, gap))
     for backbone, group in groupby(rows, key=lambda row: row["backbone"].plain):
         console.print(Text(backbone, style="bold"))
-        console.print(_table(list(group), widths, gap, headed=False))
+        console.print(_table(list(group), headings, widths, gap, headed=False))
 
 
 def _total(widths: dict[str, int], gap: int) -> int:
@@ -96,7 +93,7 @@ def _total(widths: dict[str, int], gap: int) -> int:
 def _narrowed(widths: dict[str, int], most: int) -> dict[str, int]:
     """Take from the widest columns of text, which fold, what is too much; figures are never broken."""
     widths = dict(widths)
-    folding = [name for name in widths if name not in NUMBERS]
+    folding = [name for name in widths if name in TEXTS]
     while _total(widths, 1) > most:
         widest = max(folding, key=widths.__getitem__)
         if widths[widest] <= 1:
@@ -105,13 +102,15 @@ def _narrowed(widths: dict[str, int], most: int) -> dict[str, int]:
     return widths
 
 
-def _table(rows: Sequence[Cells], widths: dict[str, int], gap: int, headed: bool = True) -> Table:
+def _table(
+    rows: Sequence[Cells], headings: dict[str, str], widths: dict[str, int], gap: int, headed: bool = True
+) -> Table:
     padding = (0, gap - 1, 0, 0)  # the box draws a space between columns
     table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False, show_header=headed)
     for name, width in widths.items():
-        numeric = name in NUMBERS
+        numeric = name not in TEXTS
         table.add_column(
-            text.HEADINGS[name],
+            headings[name],
             justify="right" if numeric else "left",
             no_wrap=numeric,
             overflow="fold",

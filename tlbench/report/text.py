@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tlbench.contracts.strategy import Rates
+from tlbench.contracts.task import Unit
 from tlbench.plan.cell import Cell, Protocol
 from tlbench.plan.choices import CHANCES
 from tlbench.report.rows import Row
+from tlbench.results.column import Column
 from tlbench.stats import Estimate
 from tlbench.words import counted
 
 NOTHING = "–"
 
-HEADINGS = {
-    "backbone": "Backbone",
-    "strategy": "Strategy",
-    "weights": "Weights",
-    "accuracy": "Accuracy",
-    "passes": "Passes",
-    "train_seconds": "Train",
-    "images_per_second": "Img/s",
-    "peak_memory_bytes": "Memory",
-    "inference_images_per_second_one": "Infer 1",
-    "inference_images_per_second": "Infer",
-    "trainable_parameters": "Params",
-    "status": "Status",
-}
+NAMED = {"backbone": "Backbone", "strategy": "Strategy", "weights": "Weights"}
+"""The headings of the columns before the figures."""
+
+
+def shown(row: Row) -> list[Column]:
+    """The columns of figures that tables have."""
+    return [column for column in row.columns if column.tables]
+
+
+def headings(table: Sequence[Row]) -> dict[str, str]:
+    """The headings of a table's columns, by name."""
+    figures = {column.name: column.heading for row in table[:1] for column in shown(row)}
+    return NAMED | figures | {"status": "Status"}
 
 
 def cells(row: Row) -> dict[str, str]:
     """The text of each column of a row."""
+    figures = {column.name: figure(row.figures[column.name], column.unit) for column in shown(row)}
+    figures[row.metric.name] = metric(row.primary, row.metric.unit)
+    if (train := figures.get(TRAIN)) not in (None, NOTHING):
+        figures[TRAIN] = f"{'~' if row.attributed else ''}{train}{'†' if row.concurrent_trials > 1 else ''}"
     return {
         "backbone": row.backbone,
         "strategy": row.strategy,
         "weights": weights(row.cell),
-        "accuracy": accuracy(row.accuracy),
-        "passes": NOTHING if row.passes is None else f"{row.passes:.2g}",
-        "train_seconds": _train(row),
-        "images_per_second": rate(row.images_per_second),
-        "peak_memory_bytes": mebibytes(row.peak_memory_bytes),
-        "inference_images_per_second_one": rate(row.inference_images_per_second_one),
-        "inference_images_per_second": rate(row.inference_images_per_second),
-        "trainable_parameters": count(row.trainable_parameters),
+        **figures,
         "status": row.status,
     }
 
 
-def _train(row: Row) -> str:
-    """Seconds, ~ before them where they are estimated, † behind where other trials ran at the same time."""
-    if row.train_seconds is None:
-        return NOTHING
-    return f"{'~' if row.attributed else ''}{seconds(row.train_seconds)}{'†' if row.concurrent_trials > 1 else ''}"
+TRAIN = "train_with_features_seconds"
+"""The column that is marked: ~ before it where it is estimated, † behind where other trials ran at the same time."""
+
+
+def figure(value: float | None, unit: Unit) -> str:
+    """A figure with its unit."""
+    return NOTHING if value is None else WRITTEN[unit](value)
 
 
 def weights(cell: Cell) -> str:
@@ -62,12 +62,20 @@ def weights(cell: Cell) -> str:
     return "RANDOM" if plan.reason == "unavailable" else "random"
 
 
-def accuracy(value: Estimate | None) -> str:
-    """Per cent, with the half-width of the interval where there is one."""
+def metric(value: Estimate | None, unit: Unit) -> str:
+    """A metric, with the half-width of its interval where there is one."""
     if value is None:
         return NOTHING
-    spread = "" if value.half_width is None else f" ±{100 * value.half_width:.1f}"
-    return f"{100 * value.mean:.1f}%{spread}"
+    if value.half_width is None:
+        return figure(value.mean, unit)
+    if unit in PERCENT:
+        return f"{100 * value.mean:.1f}% ±{100 * value.half_width:.1f}"
+    return f"{number(value.mean)} ±{value.half_width:.2g}"
+
+
+def number(value: float) -> str:
+    """A number with three significant figures, or all before the point."""
+    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def seconds(value: float | None) -> str:
@@ -108,6 +116,21 @@ def count(value: float | None) -> str:
         if value >= 0.99995 * size:
             return f"{value / size:.1f}{unit}"
     return f"{value:.0f}"
+
+
+PERCENT = ("share", "fraction")
+WRITTEN: dict[Unit, Callable[[float], str]] = {
+    "share": lambda value: f"{100 * value:.1f}%",
+    "fraction": lambda value: f"{100 * value:.1f}%",
+    "number": number,
+    "multiple": lambda value: f"{value:.2g}",
+    "seconds": seconds,
+    "ms": milliseconds,
+    "per-second": rate,
+    "bytes": mebibytes,
+    "count": count,
+    "joules": lambda value: f"{number(value)}J",
+}
 
 
 def protocol(value: Protocol, device: str) -> str:

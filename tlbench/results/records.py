@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
-from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator
 
 from tlbench.plan.cell import Cell
 from tlbench.plan.choices import MemoryFormat, Precision
@@ -15,7 +13,9 @@ from tlbench.registry.provenance import Provenance
 from tlbench.results.part import Part
 from tlbench.words import bounded
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+EXAMPLE_SCORES = "example_scores"
+"""The tensor of a predictions file with each example's share in the primary metric."""
 
 Status = Literal["ok", "failed", "out-of-memory", "timeout", "diverged", "crashed", "killed", "interrupted"]
 
@@ -44,45 +44,54 @@ class WeightsRecord(Part):
 
 
 class Metrics(Part):
-    """What the trained model does on test, each figure from 0 to 1 but for the losses.
+    """What the trained model's predictions are worth: the task's metrics, and those of plugins, by name.
 
-    `ece` is the expected calibration error in 15 bins; `nll` the mean negative log-likelihood in nats; `train_loss`
-    the mean loss of the last epoch, penalties included. A class that does not occur in test is null.
+    `primary` names the one that models are chosen and compared by. `test` and `val` have all metrics of a split (where
+    a model was judged by val alone, the primary one), `by_target` some of test for each class or target, null where it
+    does not occur. `chance` is the primary metric of the best prediction that knows nothing of an image, on test, and
+    `at_chance` says that the model is no better by its task's rule. `train_loss` is the mean loss of the last epoch,
+    penalties included.
     """
 
-    accuracy: float
-    val_accuracy: float
-    train_loss: float | None
-    top5_accuracy: float | None = None
-    balanced_accuracy: float | None = None
-    macro_f1: float | None = None
-    nll: float | None = None
-    ece: float | None = None
-    per_class_accuracy: list[float | None] | None = None
+    primary: str
+    test: dict[str, float | None]
+    val: dict[str, float | None] = {}
+    by_target: dict[str, list[float | None]] = {}
+    chance: float | None = None
+    at_chance: bool = False
+    train_loss: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The primary metric of test."""
+        return self.test.get(self.primary)
 
 
 class EpochRecord(Part):
-    """An epoch: of which phase (from 0), which one there (from 1), its mean loss, and val where it was looked at."""
+    """An epoch: of which phase (from 0), which one there (from 1), its mean loss.
+
+    `val` is the primary metric of val, where it was looked at.
+    """
 
     phase: int
     epoch: int
     train_loss: float
-    val_accuracy: float | None = None
+    val: float | None = None
     kept: bool = True
 
 
 class DataRecord(Part):
     """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them).
 
-    `available` counts the images of each split that the dataset has itself. `duplicates_train_test` are test images
+    `names` are those of the classes, labels or targets. `available` counts the images of each split that the dataset
+    has itself. `duplicates_train_test` are test images
     that train has pixel for pixel, `near_duplicates_train_test` those that look the same to a perceptual hash, with an
     example; `dropped_duplicates` were taken out of train. `unreadable_images` were left out. `levels` are the values
     that became black and white in images of more than 8 bits. `lacking` says which splits lack which classes. With
     `streamed` the images are too many to keep, and were decoded again whenever they were needed.
     """
 
-    classes: int
-    class_names: list[str] = []
+    names: list[str] = []
     train_images: int
     val_images: int
     test_images: int
@@ -137,12 +146,12 @@ class MemoryParts(Part):
 class CandidateRecord(Part):
     """A learning rate that was tried: how its model did on val, what it cost, and whether it was chosen.
 
-    `val_accuracy` and `val_nll` are null where training with it diverged.
+    `val` is the primary metric of val and `val_loss` its mean loss; both are null where training with it diverged.
     """
 
     learning_rate: float
-    val_accuracy: float | None
-    val_nll: float | None
+    val: float | None
+    val_loss: float | None
     seconds: float
     chosen: bool = False
 
@@ -168,7 +177,7 @@ class FeaturesRecord(Part):
 class SolveRecord(Part):
     """One `Solve` phase: seconds of fitting alone, the training images that the seed drew, and what was tried on val.
 
-    `chosen` has the options that were chosen, `candidates` each with its val accuracy.
+    `chosen` has the options that were chosen, `candidates` each with its primary metric of val.
     """
 
     phase: int
@@ -362,7 +371,7 @@ class ErrorRecord(Part):
 class Record(Part):
     """The result of one trial."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     trial: TrialKey
     status: Status
     started: datetime

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from tlbench.errors import UserError, nearest
 from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
-from tlbench.results.records import SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
+from tlbench.results.records import EXAMPLE_SCORES, SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
+from tlbench.results.upgrade import upgraded_plan, upgraded_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,8 +108,8 @@ class RunFolder:
         place = {name: number for number, name in enumerate(self.plan().trial_ids())}
         return sorted(records, key=lambda record: place.get(record.trial.id, len(place))), damaged
 
-    def correct(self, record: Record) -> np.ndarray | None:
-        """Which test examples a trial predicted correctly, in the test set's order; None where that is not kept."""
+    def example_scores(self, record: Record) -> np.ndarray | None:
+        """Each test example's share in a trial's primary metric, in the test set's order; None where it is not kept."""
         if record.predictions is None:
             return None
         from safetensors import SafetensorError
@@ -117,10 +118,15 @@ class RunFolder:
         try:
             kept = load_file(self.trials / record.predictions)
             order = kept["indices"].argsort()
-            right: np.ndarray = (kept["predicted"] == kept["labels"])[order]
+            if EXAMPLE_SCORES in kept:
+                scores: np.ndarray = kept[EXAMPLE_SCORES][order]
+            elif "nll" in kept:  # of schema version 2
+                scores = (kept["predicted"] == kept["labels"])[order]
+            else:
+                return None
         except (OSError, KeyError, SafetensorError):  # copied without its predictions, or damaged
             return None
-        return right
+        return scores
 
 
 def check_writable(results: Path) -> None:
@@ -196,6 +202,9 @@ def _read(path: Path, document: type[T]) -> T:
         return document.model_validate_json(text)
     except ValidationError as error:
         version = _version(text)
+        if version == 2:
+            with suppress(ValidationError, ValueError, TypeError, AttributeError):
+                return document.model_validate(_upgraded(json.loads(text), document))
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
@@ -203,6 +212,10 @@ def _read(path: Path, document: type[T]) -> T:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path} is not a tlbench document: {where}{': ' if where else ''}{first['msg']}") from error
+
+
+def _upgraded(earlier: dict[str, object], document: type[T]) -> dict[str, object]:
+    return upgraded_plan(earlier) if document is Plan else upgraded_record(earlier)
 
 
 def _version(text: bytes) -> object:

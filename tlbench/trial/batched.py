@@ -11,13 +11,12 @@ from pathlib import Path
 from torch import nn
 
 from tlbench.data.batches import Images
-from tlbench.engine.context import Context, Progress, draw_head, make_ready
+from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
-from tlbench.engine.metrics import metrics
 from tlbench.engine.product import Head, Product, linear_suffix, only_phase, train_heads
 from tlbench.engine.seeds import Seeds
 from tlbench.errors import Diverged
@@ -27,7 +26,9 @@ from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, Cost, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
-from tlbench.trial.single import carry_out, failed, measure_inference, save_predictions
+from tlbench.trial.ready import draw_head, make_ready
+from tlbench.trial.scored import save_predictions, scored
+from tlbench.trial.single import carry_out, failed, measure_inference
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Tested:
 
     chosen: Tried
     metrics: Metrics
+    notes: dict[str, str]
     evaluate_seconds: float
     save_seconds: float
 
@@ -105,11 +107,11 @@ def _heads(context: Context, job: TrialJob, layer: nn.Linear, rates: tuple[float
 
 
 def _run_together(context: Context, job: TrialJob, product: Product, started: datetime) -> list[Record]:
-    stages, data, protocol = context.meters.stages, context.data, context.setting.protocol
+    stages, data = context.meters.stages, context.data
     with stages.within("measure"):
         alone = measure_alone(context, product)
     with context.meters.memory.aside():
-        train_heads(product.heads, product.feed, product.phase, 0, protocol, context.setting.report)
+        train_heads(product.heads, product.feed, product.phase, 0, context.setting)
     context.progress.note_trained(context.model.parameters(product.phase.part))
 
     stages.enter("validate")
@@ -149,7 +151,7 @@ def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
     product.put(head)
     begun = time.perf_counter()
     try:
-        seen = predict(context.model.module, val, context.data.val.indices, context.setting.protocol)
+        seen = predict(context.model.module, val, context.data.val.indices, context.setting)
     except Diverged:
         return Tried(head, None, 0.0)
     return Tried(head, seen, time.perf_counter() - begun)
@@ -158,12 +160,13 @@ def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
 def _test(context: Context, product: Product, best: Tried, images: Images, test: Feed, file: Path) -> Tested:
     product.put(best.head)
     begun = time.perf_counter()
-    seen = predict(context.model.module, test, images.indices, context.setting.protocol)
+    seen = predict(context.model.module, test, images.indices, context.setting)
     assert best.val is not None
-    scored = metrics(seen, best.val.accuracy, best.head.losses[-1])
+    notes: dict[str, str] = {}
+    metrics = scored(seen, best.val, best.head.losses[-1], context.extra_metrics, notes)
     evaluated = time.perf_counter()
     save_predictions(seen, file)
-    return Tested(best, scored, evaluated - begun, time.perf_counter() - evaluated)
+    return Tested(best, metrics, notes, evaluated - begun, time.perf_counter() - evaluated)
 
 
 def _record(
@@ -207,6 +210,7 @@ def _record(
             for epoch, loss in enumerate(tested.chosen.head.losses, start=1)
         ],
         distance=travelled,
+        notes=tested.notes,
         cost=cost,
         environment=progress.environment,
         numerics=job.numerics,
@@ -218,8 +222,8 @@ def _record(
 def _candidate(tried: Tried, train_seconds: float, chosen: bool) -> CandidateRecord:
     return CandidateRecord(
         learning_rate=tried.head.learning_rate,
-        val_accuracy=tried.val.accuracy if tried.val else None,
-        val_nll=tried.val.mean_nll if tried.val else None,
+        val=tried.val.value if tried.val else None,
+        val_loss=tried.val.loss if tried.val else None,
         seconds=train_seconds + tried.seconds,
         chosen=chosen,
     )

@@ -42,9 +42,7 @@ def measure_alone(context: Context, product: Product) -> Alone:
     protocol, model, phase = context.setting.protocol, context.model, product.phase
     product.put(product.heads[0])
     batch = first_batch(context.data.train, protocol.batch_size)
-    probe, probe_seconds = timed(
-        lambda: probe_step(model, phase, product.feed, batch, context.setting.device, protocol)
-    )
+    probe, probe_seconds = timed(lambda: probe_step(model, phase, product.feed, batch, context.setting))
     quiet = replace(context.setting, order=torch.Generator(), report=lambda _event: None, most_steps=ALONE_STEPS)
     trained, seconds = timed(lambda: train(model, phase, 0, quiet, product.feed))
     return Alone(trained.steps, seconds / len(trained.steps.steps), trained.optimizer_bytes, probe, probe_seconds)

@@ -91,8 +91,7 @@ def data_record(data: PreparedDataset) -> DataRecord:
     """The part of a record that counts the images."""
     leak = next(each for each in data.leaks if each.split == "test")
     return DataRecord(
-        classes=len(data.classes),
-        class_names=list(data.classes),
+        names=list(data.classes),
         train_images=data.images["train"],
         val_images=data.images["val"],
         test_images=data.images["test"],

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import traceback
 from datetime import datetime
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from tlbench.engine.adapt import adapt, tuned
-from tlbench.engine.context import Context, Progress, make_ready
+from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import distance
-from tlbench.engine.evaluate import Predictions, evaluation_batch
+from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import first_batch
 from tlbench.engine.inference import inference
-from tlbench.engine.metrics import metrics
 from tlbench.errors import Diverged
 from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
+from tlbench.trial.ready import make_ready
+from tlbench.trial.scored import save_predictions, scored
 
 
 def try_steps_of_trial(job: TrialJob, registry: Registry, steps: int) -> None:
@@ -48,7 +47,7 @@ def carry_out(context: Context, job: TrialJob, started: datetime) -> Record:
     val = context.predict("val", data.val, pieces)
     data.last_choice_made()
     test = context.predict("test", data.open_test(), pieces)
-    scored = metrics(test, val.accuracy, progress.train_loss)
+    metrics = scored(test, val, progress.train_loss, context.extra_metrics, model.notes)
     meters.stages.enter("save")
     save_predictions(test, job.predictions(job.trial))
     with meters.stages.within("measure"):
@@ -63,7 +62,7 @@ def carry_out(context: Context, job: TrialJob, started: datetime) -> Record:
         data=data_record(job.data),
         learning_rate=setting.learning_rate,
         tuning=tuning,
-        metrics=scored,
+        metrics=metrics,
         history=progress.history,
         distance=travelled,
         notes=model.notes,
@@ -105,13 +104,6 @@ def failed(job: TrialJob, error: Exception, progress: Progress, started: datetim
         traceback="".join(traceback.format_exception(error)),
     )
     return failure(job, _status(error), problem, started, progress.weights_digest, progress.environment)
-
-
-def save_predictions(predictions: Predictions, path: Path) -> None:
-    """Keep per-example predictions as safetensors, complete or not at all."""
-    temporary = path.with_suffix(".tmp")
-    save_file(predictions.tensors(), temporary)
-    temporary.replace(path)
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -1,0 +1,42 @@
+"""What images are asked: their class, which labels apply to them, or numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tlbench import hookimpl
+
+if TYPE_CHECKING:
+    from tlbench import Options, Task
+    from tlbench.registry import RegisterTask
+
+tlbench_api = 1
+
+
+def single_label(_options: Options) -> Task:
+    """One class for each image."""
+    from tlbench_tasks.single_label import SingleLabel
+
+    return SingleLabel()
+
+
+def multi_label(_options: Options) -> Task:
+    """Any number of labels for each image."""
+    from tlbench_tasks.multi_label import MultiLabel
+
+    return MultiLabel()
+
+
+def regression(_options: Options) -> Task:
+    """One number or several for each image."""
+    from tlbench_tasks.regression import Regression
+
+    return Regression()
+
+
+@hookimpl
+def tlbench_register_tasks(register: RegisterTask) -> None:
+    """Register all of them."""
+    register("single-label", single_label, summary="one class for each image: softmax, cross-entropy, accuracy")
+    register("multi-label", multi_label, summary="any number of labels for each image: sigmoids, BCE, mAP")
+    register("regression", regression, summary="one number or several for each image: squared error, MAE")

@@ -1,0 +1,31 @@
+"""A column: one figure of a record, declared once for every report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tlbench.contracts.task import Better, Unit
+
+if TYPE_CHECKING:
+    from tlbench.results.records import Record
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of a record: its name in documents, its heading in tables, its unit, and which way is better.
+
+    `read` gives the figure, or None where it was not measured. With `better` None, nothing is marked as the best. In
+    `tables` are the columns that a person sees; all are in CSV and pandas. `varies` says that the figure differs from
+    run to run of the same trial, so that `tlbench doctor --noise` measures by how much.
+    """
+
+    name: str
+    heading: str
+    unit: Unit
+    better: Better | None
+    read: Callable[[Record], float | None]
+    description: str = ""
+    tables: bool = True
+    varies: bool = False

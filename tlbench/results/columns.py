@@ -1,0 +1,111 @@
+"""The columns that every report has: what a trial cost. Those of metrics follow from the tasks of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tlbench.contracts.task import Better, Unit
+from tlbench.plan.plan import MetricPlan, Plan
+from tlbench.results.column import Column
+from tlbench.results.records import Cost, Record
+
+
+def _cost(
+    name: str,
+    heading: str,
+    unit: Unit,
+    better: Better | None,
+    read: Callable[[Cost], float | None],
+    description: str,
+    *,
+    tables: bool = False,
+    varies: bool = True,
+) -> Column:
+    """A column of a record's cost."""
+
+    def of_record(record: Record) -> float | None:
+        return None if record.cost is None else read(record.cost)
+
+    return Column(name, heading, unit, better, of_record, description, tables, varies)
+
+
+COSTS = (
+    _cost(
+        "passes", "Passes", "multiple", None, lambda cost: cost.passes,
+        "training images processed, in multiples of the protocol's epochs", tables=True, varies=False,
+    ),
+    _cost(
+        "train_with_features_seconds", "Train", "seconds", "lower",
+        lambda cost: cost.train_seconds + (cost.features_seconds or 0.0),
+        "seconds of training, feature extraction included, as if alone", tables=True,
+    ),
+    _cost(
+        "images_per_second", "Img/s", "per-second", "higher", lambda cost: cost.images_per_second,
+        "training images per second, end to end", tables=True,
+    ),
+    _cost(
+        "peak_memory_bytes", "Memory", "bytes", "lower", lambda cost: cost.peak_memory_bytes,
+        "peak memory of the trial, as if alone", tables=True,
+    ),
+    _cost(
+        "inference_images_per_second_one", "Infer 1", "per-second", "higher",
+        lambda cost: cost.inference_images_per_second_one,
+        "images per second of the trained model at batch 1", tables=True,
+    ),
+    _cost(
+        "inference_images_per_second", "Infer", "per-second", "higher", lambda cost: cost.inference_images_per_second,
+        "images per second of the trained model at its best batch", tables=True,
+    ),
+    _cost(
+        "trainable_parameters", "Params", "count", "lower", lambda cost: cost.trainable_parameters,
+        "parameters that were trained", tables=True, varies=False,
+    ),
+    _cost("paid_seconds", "Paid", "seconds", None, lambda cost: cost.paid_seconds, "seconds of the trial's process"),
+    _cost("load_seconds", "Load", "seconds", None, lambda cost: cost.load_seconds, "seconds until the model is ready"),
+    _cost(
+        "measure_seconds", "Measure", "seconds", None, lambda cost: cost.measure_seconds,
+        "seconds of measuring, which training does not pay",
+    ),
+    _cost(
+        "train_seconds", "Train alone", "seconds", "lower", lambda cost: cost.train_seconds,
+        "seconds of training without feature extraction",
+    ),
+    _cost("evaluate_seconds", "Evaluate", "seconds", None, lambda cost: cost.evaluate_seconds, "seconds of test"),
+    _cost("save_seconds", "Save", "seconds", None, lambda cost: cost.save_seconds, "seconds of saving"),
+    _cost("compile_seconds", "Compile", "seconds", None, lambda cost: cost.compile_seconds, "seconds of compilation"),
+    _cost(
+        "step_ms", "Step", "ms", "lower",
+        lambda cost: next((phase.step_ms.median for phase in cost.phases if phase.step_ms), None),
+        "median milliseconds of a training step of the first phase",
+    ),
+    _cost(
+        "peak_reserved_bytes", "Reserved", "bytes", "lower", lambda cost: cost.peak_reserved_bytes,
+        "peak of what CUDA's allocator reserved",
+    ),
+    _cost(
+        "energy_joules", "Energy", "joules", "lower", lambda cost: cost.energy_joules, "energy of the training stage"
+    ),
+)  # fmt: skip
+"""The costs. FLOPs, parameters and the parts of memory are exact, and stand in the records alone."""
+
+
+@dataclass(frozen=True)
+class MetricColumn(Column):
+    """The column of a metric of test."""
+
+
+def metric_column(metric: MetricPlan, *, tables: bool) -> MetricColumn:
+    """The column of a task's metric."""
+
+    def read(record: Record) -> float | None:
+        return None if record.metrics is None else record.metrics.test.get(metric.name)
+
+    return MetricColumn(metric.name, metric.heading, metric.unit, metric.better, read, metric.description, tables)
+
+
+def columns_of(plan: Plan, task: str, own: Sequence[Column] = ()) -> tuple[Column, ...]:
+    """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own."""
+    facts = plan.tasks[task]
+    metrics = [metric_column(each, tables=each.name == facts.primary) for each in facts.metrics]
+    return (*sorted(metrics, key=lambda each: not each.tables), *COSTS, *own)

@@ -1,0 +1,157 @@
+"""A trial made ready: the process set up, components resolved, the model built, the splits opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tlbench.cache import StageCache
+from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.task import LossOptions
+from tlbench.data.augment import Augment
+from tlbench.data.batches import TrialData
+from tlbench.data.prepare import at_hand
+from tlbench.engine.compilation import keep_compilations
+from tlbench.engine.context import Context, Progress
+from tlbench.engine.device import take_device
+from tlbench.engine.distance import Start
+from tlbench.engine.features import Source
+from tlbench.engine.precision import FORMATS
+from tlbench.engine.renormalise import renormalising
+from tlbench.engine.seeds import Seeds, Stream, seed_others
+from tlbench.engine.setting import Setting
+from tlbench.engine.weights import conversion, digest, load_file_into, not_finite
+from tlbench.errors import UserError
+from tlbench.events import Report
+from tlbench.measure.environment import at_start
+from tlbench.measure.meters import Meters
+from tlbench.plan.cell import Cell
+from tlbench.registry.kinds import Registry
+from tlbench.trial.jobs import TrialJob
+
+
+def make_ready(
+    job: TrialJob, registry: Registry, report: Report, progress: Progress, most_steps: int | None = None
+) -> Context:
+    """Set the process up, build the model, open train and val."""
+    cell = job.trial.cell
+    device = take_device(cell.device, job.gpu)
+    set_up_torch(job)
+    meters = Meters(device)
+    progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}
+    seeds = Seeds(job.trial.seed, cell.protocol.vary)
+    backbone = registry.backbones.resolve(cell.backbone).load()
+    task, names = registry.tasks.resolve(cell.task).load(), job.data.classes
+    outputs = task.outputs(names)
+
+    def build() -> TransferModel:
+        model = load_model(backbone, cell, outputs, seeds, device)
+        model.another = partial(another, backbone, cell, outputs, seeds, registry)
+        model.classes = names
+        model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
+        return model
+
+    seed_others(seeds.of("augmentation", " of Python and NumPy"))
+    model = build()
+    progress.weights_digest = digest(model.module, backbone.head_paths)
+    protocol = cell.protocol
+    load_dataset = registry.datasets.resolve(cell.dataset).load
+    data = TrialData(
+        at_hand(job.data, load_dataset, task, lambda: StageCache(lease=job.lease)),
+        backbone.preprocessing,
+        device,
+        FORMATS[protocol.memory_format],
+        load_dataset,
+    )
+    if protocol.augmentation:
+        seed = seeds.of("augmentation", " of the images")
+        data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
+    loss_options = LossOptions(protocol.label_smoothing, protocol.class_weights)
+    setting = Setting(
+        protocol=cell.protocol,
+        learning_rate=cell.tuned_rates[0] if cell.tuned_rates else cell.learning_rate,
+        order=seeds.generator("order"),
+        device=device,
+        report=progress.follow(report),
+        detail=job.detail,
+        most_steps=most_steps,
+        objective=task.objective(names, task.statistics(names, data.train.labels.numpy()), loss_options),
+        primary=task.primary_metric,
+    )
+    source = partial(
+        Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
+        device=device, memory=meters.memory,
+    )  # fmt: skip
+    strategy = registry.strategies.resolve(cell.strategy)
+    cache = StageCache(lease=job.lease) if job.features == "cache" and most_steps is None else None
+    with meters.stages.within("measure"):
+        start = Start(model.parameters(model.body))
+    pretrained = cell.weights.kind != "random"
+    return Context(
+        model, build, data, setting, seeds, strategy, tuple(registry.metrics_of(cell.task)), source, cache, start,
+        pretrained, meters, progress,
+    )  # fmt: skip
+
+
+def set_up_torch(job: TrialJob) -> None:
+    """Threads, determinism, and where compilations are kept, for the whole process of the trial."""
+    keep_compilations()
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    deterministic = job.trial.cell.protocol.deterministic
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def draw_head(model: TransferModel, seeds: Seeds, device: torch.device) -> None:
+    """Give a model a new head, of a seed of its own."""
+    with Stream(seeds.of("initialisation", " of the head"), device).drawing():
+        model.reset_head()
+
+
+def load_model(backbone: Backbone, cell: Cell, outputs: int, seeds: Seeds, device: torch.device) -> TransferModel:
+    """The cell's model on its device, with the weights that the plan says and a new head of a seed of its own."""
+    pretrained = cell.weights.kind == "pretrained"
+    with Stream(seeds.of("initialisation"), device).drawing():
+        module = backbone.build(outputs, image_size=cell.protocol.image_size, pretrained=pretrained)
+    model = TransferModel(module, backbone)
+    model.optimizer = cell.protocol.optimizer
+    draw_head(model, seeds, device)
+    if cell.weights.kind == "file" and cell.weights.url is not None:
+        convert = conversion(backbone, cell.protocol.image_size)
+        load_file_into(module, Path(cell.weights.url), backbone.head_paths, convert)
+    elif odd := not_finite(module):
+        raise UserError(f"the weights {cell.weights.name} have values that are infinite or not a number: {odd[0]}")
+    module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
+    if pretrained and backbone.published is not None:
+        model.published = partial(_published, backbone.published, cell, device)
+    return model
+
+
+def another(student: Backbone, cell: Cell, outputs: int, seeds: Seeds, registry: Registry, name: str) -> TransferModel:
+    """One of the cell's other backbones, ready for images that are normalised for the student."""
+    component = registry.backbones.resolve(name)
+    weights = next((each.weights for each in cell.others if each.backbone == component.ref), None)
+    if weights is None:
+        raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
+    own = component.load()
+    renormalised = renormalising(own, student.preprocessing)
+    return load_model(
+        renormalised, cell.model_copy(update={"weights": weights}), outputs, seeds, torch.device(cell.device)
+    )
+
+
+def _published(build: Callable[[int], nn.Module], cell: Cell, device: torch.device) -> nn.Module:
+    """The source model whole, frozen and in eval mode; it leaves the state of chance as it was."""
+    with torch.random.fork_rng(devices=[]):
+        module = build(cell.protocol.image_size).requires_grad_(False).eval()
+    moved: nn.Module = module.to(device, memory_format=FORMATS[cell.protocol.memory_format])  # type: ignore[call-overload]
+    return moved

@@ -1,0 +1,52 @@
+"""What a trial's predictions are worth, for its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from tlbench.contracts.task import ExtraMetric
+from tlbench.engine.evaluate import Predictions, chance_level
+from tlbench.registry.apart import guarded
+from tlbench.results.records import Metrics
+
+
+def scored(
+    test: Predictions, val: Predictions, train_loss: float | None, extra: Sequence[ExtraMetric], notes: dict[str, Any]
+) -> Metrics:
+    """The metrics of test and val; what a plugin's metric raises is a note, and the figure is null."""
+    return Metrics(
+        primary=test.primary.name,
+        test=test.scores | _extra(test, extra, notes),
+        val=val.scores | _extra(val, extra, notes),
+        by_target=test.objective.by_target(test.kept),
+        chance=chance_level(test),
+        at_chance=test.objective.learned_nothing(test.kept),
+        train_loss=train_loss,
+    )
+
+
+def _extra(seen: Predictions, extra: Sequence[ExtraMetric], notes: dict[str, str]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for each in extra:
+        name = each.metric.name
+        found[name] = None
+        with guarded(partial(_note, name, notes)):
+            value = each.compute(seen.kept)
+            found[name] = None if value is None else float(value)
+    return found
+
+
+def _note(name: str, notes: dict[str, str], error: BaseException) -> None:
+    notes[f"metric {name}"] = f"raised {type(error).__name__}: {error}"
+
+
+def save_predictions(predictions: Predictions, path: Path) -> None:
+    """Keep per-example predictions as safetensors, complete or not at all."""
+    temporary = path.with_suffix(".tmp")
+    save_file(predictions.tensors(), temporary)
+    temporary.replace(path)
