@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
 from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
+from tlbench.plan.plan import MetricPlan, TaskPlan
+from tlbench.results.column import Column
+from tlbench.results.columns import columns_of
 from tlbench.results.records import (
     Cost,
     DataRecord,
@@ -28,6 +32,9 @@ from tlbench.results.records import (
     WeightsRecord,
 )
 
+ACCURACY = MetricPlan(name="accuracy", heading="Accuracy", better="higher", unit="share")
+NLL = MetricPlan(name="nll", heading="NLL", better="lower", unit="number")
+TASKS = {"tasks/single-label": TaskPlan(primary="accuracy", metrics=(ACCURACY, NLL))}
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PLAIN = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="nearest")
 PRETRAINED = WeightsPlan(kind="pretrained", name="torchvision/resnet18.V1")
@@ -106,10 +113,21 @@ def make_record(cell: Cell, seed: int = 0, accuracy: float = 0.9, **cost: Any) -
         status="ok",
         started=NOON,
         weights=WeightsRecord(kind=cell.weights.kind, reason=cell.weights.reason),
-        data=DataRecord(classes=10, train_images=100, val_images=10, test_images=20, duplicates_train_test=0),
-        metrics=Metrics(accuracy=accuracy, val_accuracy=accuracy, train_loss=0.25),
+        data=DataRecord(train_images=100, val_images=10, test_images=20, duplicates_train_test=0),
+        metrics=make_metrics(accuracy),
         cost=make_cost(**cost),
     )
+
+
+def make_metrics(accuracy: float, **changes: Any) -> Metrics:
+    """A metric of test and val that is alike."""
+    values = {"primary": "accuracy", "test": {"accuracy": accuracy}, "val": {"accuracy": accuracy}, "train_loss": 0.25}
+    return Metrics.model_validate(values | changes)
+
+
+def columns(task: str) -> Sequence[Column]:
+    """The columns of a task's tables, in a run of one task."""
+    return columns_of(make_plan(), task)
 
 
 def no_examples(_record: Record) -> None:
@@ -129,7 +147,7 @@ def make_failure(cell: Cell, seed: int = 0, status: Status = "failed", **error: 
 
 def make_plan(*cells: Cell, name: str = "first", seeds: int = 1) -> Plan:
     """A plan of some cells."""
-    return Plan(name=name, created=NOON, request=Request(seeds=seeds), cells=cells, provenance={})
+    return Plan(name=name, created=NOON, request=Request(seeds=seeds), cells=cells, provenance={}, tasks=TASKS)
 
 
 def _key(cell: Cell, seed: int) -> TrialKey:

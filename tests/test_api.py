@@ -40,7 +40,7 @@ def test_results_as_dicts_and_as_a_data_frame(trained: tuple[Path, Finished]) ->
     assert results.to_dicts() == finished.records
     frame = results.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
-    assert list(frame["accuracy"]) == [record["metrics"]["accuracy"] for record in finished.records]
+    assert list(frame["accuracy"]) == [record["metrics"]["test"]["accuracy"] for record in finished.records]
     assert list(frame["strategy"].unique()) == ["builtin/freeze", "builtin/full"]
     assert "| efficientnet_lite0 | full | pretrained |" in results.to_markdown()
 

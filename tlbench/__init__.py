@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.hookspecs import hookimpl
     from tlbench.results.column import Column
+    from tlbench.saved.model import Predicted, SavedModel, load_model
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ _HOMES = {
     "tlbench.contracts.seen": ("Seen",),
     "tlbench.contracts.task": ("ExtraMetric", "LossOptions", "Metric", "Objective", "Task"),
     "tlbench.results.column": ("Column",),
+    "tlbench.saved.model": ("Predicted", "SavedModel", "load_model"),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -64,9 +66,11 @@ __all__ = [
     "Options",
     "Part",
     "Phase",
+    "Predicted",
     "Preprocessing",
     "Results",
     "Rewrite",
+    "SavedModel",
     "Seen",
     "Solve",
     "Solved",
@@ -83,6 +87,7 @@ __all__ = [
     "__version__",
     "hookimpl",
     "load",
+    "load_model",
     "run",
     "strategy",
 ]

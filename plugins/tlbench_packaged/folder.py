@@ -13,6 +13,7 @@ from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.data.contents import content_digest
 from tlbench.data.image_files import split_of
 from tlbench_packaged.layout import Layout, Tree, notes, read_tree
+from tlbench_packaged.levels import Range, rising
 
 
 class FolderOptions(SplitOptions):
@@ -20,17 +21,12 @@ class FolderOptions(SplitOptions):
 
     path: Path = Field(description="the folder above the classes, or above train, val and test")
     layout: Layout = Field("auto", description="what its folders are: classes, splits, or as their names say")
-    range: tuple[float, float] | None = Field(
+    range: Range = Field(
         None, description="values that become black and white in images of more than 8 bits, as 0+4095"
     )
     exif: bool = Field(True, description="turn images as their EXIF orientation says")
 
-    @field_validator("range")
-    @classmethod
-    def _rises(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
-            raise ValueError("the value of black is below that of white, as in range=0+4095")
-        return value
+    _rises = field_validator("range")(rising)
 
 
 def check_folder(options: FolderOptions) -> Tree:
@@ -50,7 +46,7 @@ def folder(options: FolderOptions) -> Dataset:
         train=splits["train"],
         val=splits.get("val"),
         test=splits.get("test"),
-        native_size=_native_size(files),
+        native_size=native_size(files),
         domain=options.path.name,
         fingerprint=f"folder {options.layout} {options.exif} {content_digest(root, files)}",
         value_range=options.range,
@@ -64,7 +60,7 @@ def _split(by_class: dict[str, list[Path]], classes: list[str], options: FolderO
     return split_of(files, labels, exif=options.exif)
 
 
-def _native_size(files: list[Path], most: int = 200) -> int:
+def native_size(files: list[Path], most: int = 200) -> int:
     """The median shorter side of evenly chosen files, from their headers; unreadable ones are found later."""
     sides = []
     for file in files[:: max(1, len(files) // most)]:

@@ -83,8 +83,8 @@ def _folders(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.is_dir() and not hidden(each.name))
 
 
-def _split_of(name: str) -> str | None:
-    """Which split a folder's name stands for."""
+def split_named(name: str) -> str | None:
+    """Which split a name stands for."""
     plain = re.sub(r"[\s_-]*(set|data)$", "", name.strip().lower())
     return next((split for split, names in SPLITS.items() if plain in names), None)
 
@@ -93,13 +93,13 @@ def _split_folders(root: Path, folders: list[Path], layout: Layout) -> dict[str,
     """The folders of splits; none where these are folders of classes."""
     named: dict[str, list[Path]] = {}
     for folder in folders:
-        if split := _split_of(folder.name):
+        if split := split_named(folder.name):
             named.setdefault(split, []).append(folder)
     if not named:
         if layout == "splits":
             raise UserError(f"dataset folder: {root} has no folder train; its folders: {_names(folders)}")
         return {}
-    others = [each for each in folders if _split_of(each.name) is None and is_image(each)]
+    others = [each for each in folders if split_named(each.name) is None and is_image(each)]
     found = [each for same in named.values() for each in same]
     deep = [each for each in found if _has_class_folders(each)]
     if others and not deep and layout == "auto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -20,10 +20,18 @@ class Bottleneck(Options):
     width: int = Field(16, ge=1, description="channels of the bottleneck")
 
 
+def rebuild(model: TransferModel, options: Bottleneck, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Put adapters where the saved tensors have some."""
+    from tlbench_peft.bottleneck import insert_as
+
+    insert_as(model, shapes)
+
+
 @strategy(
     "adapter",
     learning_rates=rates.ADAPTERS,
     options=Bottleneck,
+    rebuild=rebuild,
     paper="Houlsby et al. 2019, arXiv:1902.00751; once a block: Pfeiffer et al. 2021, arXiv:2005.00247; in CNNs: "
     "Rebuffi et al. 2018, arXiv:1803.10082",
     when="many tasks share one frozen body, each with its own small part",

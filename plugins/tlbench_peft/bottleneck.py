@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -61,6 +61,16 @@ def insert(model: TransferModel, shapes: Shapes, width: int) -> None:
         maps = len(shape) == 4
         adapter = Adapter(shape[1] if maps else shape[-1], width, maps).to(device)
         model.module.set_submodule(path, Adapted(model.module.get_submodule(path), adapter))
+
+
+def insert_as(model: TransferModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Put an adapter behind every module that has one by the shapes of saved tensors."""
+    end = ".adapter.down.weight"
+    for name in (each for each in shapes if each.endswith(end)):
+        width, channels, *kernel = shapes[name]
+        path = name.removesuffix(end)
+        adapted = Adapted(model.module.get_submodule(path), Adapter(channels, width, bool(kernel)))
+        model.module.set_submodule(path, adapted)
 
 
 def adapter_part(model: TransferModel) -> Part:

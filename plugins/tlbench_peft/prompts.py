@@ -31,11 +31,19 @@ def takes_tokens(model: TransferModel, _options: Prompts) -> str | None:
     return reason and f"prompts are more tokens for a plain vision transformer's blocks, and {reason}"
 
 
+def rebuild(model: TransferModel, options: Prompts, _shapes: object) -> None:
+    """Insert as many tokens again."""
+    from tlbench_peft.prompted import insert
+
+    insert(model, options.tokens, deep=options.depth == "deep")
+
+
 @strategy(
     "vpt",
     learning_rates=rates.PROMPTS,
     options=Prompts,
     serves=takes_tokens,
+    rebuild=rebuild,
     paper="Jia et al. 2022, Visual Prompt Tuning, arXiv:2203.12119, eq. 4 to 8",
     when="one frozen transformer serves many tasks, each with a few tokens",
 )

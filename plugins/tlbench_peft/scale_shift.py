@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tlbench import Options, Phase, Rewrite, Train, strategy
@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import TransferModel
 
 
+def rebuild(model: TransferModel, _options: Options, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give layers without a bias the one that merging left them."""
+    from tlbench_peft.scaled import add_biases
+
+    add_biases(model, shapes)
+
+
 @strategy(
     "ssf",
     learning_rates=rates.SCALES,
+    rebuild=rebuild,
     paper="Lian et al. 2022, Scaling & Shifting Your Features, arXiv:2210.08823",
     when="the fine-tuned model must cost no more than the backbone, and little is to be trained",
 )

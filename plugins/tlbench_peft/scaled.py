@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -53,6 +55,14 @@ def channels_of(layer: nn.Module) -> int | None:
         weight = layer.weight
         return weight.numel() if isinstance(weight, nn.Parameter) and weight.ndim == 1 else None
     return None
+
+
+def add_biases(model: TransferModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give each layer without a bias one, where saved tensors have it."""
+    for path, layer in model.module.named_modules():
+        if (shape := shapes.get(f"{path}.bias")) is not None and getattr(layer, "bias", 0) is None:
+            weight = next(layer.parameters())
+            layer.register_parameter("bias", nn.Parameter(torch.zeros(shape, device=weight.device)))
 
 
 def wrap(model: TransferModel) -> None:

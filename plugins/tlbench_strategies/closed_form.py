@@ -5,7 +5,7 @@ Nothing but the training images decides them, so the seed draws a share of these
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -24,6 +24,8 @@ from tlbench_strategies.linear_heads import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
     from tlbench.contracts.model import TransferModel
     from tlbench.contracts.phases import Fitting
 
@@ -163,8 +165,28 @@ class Neighbours(Subset):
     )
 
 
+def rebuild_neighbours(model: TransferModel, options: Neighbours, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """A head with room for as many training features."""
+    import torch
+
+    (path,) = model.head_paths
+    number, width = shapes[f"{path}.features"]
+    classes = model.module.get_submodule(path).out_features
+    assert isinstance(classes, int)
+    model.replace_head(neighbours(torch.zeros(number, width), torch.zeros(number, dtype=torch.long), classes, options))
+
+
+def neighbours(features: torch.Tensor, labels: torch.Tensor, classes: int, options: Neighbours) -> torch.nn.Module:
+    """The head that lets the nearest of some features vote."""
+    from tlbench_strategies.neighbours import NearestNeighbours
+
+    temperature = options.temperature if options.metric == "cosine" else None
+    return NearestNeighbours(features, labels, classes, options.k, options.metric, temperature)
+
+
 @strategy(
     "knn",
+    rebuild=rebuild_neighbours,
     learning_rates={},
     tasks=SINGLE_LABEL,
     serves=ends_in_linear,
@@ -179,15 +201,7 @@ def knn(model: TransferModel, options: Neighbours) -> Iterator[Phase]:
     """
 
     def fit(data: Fitting) -> Solved:
-        from tlbench_strategies.neighbours import NearestNeighbours
-
-        temperature = options.temperature if options.metric == "cosine" else None
-        train = data.train
-        return Solved(
-            NearestNeighbours(
-                train.features, train.labels, data.objective.outputs, options.k, options.metric, temperature
-            )
-        )
+        return Solved(neighbours(data.train.features, data.train.labels, data.objective.outputs, options))
 
     yield Solve(fit, options.subset)
 

@@ -26,11 +26,19 @@ class Side(Options):
     alpha: float = Field(0.5, gt=0, lt=1, description="the body's share of what the head is given, at the start")
 
 
+def rebuild(model: TransferModel, options: Side, _shapes: object) -> None:
+    """Put the side network beside the body again."""
+    from tlbench_strategies.side_network import add_side_network
+
+    add_side_network(model, options.width, options.alpha)
+
+
 @strategy(
     "side-tuning",
     learning_rates=rates.SIDE,
     options=Side,
     serves=ends_in_linear,
+    rebuild=rebuild,
     paper="Zhang et al. 2020, Side-Tuning: A Baseline for Network Adaptation via Additive Side Networks, "
     "arXiv:1912.13503",
     when="nothing of the source may be forgotten, and the frozen features lack something",

@@ -95,6 +95,10 @@ class MultiLabel(Task):
         """`10 labels (0, 1, …)`."""
         return f"{counted(len(names), 'label')} ({listed(names)})"
 
+    def answer(self, names: Sequence[str], predicted: Sequence[float]) -> str:
+        """The labels with a probability above 0.5."""
+        return ", ".join(name for name, value in zip(names, predicted, strict=True) if value > 0.5) or "none"
+
     def statistics(self, names: Sequence[str], labels: np.ndarray) -> Statistics:
         """The share of training images that each label is on."""
         return {"shares": labels.mean(0).tolist()}

@@ -68,6 +68,10 @@ class Regression(Task):
         """`1 target (angle)`."""
         return f"{counted(len(names), 'target')} ({listed(names)})"
 
+    def answer(self, names: Sequence[str], predicted: Sequence[float]) -> str:
+        """The targets: `angle 12.3`."""
+        return ", ".join(f"{name} {value:.4g}" for name, value in zip(names, predicted, strict=True))
+
     def statistics(self, names: Sequence[str], labels: np.ndarray) -> Statistics:
         """Mean and standard deviation of each target, and its median."""
         values = labels.astype(np.float64)

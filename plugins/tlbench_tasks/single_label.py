@@ -104,6 +104,10 @@ class SingleLabel(Task):
         """`10 classes (0, 1, …)`."""
         return f"{counted(len(names), 'class', 'classes')} ({listed(names)})"
 
+    def answer(self, names: Sequence[str], predicted: Sequence[float]) -> str:
+        """The most probable class."""
+        return names[max(range(len(names)), key=predicted.__getitem__)]
+
     def statistics(self, names: Sequence[str], labels: np.ndarray) -> Statistics:
         """The number of training images of each class."""
         return {"counts": np.bincount(labels, minlength=len(names)).tolist()}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from builders import load_split, make_dataset, make_images, make_split, noise, save_split
+from tlbench_tasks.single_label import SingleLabel
 from torchvision.transforms import v2
 
 from tlbench.contracts import Preprocessing, SplitOptions
@@ -83,9 +84,8 @@ def test_steps_per_epoch_agrees_with_epoch_order(batch_size: int) -> None:
 
 
 def test_test_opens_once_and_only_after_the_last_choice(tmp_path: Path) -> None:
-    prepared = prepare(
-        Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), make_dataset(make_split(noise(40))), tmp_path / "demo"
-    )
+    wanted = Wanted("demo", "tasks/single-label", SplitOptions(), Limits(), 8, "nearest")
+    prepared = prepare(wanted, make_dataset(make_split(noise(40))), SingleLabel(), tmp_path / "demo")
     data = TrialData(prepared, Preprocessing(), CPU)
     with pytest.raises(TestSplitShut, match="until training has ended"):
         data.open_test()

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from builders import PLAIN, make_dataset, make_split, noise
+from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.contracts import Split, SplitOptions
+from tlbench.contracts.backbone import Interpolation
 from tlbench.data import resident as resident_module
 from tlbench.data.batches import TrialData, open_split
 from tlbench.data.pixels import AHEAD, ArrayPixels, FilePixels, fetched_ahead
@@ -22,8 +24,9 @@ IMAGES = noise(60, size=12)
 DATASET = make_dataset(make_split(IMAGES), test=make_split(noise(20, size=12, seed=1)))
 
 
-def prepared(folder: Path) -> PreparedDataset:
-    return prepare(Wanted("demo", SplitOptions(), Limits(), 8, "bilinear"), DATASET, folder)
+def prepared(folder: Path, interpolation: Interpolation = "bilinear") -> PreparedDataset:
+    wanted = Wanted("demo", "tasks/single-label", SplitOptions(), Limits(), 8, interpolation)
+    return prepare(wanted, DATASET, SingleLabel(), folder)
 
 
 def test_what_is_streamed_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +53,9 @@ def test_a_trial_streams_with_the_interpolation_of_its_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TLBENCH_CACHE_LIMIT", "1k")
-    made = prepare(Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), DATASET, tmp_path / "streamed")
+    made = prepared(tmp_path / "streamed", "nearest")
     monkeypatch.delenv("TLBENCH_CACHE_LIMIT")
-    kept = prepare(Wanted("demo", SplitOptions(), Limits(), 8, "nearest"), DATASET, tmp_path / "kept")
+    kept = prepared(tmp_path / "kept", "nearest")
     streams = TrialData(made, PLAIN, CPU, source=lambda: DATASET)  # PLAIN is nearest
     arrays = TrialData(kept, PLAIN, CPU)
     chosen = torch.tensor([5, 0, 3])

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from builders import make_dataset, make_split, noise
+from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Split, SplitOptions
@@ -19,13 +20,18 @@ from tlbench.data.levels import Levels
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, at_hand, prepare, prepare_cached
 from tlbench.errors import UserError
 
+TASK = SingleLabel()
 UNLIMITED = Limits()
+
+
+def wanted(limits: Limits = UNLIMITED, image_size: int = 8, **options: Any) -> Wanted:
+    return Wanted("demo", "tasks/single-label", SplitOptions(**options), limits, image_size, "nearest")
 
 
 def prepared(
     folder: Path, dataset: Dataset, limits: Limits = UNLIMITED, image_size: int = 8, **options: Any
 ) -> PreparedDataset:
-    return prepare(Wanted("demo", SplitOptions(**options), limits, image_size, "nearest"), dataset, folder)
+    return prepare(wanted(limits, image_size, **options), dataset, TASK, folder)
 
 
 def load(folder: Path, what: str) -> dict[str, np.ndarray]:
@@ -101,8 +107,7 @@ def test_duplicates_are_dropped_from_train_where_asked_for(tmp_path: Path) -> No
     train, val, test = noise(40), noise(6, seed=2), noise(20, seed=1)
     test[3], test[5], val[1] = train[0], train[7], train[9]
     dataset = make_dataset(make_split(train), val=make_split(val), test=make_split(test))
-    wanted = Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest", drop_duplicates=True)
-    made = prepare(wanted, dataset, tmp_path)
+    made = prepare(replace(wanted(), drop_duplicates=True), dataset, TASK, tmp_path)
     assert made.dropped_duplicates == 3
     assert made.images == {"train": 37, "val": 6, "test": 20}
     assert all(leak.equal == leak.near == 0 for leak in made.leaks)
@@ -111,7 +116,7 @@ def test_duplicates_are_dropped_from_train_where_asked_for(tmp_path: Path) -> No
 
 def test_progress_counts_every_image_decoded(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    prepare(Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest"), THREE, tmp_path, lambda *each: told.append(each))
+    prepare(wanted(), THREE, TASK, tmp_path, lambda *each: told.append(each))
     assert told == [(done, 120) for done in range(1, 121)]
 
 
@@ -155,8 +160,7 @@ def test_all_odd_images_are_named_at_once(tmp_path: Path) -> None:
 
 def test_odd_images_are_left_out_where_asked_for(tmp_path: Path) -> None:
     dataset = files_of_which_some_are_odd(tmp_path / "files", (13, 20))
-    wanted = Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest", skip_unreadable=True)
-    made = prepare(wanted, dataset, tmp_path / "out")
+    made = prepare(replace(wanted(), skip_unreadable=True), dataset, TASK, tmp_path / "out")
     assert sum(made.images.values()) == 58
     assert len(made.unreadable) == 2
     used = np.concatenate([np.load(tmp_path / "out" / f"{split}-indices.npy") for split in ("train", "val", "test")])
@@ -213,16 +217,16 @@ def test_digest_sees_a_label_where_all_pixels_stay(tmp_path: Path) -> None:
 
 
 def test_what_somebody_has_removed_is_made_again_unless_the_dataset_has_changed(tmp_path: Path) -> None:
-    cache, wanted = StageCache(tmp_path / "cache"), Wanted("demo", SplitOptions(), UNLIMITED, 8, "nearest")
+    cache = StageCache(tmp_path / "cache")
     pixels = noise(60)
     dataset = make_dataset(make_split(pixels), fingerprint="a")
-    made = prepare_cached(wanted, dataset, cache)
-    assert at_hand(made, lambda: dataset, lambda: cache) is made
+    made = prepare_cached(wanted(), dataset, TASK, cache)
+    assert at_hand(made, lambda: dataset, TASK, lambda: cache) is made
     shutil.rmtree(tmp_path / "cache" / "stages")
-    again = at_hand(made, lambda: dataset, lambda: StageCache(tmp_path / "cache"))
+    again = at_hand(made, lambda: dataset, TASK, lambda: StageCache(tmp_path / "cache"))
     assert again.digest == made.digest
     assert (again.folder / "train-images.npy").exists()
     shutil.rmtree(tmp_path / "cache" / "stages")
     changed = make_dataset(make_split(noise(60, seed=5)), fingerprint="b")
     with pytest.raises(UserError, match="were removed from the cache during the run, and the dataset has changed"):
-        at_hand(made, lambda: changed, lambda: StageCache(tmp_path / "cache"))
+        at_hand(made, lambda: changed, TASK, lambda: StageCache(tmp_path / "cache"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tlbench.errors import UserError
+from tlbench.words import counted
 
 if TYPE_CHECKING:
     from tlbench.plan.request import Request
@@ -58,6 +59,11 @@ def start_and_show(
     display.note(
         f"\n{summary(outcome.records, total)}{f'; {saved}' if saved else ''}; records in {outcome.folder.path}"
     )
+    if models := sum(1 for record in outcome.records if outcome.folder.model(record.trial.id).is_dir()):
+        display.note(
+            f"{counted(models, 'saved model')} in {outcome.folder.models}; to use one: tlbench predict "
+            f"{outcome.plan.name}/TRIAL_ID IMAGE"
+        )
     if outcome.interrupted:
         display.note(f"interrupted; go on with: tlbench resume {outcome.folder.path}")
         raise typer.Exit(130)

@@ -20,6 +20,10 @@ Rates = Mapping[str, float | Mapping[Family, float]]
 """Learning rates by optimizer, and by family of backbones where they differ."""
 
 
+Rebuild = Callable[["TransferModel", Any, Mapping[str, tuple[int, ...]]], object]
+"""Makes of a fresh model the structure that a strategy leaves: given the model, the options, and shapes of tensors."""
+
+
 @dataclass(frozen=True)
 class Strategy:
     """How a pretrained model is adapted: a generator of phases, and the learning rate it wants by default.
@@ -30,6 +34,10 @@ class Strategy:
     leaves that open (`auto`: by the number of steps). With
     `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
     makes one cell for each dataset, whatever backbones are asked for.
+
+    A strategy whose models have other tensors in the end than the backbone has makes these by
+    `rebuild(model, options, shapes)`, so that a saved model can be loaded; its numbers do not matter. `not_saved` says
+    why its models can't be saved, if so.
 
     `tasks` names the tasks that it serves; None is any. `serves(model, options)` says why the strategy can't adapt a
     model, naming the layers, or None; the model has names and shapes, but no numbers. `others(options)` names the other
@@ -48,6 +56,8 @@ class Strategy:
     passes: Callable[[Any], float] | None = None
     batchnorm: BatchNormPolicy = "auto"
     tasks: tuple[str, ...] | None = None
+    rebuild: Rebuild | None = None
+    not_saved: str | None = None
     summary: str = ""
     details: str = ""
     paper: str = ""
@@ -75,6 +85,8 @@ def strategy(
     passes: Callable[[Any], float] | None = None,
     batchnorm: BatchNormPolicy = "auto",
     tasks: tuple[str, ...] | None = None,
+    rebuild: Rebuild | None = None,
+    not_saved: str | None = None,
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -95,6 +107,8 @@ def strategy(
             passes,
             batchnorm,
             tasks,
+            rebuild,
+            not_saved,
             summary=summary,
             details=details.strip(),
             paper=paper,

@@ -173,6 +173,10 @@ class Task(ABC):
         """The names in words, for the person who starts a run: `10 classes (0, 1, 2, …)`."""
 
     @abstractmethod
+    def answer(self, names: Sequence[str], predicted: Sequence[float]) -> str:
+        """What is predicted of one image, in words, from a row of `Objective.predicted`."""
+
+    @abstractmethod
     def statistics(self, names: Sequence[str], labels: np.ndarray) -> Statistics:
         """What the objective must know of the training labels: means, shares of classes."""
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from tlbench.cache import StageCache
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.strategy import Strategy
-from tlbench.contracts.task import ExtraMetric
+from tlbench.contracts.task import ExtraMetric, Statistics
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.cut import Cut
 from tlbench.engine.distance import Start
@@ -61,9 +62,10 @@ class Progress:
 class Context:
     """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
 
-    `build` makes the same model again; `extra_metrics` are those that plugins add to the task; `source` says what the
-    features of a split are made of. `cache` keeps features of frozen parts; None where they are to be computed in each
-    step. `start` has the body's parameters as they were; `pretrained` says that they are not random.
+    `build` makes the same model again; `statistics` is what the task knows of train, `strata` the key that it
+    stratifies by, `extra_metrics` are those that plugins add to the task; `source` says what the features of a split
+    are made of. `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has
+    the body's parameters as they were; `pretrained` says that they are not random.
     """
 
     model: TransferModel
@@ -72,6 +74,8 @@ class Context:
     setting: Setting
     seeds: Seeds
     strategy: Component[Strategy]
+    statistics: Statistics
+    strata: Callable[[np.ndarray], np.ndarray]
     extra_metrics: tuple[ExtraMetric, ...]
     source: Callable[..., Source]
     cache: StageCache | None

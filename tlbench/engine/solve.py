@@ -35,7 +35,9 @@ def solve(context: Context, phase: Solve, number: int) -> SolveRecord:
         val, _ = _examples(context, "val")
     begun = time.perf_counter()
     seed = context.seeds.of("order", " of the subset")
-    chosen = torch.from_numpy(draw(train.labels.cpu().numpy(), round(phase.subset * len(train.labels)), seed))
+    chosen = torch.from_numpy(
+        draw(context.strata(train.labels.cpu().numpy()), round(phase.subset * len(train.labels)), seed)
+    )
     drawn = Examples(train.features[chosen], train.labels[chosen])
     solved = phase.fit(Fitting(drawn, val, context.setting.objective, context.setting.primary))
     model.replace_head(solved.head)

@@ -195,6 +195,9 @@ def preflight(
     found.left_out += unserved.values()
     for text in found.left_out:
         tell(Note(f"left out: {text}"))
+    for ref, strategy in strategies.items():
+        if request.save != "none" and strategy.not_saved:
+            tell(Note(f"models of {ref} will not be saved: {strategy.not_saved}"))
     prepared: dict[tuple[str, str], PreparedDataset] = {}
     for dataset_component in dataset_components:
         dataset_ref = dataset_component.ref

@@ -140,6 +140,9 @@ class Request(Frozen):
         "auto: pretrained where they can be had, else random and marked so; pretrained: or else stop; random; or a "
         "FILE of tensors; for single backbones NAME=FILE,NAME=random.",
     )
+    save: Literal["none", "best", "all"] = option(
+        "none", "Keep trained models: none, those of the best cell of each dataset (by its metric on val), or all."
+    )
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = option(
         1,

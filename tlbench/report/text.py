@@ -70,12 +70,12 @@ def metric(value: Estimate | None, unit: Unit) -> str:
         return figure(value.mean, unit)
     if unit in PERCENT:
         return f"{100 * value.mean:.1f}% ±{100 * value.half_width:.1f}"
-    return f"{number(value.mean)} ±{value.half_width:.2g}"
+    return f"{number(value.mean)} ±{f'{value.half_width:#.2g}'.removesuffix('.')}"
 
 
 def number(value: float) -> str:
     """A number with three significant figures, or all before the point."""
-    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".removesuffix(".")
 
 
 def seconds(value: float | None) -> str:

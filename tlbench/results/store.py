@@ -32,6 +32,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials = path / "trials"
+        self.models = path / "models"
+
+    def model(self, trial_id: str) -> Path:
+        """The folder of a trial's saved model."""
+        return self.models / trial_id
 
     @property
     def exists(self) -> bool:

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
-from pathlib import Path
 
 from torch import nn
 
@@ -27,6 +26,7 @@ from tlbench.results.records import CandidateRecord, Cost, DistanceRecord, Epoch
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
 from tlbench.trial.ready import draw_head, make_ready
+from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 from tlbench.trial.single import carry_out, failed, measure_inference
 
@@ -63,11 +63,11 @@ def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
         product = _product(context, job)
         if product is None:
             report(Grouped(False))
-            return [carry_out(context, job, started)]
+            return [carry_out(context, job, registry, started)]
     except Exception as error:
         return [failed(job, error, progress, started)]
     report(Grouped(True))
-    return _run_together(context, job, product, started)
+    return _run_together(context, job, product, registry, started)
 
 
 def _product(context: Context, job: TrialJob) -> Product | None:
@@ -106,7 +106,9 @@ def _heads(context: Context, job: TrialJob, layer: nn.Linear, rates: tuple[float
     return heads
 
 
-def _run_together(context: Context, job: TrialJob, product: Product, started: datetime) -> list[Record]:
+def _run_together(
+    context: Context, job: TrialJob, product: Product, registry: Registry, started: datetime
+) -> list[Record]:
     stages, data = context.meters.stages, context.data
     with stages.within("measure"):
         alone = measure_alone(context, product)
@@ -129,9 +131,7 @@ def _run_together(context: Context, job: TrialJob, product: Product, started: da
     for trial in job.trials:
         whole = [(each.val.merit, each) for each in tried[trial.seed] if each.val is not None]
         best = max(whole, key=itemgetter(0), default=(None, None))[1]
-        tested[trial.seed] = (
-            None if best is None else _test(context, product, best, images, test, job.predictions(trial))
-        )
+        tested[trial.seed] = None if best is None else _test(context, product, best, images, test, job, trial, registry)
     stages.enter("save")
     with stages.within("measure"):
         context.meters.end_memory()
@@ -157,7 +157,16 @@ def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
     return Tried(head, seen, time.perf_counter() - begun)
 
 
-def _test(context: Context, product: Product, best: Tried, images: Images, test: Feed, file: Path) -> Tested:
+def _test(
+    context: Context,
+    product: Product,
+    best: Tried,
+    images: Images,
+    test: Feed,
+    job: TrialJob,
+    trial: Trial,
+    registry: Registry,
+) -> Tested:
     product.put(best.head)
     begun = time.perf_counter()
     seen = predict(context.model.module, test, images.indices, context.setting)
@@ -165,7 +174,8 @@ def _test(context: Context, product: Product, best: Tried, images: Images, test:
     notes: dict[str, str] = {}
     metrics = scored(seen, best.val, best.head.losses[-1], context.extra_metrics, notes)
     evaluated = time.perf_counter()
-    save_predictions(seen, file)
+    save_predictions(seen, job.predictions(trial))
+    save_model(context, job, trial, registry, notes)
     return Tested(best, metrics, notes, evaluated - begun, time.perf_counter() - evaluated)
 
 

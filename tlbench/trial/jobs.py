@@ -27,7 +27,8 @@ class TrialJob:
 
     `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
     where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is the
-    cell's in the plan. `gpu` is the number of the GPU that `cuda` alone stands for.
+    cell's in the plan. `models` is the folder that models are saved under; None where they are not. `gpu` is the number
+    of the GPU that `cuda` alone stands for.
     """
 
     trial: Trial
@@ -46,6 +47,7 @@ class TrialJob:
     may_be_product: bool = False
     place: int = 0
     gpu: int | None = None
+    models: Path | None = None
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
 
     @property

@@ -72,6 +72,7 @@ def make_ready(
     if protocol.augmentation:
         seed = seeds.of("augmentation", " of the images")
         data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
+    statistics = task.statistics(names, data.train.labels.numpy())
     loss_options = LossOptions(protocol.label_smoothing, protocol.class_weights)
     setting = Setting(
         protocol=cell.protocol,
@@ -81,7 +82,7 @@ def make_ready(
         report=progress.follow(report),
         detail=job.detail,
         most_steps=most_steps,
-        objective=task.objective(names, task.statistics(names, data.train.labels.numpy()), loss_options),
+        objective=task.objective(names, statistics, loss_options),
         primary=task.primary_metric,
     )
     source = partial(
@@ -94,8 +95,8 @@ def make_ready(
         start = Start(model.parameters(model.body))
     pretrained = cell.weights.kind != "random"
     return Context(
-        model, build, data, setting, seeds, strategy, tuple(registry.metrics_of(cell.task)), source, cache, start,
-        pretrained, meters, progress,
+        model, build, data, setting, seeds, strategy, statistics, task.strata,
+        tuple(registry.metrics_of(cell.task)), source, cache, start, pretrained, meters, progress,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,11 @@ from tlbench.results.records import Metrics
 
 
 def scored(
-    test: Predictions, val: Predictions, train_loss: float | None, extra: Sequence[ExtraMetric], notes: dict[str, Any]
+    test: Predictions,
+    val: Predictions,
+    train_loss: float | None,
+    extra: Sequence[ExtraMetric],
+    notes: MutableMapping[str, Any],
 ) -> Metrics:
     """The metrics of test and val; what a plugin's metric raises is a note, and the figure is null."""
     return Metrics(
@@ -30,7 +34,7 @@ def scored(
     )
 
 
-def _extra(seen: Predictions, extra: Sequence[ExtraMetric], notes: dict[str, str]) -> dict[str, float | None]:
+def _extra(seen: Predictions, extra: Sequence[ExtraMetric], notes: MutableMapping[str, Any]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for each in extra:
         name = each.metric.name
@@ -41,7 +45,7 @@ def _extra(seen: Predictions, extra: Sequence[ExtraMetric], notes: dict[str, str
     return found
 
 
-def _note(name: str, notes: dict[str, str], error: BaseException) -> None:
+def _note(name: str, notes: MutableMapping[str, Any], error: BaseException) -> None:
     notes[f"metric {name}"] = f"raised {type(error).__name__}: {error}"
 
 

@@ -18,6 +18,7 @@ from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
 from tlbench.trial.ready import make_ready
+from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 
 
@@ -32,7 +33,7 @@ def try_steps_of_trial(job: TrialJob, registry: Registry, steps: int) -> None:
         context.model.module.eval()(context.data.train.batch(first).images)
 
 
-def carry_out(context: Context, job: TrialJob, started: datetime) -> Record:
+def carry_out(context: Context, job: TrialJob, registry: Registry, started: datetime) -> Record:
     """Train, choose, open test, and give the record of a job's leading trial; raises whatever goes wrong."""
     progress = context.progress
     tuning: list[CandidateRecord] = []
@@ -50,6 +51,7 @@ def carry_out(context: Context, job: TrialJob, started: datetime) -> Record:
     metrics = scored(test, val, progress.train_loss, context.extra_metrics, model.notes)
     meters.stages.enter("save")
     save_predictions(test, job.predictions(job.trial))
+    save_model(context, job, job.trial, registry, model.notes)
     with meters.stages.within("measure"):
         meters.end_memory()
         travelled = distance(model, context.start)

@@ -1,0 +1,1 @@
+"""Models that trials leave: written, rebuilt without unpickling anything, and asked."""
