@@ -13,24 +13,17 @@ import torch
 from torch import nn
 
 from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
+from tlbench.contracts.task import LossOptions, Objective, Task
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
+from tlbench.engine.setting import Setting
 from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
 from tlbench.plan.plan import MetricPlan, TaskPlan
 from tlbench.results.column import Column
 from tlbench.results.columns import columns_of
-from tlbench.results.records import (
-    Cost,
-    DataRecord,
-    ErrorRecord,
-    Metrics,
-    PhaseCost,
-    Record,
-    Status,
-    StepMs,
-    TrialKey,
-    WeightsRecord,
-)
+from tlbench.results.costs import Cost, PhaseCost, StepMs
+from tlbench.results.records import DataRecord, ErrorRecord, Metrics, Record, Status, TrialKey, WeightsRecord
+from tlbench_tasks.single_label import SingleLabel
 
 ACCURACY = MetricPlan(name="accuracy", heading="Accuracy", better="higher", unit="share")
 NLL = MetricPlan(name="nll", heading="NLL", better="lower", unit="number")
@@ -47,6 +40,33 @@ def make_protocol(**changes: Any) -> Protocol:
     values = {"epochs": 2, "batch_size": 4, "image_size": 8, "train_size": None, "test_size": None}
     plain = {"precision": "fp32", "warmup_share": 0.0, "gradient_clip": None}
     return Protocol.model_validate(values | plain | changes)
+
+
+def make_objective(classes: int, labels: Sequence[int] | np.ndarray | None = None, **options: Any) -> Objective:
+    """Single-label classification with so many classes, which are as frequent as in `labels`, or all alike."""
+    return objective_of(SingleLabel(), np.arange(classes) if labels is None else np.asarray(labels), classes, **options)
+
+
+def objective_of(task: Task, labels: np.ndarray, outputs: int, **options: Any) -> Objective:
+    """A task on training labels, with names that are numbers."""
+    names = [str(place) for place in range(outputs)]
+    return task.objective(names, task.statistics(names, labels), LossOptions(**options))
+
+
+def make_setting(protocol: Protocol | None = None, *, classes: int = 3, **changes: Any) -> Setting:
+    """Single-label training on the CPU that nobody watches, with the loss that the protocol asks for."""
+    protocol = make_protocol() if protocol is None else protocol
+    asked = {"label_smoothing": protocol.label_smoothing, "class_weights": protocol.class_weights}
+    values: dict[str, Any] = {
+        "protocol": protocol,
+        "learning_rate": 1e-3,
+        "order": torch.Generator(),
+        "device": torch.device("cpu"),
+        "report": lambda _event: None,
+        "objective": make_objective(classes, **asked),
+        "primary": SingleLabel().primary_metric,
+    }
+    return Setting(**(values | changes))
 
 
 def make_cell(backbone: str = "torchvision/resnet18", strategy: str = "builtin/freeze", **changes: Any) -> Cell:
@@ -123,6 +143,14 @@ def make_metrics(accuracy: float, **changes: Any) -> Metrics:
     """A metric of test and val that is alike."""
     values = {"primary": "accuracy", "test": {"accuracy": accuracy}, "val": {"accuracy": accuracy}, "train_loss": 0.25}
     return Metrics.model_validate(values | changes)
+
+
+def accuracy(record: Record) -> float:
+    """Of test, in the record of a trial that went well."""
+    assert record.metrics is not None, record.error
+    found = record.metrics.test["accuracy"]
+    assert found is not None
+    return found
 
 
 def columns(task: str) -> Sequence[Column]:

@@ -14,6 +14,7 @@ import pytest
 import tlbench
 import tlbench_peft
 import tlbench_strategies
+from tlbench.results.records import Record
 
 STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
 
@@ -74,6 +75,25 @@ def test_the_readmes_table_is_made_from_the_committed_run(generate: ModuleType) 
 
 def test_the_page_of_options_is_made_from_their_declarations(generate: ModuleType) -> None:
     assert (DOCS / "options.md").read_text("utf-8") == generate.options.page()
+
+
+def test_the_page_of_the_results_format_is_made_from_the_records_fields(generate: ModuleType) -> None:
+    assert (DOCS / "results-format.md").read_text("utf-8") == generate.results_format.page()
+
+
+def test_every_field_of_a_record_is_described_and_says_when_it_is_null(generate: ModuleType) -> None:
+    results_format = generate.results_format
+    fields = {
+        f"{model.__name__}.{name}": field
+        for model in results_format.paths_of(Record)
+        for name, field in model.model_fields.items()
+    }
+    assert len(fields) > 180
+    assert [name for name, field in fields.items() if not field.description] == []
+    null = {name for name, field in fields.items() if results_format.may_be_null(field.annotation)}
+    assert {"Record.metrics", "Metrics.test", "Metrics.by_target", "WeightsPlan.reason"} <= null
+    assert not {"Record.trial", "Metrics.primary", "Cost.phases"} & null
+    assert [name for name in sorted(null) if "null" not in str(fields[name].description)] == []
 
 
 def test_the_page_of_rates_is_made_from_the_committed_runs(generate: ModuleType) -> None:

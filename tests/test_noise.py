@@ -7,7 +7,7 @@ import pytest
 from builders import make_cell, make_failure, make_phase, make_record
 
 from tlbench.noise import spreads
-from tlbench.results.records import StepMs
+from tlbench.results.costs import StepMs
 
 
 def test_spreads_against_numpy() -> None:
@@ -25,3 +25,12 @@ def test_the_step_is_its_median_and_what_was_not_measured_everywhere_is_left_out
     assert spreads(records)["step_ms"].highest == 22.0
     assert "energy_joules" not in spreads(records)
     assert spreads([*records, make_failure(make_cell(), 2)]) == {}
+
+
+def test_only_costs_that_differ_from_run_to_run_have_a_spread() -> None:
+    found = spreads([make_record(make_cell(), seed) for seed in (0, 1)])
+    assert found.keys() == {
+        "paid_seconds", "load_seconds", "train_seconds", "train_with_features_seconds", "evaluate_seconds", "step_ms",
+        "images_per_second", "inference_images_per_second", "inference_images_per_second_one", "peak_memory_bytes",
+    }  # fmt: skip
+    assert {spread.deviation_percent for spread in found.values()} == {0.0}

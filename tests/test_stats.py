@@ -46,9 +46,12 @@ def errors(generator: np.random.Generator, seeds: int, images: int) -> np.ndarra
 
 
 def test_the_test_samples_part_of_scores_that_are_no_shares_is_the_normal_interval_of_their_mean() -> None:
-    scores = errors(np.random.default_rng(0), 1, 80) found = interval([float(scores.mean())], 80, list(scores)) low,
-    high = scipy.stats.norm.interval(0.95, loc=scores.mean(), scale=scipy.stats.sem(scores[0].astype(float))) assert
-    (found.mean, found.half_width) == (pytest.approx((low + high) / 2), pytest.approx((high - low) / 2, rel=1e-5))
+    scores = errors(np.random.default_rng(0), 1, 80)
+    found = interval([float(scores.mean())], 80, list(scores))
+    error = scipy.stats.sem(scores[0].astype(float))
+    low, high = scipy.stats.norm.interval(0.95, loc=scores.mean(), scale=error)
+    assert found.mean == pytest.approx((low + high) / 2)
+    assert found.half_width == pytest.approx((high - low) / 2, rel=1e-5)
 
 
 def test_scores_of_several_seeds_are_averaged_image_by_image_and_the_seeds_part_added() -> None:

@@ -77,6 +77,7 @@ class RunOptions(TypedDict, total=False):
     tune: Sequence[float | str] | str | None
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None
     memory_format: Literal["auto", "contiguous", "channels_last"] | None
+    normalisation: str | None
     compile: CompilePolicy | None
     augment: Sequence[Augmentation] | str | None
     optimizer: OptimizerName | None

@@ -79,7 +79,7 @@ def spreads(records: list[Record]) -> dict[str, Spread]:
     """The spread of each cost that was measured in all records."""
     found = {}
     for column in (each for each in COSTS if each.varies):
-        values = [value for record in records if (value := column.read(record)) is not None]
+        values = [value for record in records if (value := column.value(record)) is not None]
         if len(values) == len(records) and statistics.median(values) > 0:
             found[column.name] = _spread(values)
     return found

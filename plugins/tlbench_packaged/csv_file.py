@@ -75,6 +75,7 @@ def csv_file(options: CsvOptions) -> Dataset:
         value_range=options.range,
         notes=tuple(_notes(rows)),
         task=rows.targets.task,
+        channels=options.channels,
     )
 
 

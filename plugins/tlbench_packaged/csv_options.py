@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tlbench.contracts import SplitOptions
-from tlbench_packaged.levels import Range, rising
+from tlbench_packaged.reading import Range, grey_or_rgb, rising
 
 TaskOption = Literal["auto", "single-label", "multi-label", "regression"]
 
@@ -35,5 +35,7 @@ class CsvOptions(SplitOptions):
         None, description="values that become black and white in images of more than 8 bits, as 0+4095"
     )
     exif: bool = Field(True, description="turn images as their EXIF orientation says")
+    channels: int = Field(3, description="read images as RGB (3) or grey (1)")
 
     _rises = field_validator("range")(rising)
+    _known = field_validator("channels")(grey_or_rgb)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import timm
 import torch
+from timm.models import adapt_input_conv
 from torch import nn
 
 from tlbench.contracts import Backbone, Preprocessing, Weights
@@ -23,6 +24,9 @@ SIZES = (224, 240, 260)
 """The image sizes that the versions were trained at."""
 ACCURACIES = (0.751, 0.767, 0.776)
 """Of the published float models, top-1 on ImageNet-1k, as their README states (tensorflow/tpu, efficientnet/lite)."""
+
+
+STEM = "conv_stem.weight"
 
 
 def efficientnet_lite(version: int) -> Backbone:
@@ -44,14 +48,20 @@ def efficientnet_lite(version: int) -> Backbone:
             ACCURACIES[version],
         ),
         licence="Apache-2.0",
+        any_channels=True,
     )
 
 
-def build(version: int, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
-    """timm's architecture; the published tensors everywhere but in the head, unless the head is ImageNet's too."""
-    model = timm.create_model(f"tf_efficientnet_lite{version}", num_classes=num_classes)
+def build(version: int, num_classes: int, *, image_size: int, pretrained: bool, channels: int = 3) -> nn.Module:
+    """timm's architecture; the published tensors everywhere but in the head, unless the head is ImageNet's too.
+
+    The first convolution is adapted to other channels than RGB as timm does.
+    """
+    name = f"tf_efficientnet_lite{version}"
+    model = timm.create_model(name, num_classes=num_classes, in_chans=channels)
     if pretrained:
-        state = imagenet_state(version, model)
+        state = imagenet_state(version, timm.create_model(name, num_classes=num_classes))
+        state[STEM] = adapt_input_conv(channels, state[STEM])
         if num_classes != 1000:
             state = {key: value for key, value in state.items() if not key.startswith("classifier.")}
         model.load_state_dict(state, strict=num_classes == 1000)

@@ -13,7 +13,7 @@ from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.data.contents import content_digest
 from tlbench.data.image_files import split_of
 from tlbench_packaged.layout import Layout, Tree, notes, read_tree
-from tlbench_packaged.levels import Range, rising
+from tlbench_packaged.reading import Range, grey_or_rgb, rising
 
 
 class FolderOptions(SplitOptions):
@@ -25,8 +25,10 @@ class FolderOptions(SplitOptions):
         None, description="values that become black and white in images of more than 8 bits, as 0+4095"
     )
     exif: bool = Field(True, description="turn images as their EXIF orientation says")
+    channels: int = Field(3, description="read images as RGB (3) or grey (1)")
 
     _rises = field_validator("range")(rising)
+    _known = field_validator("channels")(grey_or_rgb)
 
 
 def check_folder(options: FolderOptions) -> Tree:
@@ -51,6 +53,7 @@ def folder(options: FolderOptions) -> Dataset:
         fingerprint=f"folder {options.layout} {options.exif} {content_digest(root, files)}",
         value_range=options.range,
         notes=tuple(notes(tree)),
+        channels=options.channels,
     )
 
 

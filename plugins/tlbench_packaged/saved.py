@@ -15,14 +15,13 @@ def saved(options: SavedOptions) -> Backbone:
     """The backbone of a saved model."""
     body = open_body(options.path.expanduser())
     preprocessing = body.document.preprocessing
-    mean, std = preprocessing.mean, preprocessing.std
     return Backbone(
         build=partial(build, body),
         head=body.head_paths,
         blocks=lambda _module: body.blocks,
         preprocessing=Preprocessing(
-            mean=(mean[0], mean[1], mean[2]),
-            std=(std[0], std[1], std[2]),
+            mean=preprocessing.mean,
+            std=preprocessing.std,
             interpolation=preprocessing.interpolation,
             size=preprocessing.image_size,
         ),

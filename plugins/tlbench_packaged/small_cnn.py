@@ -13,15 +13,15 @@ from tlbench.contracts import Backbone, Preprocessing
 class SmallCNN(nn.Module):
     """Three 3×3 convolutions (64, 64 and 128 channels), each with ReLU and 2×2 max pooling; 512 units; classes.
 
-    Input N×3×S×S, S ≥ 8; output N×num_classes. The 512 units see the whole last feature map, so the number of
+    Input N×C×S×S, S ≥ 8; output N×num_classes. The 512 units see the whole last feature map, so the number of
     parameters depends on the image size.
     """
 
-    def __init__(self, num_classes: int, image_size: int) -> None:
+    def __init__(self, num_classes: int, image_size: int, channels: int = 3) -> None:
         super().__init__()
         if image_size < 8:
             raise ValueError(f"small_cnn needs images of at least 8 pixels, not {image_size}")
-        self.block1 = self._block(3, 64)
+        self.block1 = self._block(channels, 64)
         self.block2 = self._block(64, 64)
         self.block3 = self._block(64, 128)
         side = image_size // 8
@@ -38,11 +38,11 @@ class SmallCNN(nn.Module):
         return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
 
 
-def build(num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+def build(num_classes: int, *, image_size: int, pretrained: bool, channels: int = 3) -> nn.Module:
     """The network with PyTorch's default initialisation; nobody publishes weights of it."""
     if pretrained:
         raise ValueError("small_cnn has no published weights")
-    return SmallCNN(num_classes, image_size)
+    return SmallCNN(num_classes, image_size, channels)
 
 
 def small_cnn() -> Backbone:
@@ -54,4 +54,5 @@ def small_cnn() -> Backbone:
         preprocessing=Preprocessing(half, half),
         blocks=lambda _model: ("block1", "block2", "block3", "hidden"),
         licence="Apache-2.0",
+        any_channels=True,
     )

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 IMAGE_STATS = "builtin/image-stats"
 
 
-def build_image_stats(num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
+def build_image_stats(num_classes: int, *, image_size: int, pretrained: bool, channels: int = 3) -> nn.Module:
     """Means and deviations of an image's channels, and a linear head."""
     from tlbench_strategies.image_stats import ImageStats
 
-    return ImageStats(num_classes)
+    return ImageStats(num_classes, channels)
 
 
 def image_stats_backbone(_options: Options) -> Backbone:
-    """A backbone that knows six numbers of an image."""
+    """A backbone that knows two numbers of each channel of an image."""
     half = (0.5, 0.5, 0.5)
-    return Backbone(build_image_stats, head="head", preprocessing=Preprocessing(half, half))
+    return Backbone(build_image_stats, head="head", preprocessing=Preprocessing(half, half), any_channels=True)
 
 
 @strategy(

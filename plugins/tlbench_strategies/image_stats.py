@@ -7,11 +7,11 @@ from torch import nn
 
 
 class ImageStats(nn.Module):
-    """Images N×3×S×S to six numbers each, and a linear head."""
+    """Images N×C×S×S to 2·C numbers each, and a linear head."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, channels: int = 3) -> None:
         super().__init__()
-        self.head = nn.Linear(6, num_classes)
+        self.head = nn.Linear(2 * channels, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import Snapshot, TransferModel
     from tlbench.contracts.seen import Seen
 
-NO_SOURCE = "it does not start from a published model with a head of its own"
+NO_SOURCE = "it does not start from a published model with a head of its own for images normalised as they are here"
 
 
 class L2SP(Options):

@@ -12,22 +12,24 @@ if TYPE_CHECKING:
 
 tlbench_api = 1
 
+# the factories are named make_*: importing a submodule would replace a function of its name
 
-def single_label(_options: Options) -> Task:
+
+def make_single_label(_options: Options) -> Task:
     """One class for each image."""
     from tlbench_tasks.single_label import SingleLabel
 
     return SingleLabel()
 
 
-def multi_label(_options: Options) -> Task:
+def make_multi_label(_options: Options) -> Task:
     """Any number of labels for each image."""
     from tlbench_tasks.multi_label import MultiLabel
 
     return MultiLabel()
 
 
-def regression(_options: Options) -> Task:
+def make_regression(_options: Options) -> Task:
     """One number or several for each image."""
     from tlbench_tasks.regression import Regression
 
@@ -37,6 +39,6 @@ def regression(_options: Options) -> Task:
 @hookimpl
 def tlbench_register_tasks(register: RegisterTask) -> None:
     """Register all of them."""
-    register("single-label", single_label, summary="one class for each image: softmax, cross-entropy, accuracy")
-    register("multi-label", multi_label, summary="any number of labels for each image: sigmoids, BCE, mAP")
-    register("regression", regression, summary="one number or several for each image: squared error, MAE")
+    register("single-label", make_single_label, summary="one class for each image: softmax, cross-entropy, accuracy")
+    register("multi-label", make_multi_label, summary="any number of labels for each image: sigmoids, BCE, mAP")
+    register("regression", make_regression, summary="one number or several for each image: squared error, MAE")

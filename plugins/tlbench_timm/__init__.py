@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,11 +23,22 @@ def names() -> Iterable[str]:
     return sorted({*timm.list_models(), *timm.list_models(pretrained=True)})
 
 
-def make(name: str, _options: Options) -> Backbone:
+Pool = Literal["avg", "max", "avgmax", "catavgmax", "token"]
+
+
+class TimmOptions(Options):
+    """How features become one vector."""
+
+    pool: Pool | None = Field(
+        None, description="pooling before the head: avg, max, avgmax, or a transformer's class token; none: its own"
+    )
+
+
+def make(name: str, options: TimmOptions) -> Backbone:
     """The backbone of one timm name."""
     from tlbench_timm.backbone import timm_backbone
 
-    return timm_backbone(name)
+    return timm_backbone(name, options.pool)
 
 
 class HubOptions(Options):
@@ -66,7 +78,7 @@ def check_folder(options: FolderOptions) -> None:
 @hookimpl
 def tlbench_register_backbones(register: RegisterBackbone) -> None:
     """Register all of timm as one family."""
-    register.family(names, make, version=version("timm"), summary="timm model")
+    register.family(names, make, options=TimmOptions, version=version("timm"), summary="timm model")
     register("hf-hub", make_of_hub, options=HubOptions, summary="a timm model of the hub: hf-hub:OWNER/NAME")
     register(
         "local-dir",

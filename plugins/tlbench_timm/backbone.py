@@ -23,7 +23,7 @@ from torch import nn
 
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.data.contents import content_digest
-from tlbench.errors import UserError, WeightsUnavailable
+from tlbench.errors import BackboneError, UserError, WeightsUnavailable
 from tlbench.registry.model_size import read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
@@ -32,8 +32,8 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos"}
 
 
-def timm_backbone(name: str) -> Backbone:
-    """A backbone of a timm name, with or without the tag of its weights."""
+def timm_backbone(name: str, pool: str | None = None) -> Backbone:
+    """A backbone of a timm name, with or without the tag of its weights, and with another pooling than its own."""
     config = _config(name)
     if config is None:
         raise UserError(f"timm has no configuration of {name!r}, so its head and preprocessing aren't known")
@@ -42,7 +42,7 @@ def timm_backbone(name: str) -> Backbone:
         raise UserError(f"timm/{name} has no classification head (it is a feature extractor)")
     paths = tuple(heads) if isinstance(heads, tuple | list) else (heads,)
     return Backbone(
-        build=partial(build, name, bool(config.fixed_input_size)),
+        build=partial(build, name, bool(config.fixed_input_size), pool),
         head=paths if len(paths) > 1 else paths[0],
         blocks=partial(timm_blocks, paths),
         preprocessing=Preprocessing(
@@ -58,6 +58,7 @@ def timm_backbone(name: str) -> Backbone:
         published=partial(published, name, bool(config.fixed_input_size)),
         converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
+        any_channels=True,
         size=read_model_sizes(SIZES).get((parse_model_name(name)[1].partition(".")[0], int(config.input_size[-1]))),
     )
 
@@ -80,10 +81,30 @@ def _config(name: str) -> PretrainedCfg | None:
     return PretrainedCfg(**config)
 
 
-def build(name: str, fixed_size: bool, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module:
-    """timm's own `create_model`, told the image size where the architecture depends on it."""
-    size: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
-    return timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **size)
+def build(
+    name: str,
+    fixed_size: bool,
+    pool: str | None,
+    num_classes: int,
+    *,
+    image_size: int,
+    pretrained: bool,
+    channels: int = 3,
+) -> nn.Module:
+    """timm's own `create_model`, told the image size where the architecture depends on it.
+
+    timm adapts the first convolution of pretrained weights to other channels than RGB. Raises BackboneError where the
+    architecture has no such pooling.
+    """
+    said: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
+    said |= {} if pool is None else {"global_pool": pool}
+    said |= {} if channels == 3 else {"in_chans": channels}
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **said)
+    except (AssertionError, TypeError, ValueError, KeyError) as error:
+        if pool is None:
+            raise
+        raise BackboneError(f"{name} can't be built with pool={pool}: {error or type(error).__name__}") from error
 
 
 def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from builders import load_split, make_dataset, make_images, make_split, noise, save_split
-from tlbench_tasks.single_label import SingleLabel
 from torchvision.transforms import v2
 
 from tlbench.contracts import Preprocessing, SplitOptions
@@ -17,6 +16,7 @@ from tlbench.data.batches import TrialData, epoch_order, steps_per_epoch
 from tlbench.data.prepare import Limits, Wanted, prepare
 from tlbench.engine.feed import in_order
 from tlbench.errors import TestSplitShut
+from tlbench_tasks.single_label import SingleLabel
 
 CPU = torch.device("cpu")
 

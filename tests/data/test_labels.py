@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from builders import make_dataset, make_split, noise
-from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.contracts import Dataset, Split
 from tlbench.data.labels import check_labels
 from tlbench.errors import UserError
+from tlbench_tasks.single_label import SingleLabel
 
 TASK = SingleLabel()
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from builders import PLAIN, make_dataset, make_split, noise
-from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.contracts import Split, SplitOptions
 from tlbench.contracts.backbone import Interpolation
@@ -18,6 +17,7 @@ from tlbench.data.batches import TrialData, open_split
 from tlbench.data.pixels import AHEAD, ArrayPixels, FilePixels, fetched_ahead
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.engine.feed import in_order
+from tlbench_tasks.single_label import SingleLabel
 
 CPU = torch.device("cpu")
 IMAGES = noise(60, size=12)

@@ -11,7 +11,6 @@ import numpy as np
 import PIL.Image
 import pytest
 from builders import make_dataset, make_split, noise
-from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Split, SplitOptions
@@ -19,6 +18,8 @@ from tlbench.data.image_files import split_of
 from tlbench.data.levels import Levels
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, at_hand, prepare, prepare_cached
 from tlbench.errors import UserError
+from tlbench_tasks.multi_label import MultiLabel
+from tlbench_tasks.single_label import SingleLabel
 
 TASK = SingleLabel()
 UNLIMITED = Limits()
@@ -190,6 +191,35 @@ def test_rare_classes_stay_in_train_and_what_is_missing_is_said(tmp_path: Path) 
     assert set(found["test"]) <= {0, 1}
     assert len(made.lacking) == 2
     assert made.lacking[1].startswith("test has no image of 20 of 22 classes (c2, c3, ")
+
+
+def test_the_task_names_and_describes_what_is_predicted(tmp_path: Path) -> None:
+    made = prepared(tmp_path, HUNDRED)
+    assert (made.task, made.classes, made.described) == ("tasks/single-label", ("a", "b"), "2 classes (a, b)")
+
+
+def test_splits_have_the_shares_of_the_tasks_own_strata_and_rows_of_labels(tmp_path: Path) -> None:
+    labels = np.zeros((100, 3), np.int64)
+    labels[::2, 0] = labels[::10, 1] = 1  # one image in two, one in ten and none
+    labels[7:17:2, 2] = 1
+    dataset = make_dataset(Split(labels, make_split(noise(100)).image), classes=("common", "rare", "rarer"))
+    made = prepare(replace(wanted(), task="tasks/multi-label"), dataset, MultiLabel(), tmp_path)
+    assert made.described == "3 labels (common, rare, rarer)"
+    found, indices = load(tmp_path, "labels"), load(tmp_path, "indices")
+    assert all(np.array_equal(found[split], labels[indices[split]]) for split in found)
+    assert [(len(found[split]), *found[split].sum(0)) for split in ("train", "test")] == [
+        (72, 36, 7, 4),
+        (20, 10, 2, 1),
+    ]
+
+
+def test_what_was_prepared_for_another_task_is_not_used(tmp_path: Path) -> None:
+    cache, dataset = StageCache(tmp_path / "cache"), make_dataset(make_split(noise(60)), fingerprint="a")
+    folders = [
+        prepare_cached(replace(wanted(), task=task), dataset, TASK, cache).folder
+        for task in ("tasks/single-label", "mine/single-label", "tasks/single-label")
+    ]
+    assert folders[0] == folders[2] != folders[1]
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:

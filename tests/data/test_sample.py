@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import make_dataset, make_split, noise
-from tlbench_tasks.single_label import SingleLabel
 
 from tlbench.contracts import SplitOptions
 from tlbench.data.prepare import Limits, Wanted, prepare
 from tlbench.data.sample import prepare_sample
 from tlbench.errors import UserError
+from tlbench_tasks.single_label import SingleLabel
 
 TASK = SingleLabel()
 
@@ -22,11 +22,13 @@ def wanted(**options: int) -> Wanted:
 
 
 def test_a_sample_has_the_numbers_of_the_whole_and_few_images(tmp_path: Path) -> None:
-    dataset = make_dataset(make_split(noise(100)), test=make_split(noise(50, seed=1))) done: list[int] = [] sample =
-    prepare_sample(wanted(), dataset, TASK, 10, tmp_path / "sample", lambda number, _total: done.append(number)) whole =
-    prepare(wanted(), dataset, TASK, tmp_path / "whole") assert (sample.images, sample.available, sample.origins) ==
-    (whole.images, whole.available, whole.origins) assert max(done) == 20 assert len(np.load(tmp_path / "sample" /
-    "train-images.npy")) < 10
+    dataset = make_dataset(make_split(noise(100)), test=make_split(noise(50, seed=1)))
+    done: list[int] = []
+    sample = prepare_sample(wanted(), dataset, TASK, 10, tmp_path / "sample", lambda each, _total: done.append(each))
+    whole = prepare(wanted(), dataset, TASK, tmp_path / "whole")
+    assert (sample.images, sample.available, sample.origins) == (whole.images, whole.available, whole.origins)
+    assert max(done) == 20
+    assert len(np.load(tmp_path / "sample" / "train-images.npy")) < 10
 
 
 def test_a_sample_refuses_what_the_whole_would(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import make_backbone, make_images, make_protocol
+from builders import make_backbone, make_images, make_protocol, make_setting
 from torch import nn
 
 from tlbench.contracts.model import TransferModel
@@ -15,12 +15,10 @@ from tlbench.contracts.phases import Train
 from tlbench.engine import compilation
 from tlbench.engine.compilation import FullBatches, compiled, keep_compilations
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.events import EpochDone, Event
 from tlbench.plan import CompilePolicy
-from tlbench.results.records import CompileRecord
-
-CPU = torch.device("cpu")
+from tlbench.results.costs import CompileRecord
 
 
 class Small(nn.Module):
@@ -53,7 +51,7 @@ def compile_feed(
     phase = Train(model.everything)
     prepare_phase(model, phase)
     feed = Feed(make_images(folder, 18), model.module)
-    return compiled(model, phase, feed, make_protocol(compile=policy, **protocol), CPU, steps)
+    return compiled(model, phase, feed, make_setting(make_protocol(compile=policy, **protocol)), steps)
 
 
 def test_compiled_training_is_training_up_to_rounding(tmp_path: Path) -> None:
@@ -73,7 +71,12 @@ def test_compiled_training_is_training_up_to_rounding(tmp_path: Path) -> None:
     losses: list[list[float]] = []
     for model, forward in ((ours, feed), (theirs, Feed(feed.source, theirs.module))):
         events: list[Event] = []
-        setting = Setting(make_protocol(epochs=3), 1e-2, torch.Generator().manual_seed(1), CPU, events.append)
+        setting = make_setting(
+            make_protocol(epochs=3),
+            learning_rate=1e-2,
+            order=torch.Generator().manual_seed(1),
+            report=events.append,
+        )
         train(model, phase, 0, setting, forward)  # batches of 4, and a last one of 2
         losses.append([event.train_loss for event in events if isinstance(event, EpochDone)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 import torch
-from builders import PLAIN, make_images, make_protocol
+from builders import PLAIN, make_images, make_protocol, make_setting
 
 from tlbench.cache import StageCache
 from tlbench.contracts.model import Part, TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine import features
 from tlbench.engine.features import Source, feed
-from tlbench.engine.loop import Setting, Trained, prepare_phase, train
+from tlbench.engine.loop import Trained, prepare_phase, train
 from tlbench.events import EpochDone, Event
 from tlbench.measure.memory import PeakMemory
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
-from tlbench.results.records import FeaturesRecord
+from tlbench.results.costs import FeaturesRecord
 
 CPU = torch.device("cpu")
 
@@ -50,7 +50,7 @@ def trained(
     prepare_phase(model, phase)
     fed, record = feed(model, phase, source, cache)
     events: list[Event] = []
-    setting = Setting(source.protocol, 1e-3, torch.Generator().manual_seed(3), CPU, events.append)
+    setting = make_setting(source.protocol, order=torch.Generator().manual_seed(3), report=events.append)
     torch.manual_seed(1)
     done = train(model, phase, 0, setting, fed)
     return [event.train_loss for event in events if isinstance(event, EpochDone)], done, record

@@ -9,19 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import make_backbone, make_images, make_protocol
+from builders import make_backbone, make_images, make_protocol, make_setting
 from torch import nn
 
 from tlbench.contracts.model import Part, TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images, epoch_order
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, Trained, prepare_phase, train
+from tlbench.engine.loop import Trained, prepare_phase, train
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import Diverged, PhaseError
 from tlbench.events import EpochDone, Event, StepDone
-
-CPU = torch.device("cpu")
 
 
 class Tiny(nn.Module):
@@ -58,11 +56,10 @@ def run(
     most_steps: int | None = None,
     **protocol: object,
 ) -> Trained:
-    setting = Setting(
-        protocol=make_protocol(**protocol),
+    setting = make_setting(
+        make_protocol(**protocol),
         learning_rate=lr,
         order=torch.Generator().manual_seed(5),
-        device=CPU,
         report=([] if events is None else events).append,
         most_steps=most_steps,
     )
@@ -226,7 +223,7 @@ def test_a_rehearsal_ends_after_some_steps(tmp_path: Path) -> None:
 
 def test_a_phase_ends_where_the_caller_wants(tmp_path: Path) -> None:
     model = tiny()
-    setting = Setting(make_protocol(epochs=9), 1e-3, torch.Generator(), CPU, lambda _event: None)
+    setting = make_setting(make_protocol(epochs=9))
     seen: list[int] = []
 
     def after_epoch(epoch: int, loss: float) -> bool:

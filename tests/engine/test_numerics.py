@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from tlbench.contracts.batch import Batch
 from tlbench.engine.numerics import choose, measure
@@ -44,12 +45,12 @@ def robust() -> nn.Module:
 def test_every_format_is_tried_by_steps_on_a_copy() -> None:
     module = robust()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    found = measure(module, a_batch())
+    found = measure(module, a_batch(), cross_entropy)
     assert [(each.precision, each.memory_format) for each in found] == [
         ("fp32", "contiguous"), ("fp32", "channels_last"), ("bf16", "contiguous"), ("bf16", "channels_last"),
     ]  # fmt: skip
     with torch.no_grad():
-        expected = nn.functional.cross_entropy(module.train()(a_batch().images), a_batch().labels)
+        expected = cross_entropy(module.train()(a_batch().images), a_batch().labels)
     assert found[0].loss == pytest.approx(float(expected), rel=1e-5)
     assert found[1].loss == pytest.approx(float(expected), rel=1e-5)
     assert found[2].loss != found[0].loss
@@ -59,7 +60,7 @@ def test_every_format_is_tried_by_steps_on_a_copy() -> None:
 
 def test_a_format_that_computes_something_else_is_not_exact_enough() -> None:
     torch.manual_seed(0)
-    exact = {each.precision: each.exact_enough for each in measure(Fragile(), a_batch())}
+    exact = {each.precision: each.exact_enough for each in measure(Fragile(), a_batch(), cross_entropy)}
     assert exact == {"fp32": True, "bf16": False}
 
 
@@ -93,7 +94,7 @@ class TooMuch(nn.Module):
 
 
 def test_a_format_that_does_not_fit_into_memory_is_left_out() -> None:
-    assert {each.memory_format for each in measure(TooMuch(), a_batch())} == {"channels_last"}
+    assert {each.memory_format for each in measure(TooMuch(), a_batch(), cross_entropy)} == {"channels_last"}
 
 
 def test_a_model_that_can_not_be_trained_at_all_has_nothing_to_choose_from() -> None:
@@ -105,4 +106,4 @@ def test_a_model_that_can_not_be_trained_at_all_has_nothing_to_choose_from() -> 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("broken")
 
-    assert measure(Broken(), a_batch()) == []
+    assert measure(Broken(), a_batch(), cross_entropy) == []

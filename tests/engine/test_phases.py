@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import PLAIN, make_backbone, make_images, make_protocol
+from builders import PLAIN, accuracy, make_backbone, make_images, make_setting
 from torch import nn
 
 import tlbench
@@ -24,7 +24,6 @@ from tlbench.engine.adapt import adapt
 from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import Start
 from tlbench.engine.features import Source
-from tlbench.engine.loop import Setting
 from tlbench.engine.seeds import Seeds
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import Meters
@@ -73,7 +72,8 @@ def test_a_closed_form_has_no_steps_and_says_what_it_tried(closed: dict[str, lis
 
 def test_seeds_draw_different_images_and_all_images_give_the_same(closed: dict[str, list[Record]]) -> None:
     def losses(name: str) -> list[float]:
-        return [record.metrics.nll for record in closed[name] if record.metrics and record.metrics.nll is not None]
+        found = [record.metrics.test["nll"] for record in closed[name] if record.metrics]
+        return [each for each in found if each is not None]
 
     for name in ("linear-probe", "knn", "image-stats", "random-features"):
         assert len(set(losses(name))) == 2, name
@@ -92,9 +92,9 @@ def test_features_are_shared_between_freeze_and_closed_forms(closed: dict[str, l
 def test_baselines_that_look_at_no_backbone_make_one_cell(closed: dict[str, list[Record]]) -> None:
     assert {record.trial.cell.backbone for record in closed["majority"]} == {"builtin/image-stats"}
     assert {record.trial.cell.weights.reason for record in closed["random-features"]} == {"strategy"}
-    scores = {name: sum(each.metrics.accuracy for each in records if each.metrics) for name, records in closed.items()}
+    scores = {name: sum(map(accuracy, records)) for name, records in closed.items()}
     assert scores["majority"] < scores["random-features"] < scores["linear-probe"]
-    assert all(each.metrics.accuracy < 0.2 for each in closed["majority"] if each.metrics)
+    assert all(accuracy(each) < 0.2 for each in closed["majority"])
 
 
 def test_a_backbone_that_closed_forms_cannot_adapt_is_left_out(tmp_path: Path) -> None:
@@ -125,18 +125,21 @@ class Small(nn.Module):
 
 def make_stand(folder: Path, made: Strategy) -> Context:
     """A trial of twelve images of noise, ready to be carried out in this process."""
-    images, protocol, meters = make_images(folder, 12), make_protocol(), Meters(CPU)
+    images, setting, meters = make_images(folder, 12), make_setting(), Meters(CPU)
     model = TransferModel(Small(), make_backbone("fc"))
     entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
     return Context(
         model=model,
         build=lambda: model,
         data=SimpleNamespace(train=images, val=images),  # type: ignore[arg-type]
-        setting=Setting(protocol, 1e-3, torch.Generator(), CPU, lambda _event: None, classes=3),
+        setting=setting,
         seeds=Seeds(0, CHANCES),
         strategy=Component(entry, Options()),
+        statistics={},
+        strata=lambda labels: labels,
+        extra_metrics=(),
         source=partial(
-            Source, dataset_digest="", preprocessing=PLAIN, protocol=protocol, device=CPU, memory=meters.memory
+            Source, dataset_digest="", preprocessing=PLAIN, protocol=setting.protocol, device=CPU, memory=meters.memory
         ),
         cache=None,
         start=Start(()),
@@ -163,7 +166,8 @@ def test_findings_are_sent_back_to_the_strategy(tmp_path: Path) -> None:
     context = make_stand(tmp_path, made_up)
     adapt(context)
     assert seen["images"] == 12
-    assert 0 <= seen["val"].accuracy <= 1
+    assert 0 <= seen["val"].value <= 1
+    assert seen["val"].merit == (seen["val"].value, -seen["val"].loss)
     assert seen["rewrite"] == 7
     assert seen["train"] is None
     assert context.model.notes == {"answer": 42.0}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import make_backbone, make_images, make_protocol
+from builders import make_backbone, make_images, make_setting
 from torch import nn
 
 from tlbench.contracts.model import TransferModel
@@ -18,7 +18,6 @@ from tlbench.engine.probe import probe_step
 from tlbench.errors import PhaseError
 from tlbench.measure.meters import StepProbe
 
-CPU = torch.device("cpu")
 BODY, HEAD = 2 * (8 * 8) * 3 * 4 * 9, 2 * 4 * 3
 """FLOPs of a forward pass for an image: a padded 3×3 convolution to 4 channels on 8×8, and a head of 3 classes."""
 
@@ -47,7 +46,7 @@ def model() -> TransferModel:
 
 def probe(model: TransferModel, phase: Train, images: Images) -> StepProbe:
     prepare_phase(model, phase)
-    return probe_step(model, phase, Feed(images, model.module), images.batch(torch.arange(6)), CPU, make_protocol())
+    return probe_step(model, phase, Feed(images, model.module), images.batch(torch.arange(6)), make_setting())
 
 
 def test_frozen_parts_are_not_in_the_backward_pass(model: TransferModel, tmp_path: Path) -> None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from builders import PLAIN, make_images, make_protocol
+from builders import PLAIN, load_split, make_images, make_protocol, make_setting, noise, objective_of, save_split
 from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts import Options, strategy
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Phase, Rewrite, Train
+from tlbench.contracts.task import Task
+from tlbench.data.batches import Images
 from tlbench.engine.features import Source, feed
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
+from tlbench.engine.setting import Setting
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
 from tlbench.measure.memory import PeakMemory
@@ -27,6 +32,8 @@ from tlbench.plan import Protocol
 from tlbench.registry import Component, Entry, Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.registry.provenance import Provenance
+from tlbench_tasks.multi_label import MultiLabel
+from tlbench_tasks.regression import Regression
 
 CPU = torch.device("cpu")
 
@@ -42,10 +49,12 @@ def model_of(registry: Registry, name: str = "packaged/efficientnet_lite0", size
     return TransferModel(backbone.build(3, image_size=size, pretrained=name.startswith("packaged")), backbone)
 
 
-def features_of(model: TransferModel, folder: Path, protocol: Protocol) -> tuple[Feed, Train]:
+def features_of(
+    model: TransferModel, folder: Path, protocol: Protocol, images: Images | None = None
+) -> tuple[Feed, Train]:
     phase = Train(model.head)
     prepare_phase(model, phase)
-    source = Source(make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU, PeakMemory(CPU))
+    source = Source(images or make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU, PeakMemory(CPU))
     return feed(model, phase, source, StageCache(folder))[0], phase
 
 
@@ -59,33 +68,65 @@ def heads_of(layer: nn.Linear, seeds: tuple[int, ...], rates: tuple[float, ...])
     return heads
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"precision": "bf16"}, {"gradient_clip": 0.3, "warmup_share": 0.2}, {"batch_size": 18}]
-)
-def test_each_head_gets_what_it_gets_alone(registry: Registry, tmp_path: Path, changes: dict[str, Any]) -> None:
-    protocol = make_protocol(epochs=3, **changes)
-    model = model_of(registry)
-    fed, phase = features_of(model, tmp_path, protocol)
+def compare(model: TransferModel, fed: Feed, phase: Train, setting: Setting) -> list[Head]:
+    """Train four heads together, of two seeds and two rates, and hold each to what the loop makes of it alone."""
     layer = linear_suffix(fed)
     assert layer is not None
-    rates = (1e-3, 3e-2)
+    rates, exact = (1e-3, 3e-2), setting.protocol.precision == "fp32"
     together = heads_of(layer, (0, 7), rates)
-    train_heads(together, fed, phase, 0, protocol, lambda _event: None)
+    train_heads(together, fed, phase, 0, setting)
     for head, start in zip(together, heads_of(layer, (0, 7), rates), strict=True):
         with torch.no_grad():
             layer.weight.copy_(start.weight)
             layer.bias.copy_(start.bias)  # type: ignore[arg-type]
         events: list[Event] = []
         order = torch.Generator().manual_seed(start.seed)
-        train(model, phase, 0, Setting(protocol, start.learning_rate, order, CPU, events.append), fed)
+        alone = dataclasses.replace(setting, learning_rate=start.learning_rate, order=order, report=events.append)
+        train(model, phase, 0, alone, fed)
         losses = [event.train_loss for event in events if isinstance(event, EpochDone)]
-        exact = protocol.precision == "fp32"
         assert head.losses == pytest.approx(losses, rel=1e-5 if exact else 1e-2)
         torch.testing.assert_close(head.weight, layer.weight.detach(), rtol=1e-4 if exact else 0.1, atol=3e-4)
         torch.testing.assert_close(head.bias, layer.bias.detach(), rtol=1e-4 if exact else 0.1, atol=3e-4)
         assert head.diverged_at is None
+        assert not torch.equal(head.weight, start.weight)
     assert not torch.equal(together[0].weight, together[1].weight)
     assert not torch.equal(together[0].weight, together[2].weight)
+    return together
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"precision": "bf16"},
+        {"gradient_clip": 0.3, "warmup_share": 0.2},
+        {"batch_size": 18},
+        {"label_smoothing": 0.2},
+    ],
+)
+def test_each_head_gets_what_it_gets_alone(registry: Registry, tmp_path: Path, changes: dict[str, Any]) -> None:
+    protocol = make_protocol(epochs=3, **changes)
+    model = model_of(registry)
+    compare(model, *features_of(model, tmp_path, protocol), make_setting(protocol))
+
+
+TAGS = np.stack([np.arange(18) % 2, np.arange(18) % 3 == 0, np.arange(18) % 5 > 2], 1).astype(np.int64)
+NUMBERS = np.random.default_rng(0).normal(40, 5, (18, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("changes", [{}, {"gradient_clip": 0.3}])
+@pytest.mark.parametrize(("task", "labels"), [(MultiLabel(), TAGS), (Regression(), NUMBERS)])
+def test_heads_of_other_tasks_get_what_they_get_alone_as_well(
+    registry: Registry, tmp_path: Path, task: Task, labels: np.ndarray, changes: dict[str, Any]
+) -> None:
+    """Three labels or three targets of an image: labels are N×3, and so are the outputs."""
+    protocol = make_protocol(epochs=3, **changes)
+    save_split(tmp_path, "train", noise(18), labels)
+    model = model_of(registry)
+    fed, phase = features_of(model, tmp_path, protocol, load_split(tmp_path, "train"))
+    setting = make_setting(protocol, objective=objective_of(task, labels, 3), primary=task.primary_metric)
+    together = compare(model, fed, phase, setting)
+    assert all(head.losses[-1] < head.losses[0] for head in together if head.learning_rate == 3e-2)
 
 
 def test_a_head_that_diverges_is_found_at_its_step_and_harms_no_other(registry: Registry, tmp_path: Path) -> None:
@@ -95,9 +136,10 @@ def test_a_head_that_diverges_is_found_at_its_step_and_harms_no_other(registry: 
     layer = linear_suffix(fed)
     assert layer is not None
     bad, good = together = heads_of(layer, (0,), (1e38, 1e-3))
-    train_heads(together, fed, phase, 0, protocol, lambda _event: None)
+    setting = make_setting(protocol)
+    train_heads(together, fed, phase, 0, setting)
     (alone,) = heads_of(layer, (0,), (1e-3,))
-    train_heads([alone], fed, phase, 0, protocol, lambda _event: None)
+    train_heads([alone], fed, phase, 0, setting)
     torch.testing.assert_close(good.weight, alone.weight)
     assert good.diverged_at is None
     with torch.no_grad():
@@ -105,7 +147,7 @@ def test_a_head_that_diverges_is_found_at_its_step_and_harms_no_other(registry: 
         layer.weight.copy_(start.weight)
         layer.bias.copy_(start.bias)  # type: ignore[arg-type]
     with pytest.raises(Diverged) as raised:
-        train(model, phase, 0, Setting(protocol, 1e38, torch.Generator().manual_seed(0), CPU, lambda _event: None), fed)
+        train(model, phase, 0, make_setting(protocol, learning_rate=1e38, order=torch.Generator().manual_seed(0)), fed)
     assert bad.diverged_at == raised.value.step
     assert not math.isfinite(bad.losses[-1])
 
@@ -116,7 +158,7 @@ def test_progress_is_told_as_the_loop_tells_it(registry: Registry, tmp_path: Pat
     layer = linear_suffix(fed)
     assert layer is not None
     events: list[Event] = []
-    train_heads(heads_of(layer, (3, 4), (1e-3,)), fed, phase, 0, protocol, events.append)
+    train_heads(heads_of(layer, (3, 4), (1e-3,)), fed, phase, 0, make_setting(protocol, report=events.append))
     steps = [event for event in events if isinstance(event, StepDone)]
     assert [(event.step, event.steps, event.epoch, event.images) for event in steps] == [
         (step, 6, 1 + (step > 3), 12) for step in range(1, 7)

@@ -6,12 +6,10 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import make_backbone, make_images, make_protocol
-from sklearn.utils.class_weight import compute_class_weight
+from builders import make_backbone, make_images, make_objective, make_protocol, make_setting
 from timm.optim import param_groups_weight_decay
 from torch import nn
 
@@ -21,15 +19,13 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
-from tlbench.engine.recipe import Averaged, class_weights, make_optimizer, mixing, rate_factor
+from tlbench.engine.loop import prepare_phase, train
+from tlbench.engine.recipe import Averaged, make_optimizer, mixing, rate_factor
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.step import batch_loss
 from tlbench.errors import UserError
 from tlbench.plan import make_request
 from tlbench_timm.backbone import timm_backbone
-
-CPU = torch.device("cpu")
 
 
 class Small(nn.Module):
@@ -51,8 +47,7 @@ def small() -> TransferModel:
 
 def run(model: TransferModel, folder: Path, lr: float = 0.05, **protocol: object) -> None:
     images, phase = make_images(folder, 12), Train(model.everything)
-    made = make_protocol(**protocol)
-    setting = Setting(made, lr, torch.Generator().manual_seed(5), CPU, lambda _event: None, classes=3)
+    setting = make_setting(make_protocol(**protocol), learning_rate=lr, order=torch.Generator().manual_seed(5))
     prepare_phase(model, phase)
     train(model, phase, 0, setting, Feed(images, model.module))
 
@@ -136,19 +131,14 @@ def test_a_phase_can_leave_a_part_out_of_weight_decay() -> None:
     assert [id(each) for each in decayed] == [id(model.module.get_parameter("fc.weight"))]
 
 
-def test_class_weights_are_scikit_learns_balanced_ones() -> None:
-    labels = np.array([0, 0, 0, 1, 2, 2])
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    assert class_weights(torch.from_numpy(labels), 3, CPU).numpy() == pytest.approx(expected)
-    assert class_weights(torch.tensor([0, 2, 2]), 3, CPU).tolist() == [1.0, 0.0, 0.5]
-
-
 def test_class_weights_weigh_the_loss(tmp_path: Path) -> None:
     model, images = small(), make_images(tmp_path, 6)
     batch = images.batch(torch.arange(6))
-    weights = torch.tensor([1.0, 0.0, 3.0])
     model.module.eval()
-    loss = batch_loss(model, Train(model.everything), model.module, batch, CPU, make_protocol(), weights)
+    weighted = make_objective(3, [0, 0, 0, 2], class_weights=True)  # nothing of class 1
+    weights = torch.tensor([4 / 9, 0.0, 4 / 3])
+    setting = make_setting(objective=weighted)
+    loss = batch_loss(model, Train(model.everything), model.module, batch, setting)
     each = F.cross_entropy(model.module(batch.images), batch.labels, reduction="none")
     share = weights[batch.labels]
     torch.testing.assert_close(loss, (each * share).sum() / share.sum())
@@ -157,7 +147,7 @@ def test_class_weights_weigh_the_loss(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
 def test_mixed_labels_are_shares_of_two_images_labels(tmp_path: Path, asked: dict[str, float]) -> None:
     torch.manual_seed(1)
-    mix = mixing(make_protocol(**asked), 3)
+    mix = mixing(make_protocol(**asked), make_objective(3))
     assert mix is not None
     images = make_images(tmp_path, 6)
     batch = images.batch(torch.arange(6))
@@ -172,7 +162,7 @@ def test_mixed_labels_are_shares_of_two_images_labels(tmp_path: Path, asked: dic
 
 
 def test_nothing_is_mixed_unless_asked_for() -> None:
-    assert mixing(make_protocol(), 3) is None
+    assert mixing(make_protocol(), make_objective(3)) is None
 
 
 def test_the_average_replaces_the_weights(tmp_path: Path) -> None:
@@ -183,7 +173,7 @@ def test_the_average_replaces_the_weights(tmp_path: Path) -> None:
         make_images(tmp_path, 12),
         Train(plain.everything, after_step=lambda m: seen.append(dict(m.snapshot()))),
     )
-    setting = Setting(make_protocol(), 0.05, torch.Generator().manual_seed(5), CPU, lambda _event: None, classes=3)
+    setting = make_setting(learning_rate=0.05, order=torch.Generator().manual_seed(5))
     prepare_phase(plain, phase)
     train(plain, phase, 0, setting, Feed(images, plain.module))
     run(averaged, tmp_path, ema=0.3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import load_split, make_backbone, make_protocol, noise, save_split
+from builders import load_split, make_backbone, make_protocol, make_setting, noise, save_split
 from torch import nn
 
 from tlbench.contracts.model import TransferModel
@@ -41,9 +41,8 @@ def epochs(folder: Path, answers: list[int], **protocol: object) -> tuple[Says, 
     save_split(folder, "val", noise(len(LABELS)), LABELS)
     val = load_split(folder, "val")
     module, stages = Says().train(), Stages()
-    selection = Selection(
-        TransferModel(module, make_backbone("fc")), 2, lambda: Feed(val, module), make_protocol(**protocol), stages
-    )
+    model, setting = TransferModel(module, make_backbone("fc")), make_setting(make_protocol(**protocol))
+    selection = Selection(model, 2, lambda: Feed(val, module), setting, stages)
     stops = []
     for epoch, answer in enumerate(answers, 1):
         module.say(answer)
@@ -61,7 +60,7 @@ def test_the_last_epoch_is_kept_and_val_not_looked_at(tmp_path: Path) -> None:
     history = selection.end()
     assert said(module) == 2
     assert stops == [False] * 3
-    assert [(each.epoch, each.val_accuracy, each.kept) for each in history] == [
+    assert [(each.epoch, each.val, each.kept) for each in history] == [
         (1, None, False),
         (2, None, False),
         (3, None, True),
@@ -74,7 +73,7 @@ def test_the_best_epoch_is_kept_the_first_of_equals(tmp_path: Path) -> None:
     history = selection.end()
     assert said(module) == 0
     assert stops == [False] * 4
-    assert [each.val_accuracy for each in history] == pytest.approx([1 / 6, 1 / 2, 1 / 3, 1 / 2])
+    assert [each.val for each in history] == pytest.approx([1 / 6, 1 / 2, 1 / 3, 1 / 2])
     assert [each.kept for each in history] == [False, True, False, False]
     assert [each.train_loss for each in history] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
     assert {each.phase for each in history} == {2}

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from tlbench.measure.steps import PhaseSteps, images_per_second, parts_ms, step_ms, warmup_steps
 from tlbench.measure.timing import StepTime
-from tlbench.results.records import StepMs
+from tlbench.results.costs import StepMs
 
 
 def phase(seconds: list[float], images: list[int] | None = None) -> PhaseSteps:

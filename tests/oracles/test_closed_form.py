@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from builders import make_objective, objective_of
 from sklearn.datasets import load_digits
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.metrics import average_precision_score, mean_absolute_error
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch import nn
 
 from tlbench import Solve, Strategy
 from tlbench.contracts.phases import Examples, Fitting, Solved
+from tlbench.contracts.task import Task
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
-from tlbench_strategies.baselines import majority
-from tlbench_strategies.closed_form import knn, lda, linear_probe, logistic_regression, prototype, ridge, span
+from tlbench_strategies.baselines import image_stats, majority, random_features
+from tlbench_strategies.closed_form import knn, lda, linear_probe, prototype, ridge
+from tlbench_strategies.linear_heads import logistic_regression, span
+from tlbench_tasks.multi_label import MultiLabel
+from tlbench_tasks.regression import Regression
+from tlbench_tasks.single_label import SingleLabel
+
+ACCURACY = SingleLabel().primary_metric
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,29 @@ def data() -> tuple[Fitting, Examples]:
         features = torch.cat([module(each) for each in images.split(100)]).clone()
     labels = torch.from_numpy(digits.target[:900]).long()
     parts = [Examples(features[chosen], labels[chosen]) for chosen in torch.arange(900).split([400, 200, 300])]
-    return Fitting(parts[0], parts[1], 10), parts[2]
+    return Fitting(parts[0], parts[1], make_objective(10, parts[0].labels.numpy()), ACCURACY), parts[2]
+
+
+def of_task(data: tuple[Fitting, Examples], task: Task, label: Callable[[np.ndarray], np.ndarray]) -> Fitting:
+    """The same features with what another task asks of a digit."""
+    fitting, _ = data
+    train, val = (replace(each, labels=labels_of(each, label)) for each in (fitting.train, fitting.val))
+    objective = objective_of(task, train.labels.numpy(), train.labels.shape[1])
+    return Fitting(train, val, objective, task.primary_metric)
+
+
+def labels_of(examples: Examples, label: Callable[[np.ndarray], np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(label(examples.labels.numpy()))
+
+
+def tags(digits: np.ndarray) -> np.ndarray:
+    """Whether a digit is odd, small, a prime number: N×3 of 0 and 1."""
+    return np.stack([digits % 2, digits < 5, np.isin(digits, (2, 3, 5, 7))], 1).astype(np.int64)
+
+
+def numbers(digits: np.ndarray) -> np.ndarray:
+    """Two targets of different units: the digit's square, and its distance from 4 in thousandths."""
+    return np.stack([digits**2, 1e-3 * np.abs(digits - 4)], 1).astype(np.float32)
 
 
 def solved(strategy: Strategy, data: Fitting, **options: Any) -> Solved:
@@ -92,6 +124,66 @@ def test_ridge_is_scikit_learns(data: tuple[Fitting, Examples], alpha: float) ->
     assert same_but_for_ties(ours, theirs.predict(test.features.double().numpy()), 1e-3)
 
 
+@pytest.mark.parametrize("alpha", [0.1, 100.0])
+def test_ridge_of_several_labels_is_scikit_learns_classifier(data: tuple[Fitting, Examples], alpha: float) -> None:
+    """Of a table of labels, RidgeClassifier decides each by a regression of ±1, as Ridge does."""
+    fitting, test = of_task(data, MultiLabel(), tags), data[1]
+    features, labels = fitting.train.features.double().numpy(), fitting.train.labels.numpy()
+    held = test.features.double().numpy()
+    ours = scores(solved(ridge, fitting, alpha=alpha).head, test)
+    classifier = RidgeClassifier(alpha=alpha).fit(features, labels)
+    assert ours == pytest.approx(classifier.decision_function(held), abs=1e-3)
+    assert ours == pytest.approx(Ridge(alpha=alpha).fit(features, 2 * labels - 1).predict(held), abs=1e-3)
+    probabilities = fitting.objective.predicted(torch.from_numpy(ours)).numpy()
+    clear = np.abs(ours) > 1e-3
+    assert ((probabilities > 0.5) == classifier.predict(held))[clear].all()
+    assert clear.mean() > 0.95
+
+
+@pytest.mark.parametrize("alpha", [0.1, 100.0])
+def test_ridge_of_numbers_is_scikit_learns_in_the_targets_unit(data: tuple[Fitting, Examples], alpha: float) -> None:
+    """Each target is standardised, and a ridge regression of several targets is one of each: the scales do nothing."""
+    fitting, test = of_task(data, Regression(), numbers), data[1]
+    features, targets = fitting.train.features.double().numpy(), fitting.train.labels.double().numpy()
+    expected = Ridge(alpha=alpha).fit(features, targets).predict(test.features.double().numpy())
+    outputs = torch.from_numpy(scores(solved(ridge, fitting, alpha=alpha).head, test))
+    ours = fitting.objective.predicted(outputs).numpy() / targets.std(0)
+    assert ours == pytest.approx(expected / targets.std(0), abs=1e-3)
+
+
+def test_ridge_of_other_tasks_keeps_the_strength_that_val_likes_best(data: tuple[Fitting, Examples]) -> None:
+    """The highest mean average precision, and the lowest mean absolute error, in the targets' unit."""
+    tagging, measuring = of_task(data, MultiLabel(), tags), of_task(data, Regression(), numbers)
+    found = solved(ridge, tagging)
+    precisions = {each["alpha"]: each["val_map"] for each in found.candidates}
+    assert len(precisions) == 7
+    assert precisions[found.chosen["alpha"]] == max(precisions.values())
+    expected = average_precision_score(tagging.val.labels.numpy(), scores(found.head, tagging.val))
+    assert max(precisions.values()) == pytest.approx(expected, rel=1e-4)
+
+    found = solved(ridge, measuring)
+    errors = {each["alpha"]: each["val_mae"] for each in found.candidates}
+    assert len(errors) == 7
+    assert errors[found.chosen["alpha"]] == min(errors.values())
+    predicted = measuring.objective.predicted(torch.from_numpy(scores(found.head, measuring.val)))
+    assert min(errors.values()) == pytest.approx(mean_absolute_error(measuring.val.labels, predicted), rel=1e-4)
+
+
+@pytest.mark.parametrize("strategy", [image_stats, random_features])
+def test_baselines_fit_a_logistic_regression_to_one_class_and_a_ridge_regression_to_more(
+    data: tuple[Fitting, Examples], strategy: Strategy
+) -> None:
+    fitting, test = data
+    pairs = [
+        (fitting, linear_probe, {"l2": 10.0}),
+        (of_task(data, MultiLabel(), tags), ridge, {"alpha": 10.0}),
+        (of_task(data, Regression(), numbers), ridge, {"alpha": 10.0}),
+    ]
+    for each, same, options in pairs:
+        ours, theirs = solved(strategy, each, l2=10.0).head, solved(same, each, **options).head
+        assert np.array_equal(scores(ours, test), scores(theirs, test))
+
+
 def test_lda_is_scikit_learns(data: tuple[Fitting, Examples]) -> None:
     fitting, test = data
     theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
@@ -134,13 +226,23 @@ def test_knn_is_scikit_learns(data: tuple[Fitting, Examples], ours: dict[str, An
 
 def test_majority_is_the_most_frequent_class() -> None:
     labels = torch.tensor([2, 2, 0, 2, 1, 0])
-    head = solved(
-        majority, Fitting(Examples(torch.randn(6, 4), labels), Examples(torch.randn(2, 4), labels[:2]), 4)
-    ).head
+    train, val = Examples(torch.randn(6, 4), labels), Examples(torch.randn(2, 4), labels[:2])
+    head = solved(majority, Fitting(train, val, make_objective(4, labels.numpy()), ACCURACY)).head
     log_shares = head(torch.randn(3, 4)).log_softmax(1)
     expected = torch.tensor([2 / 6, 1 / 6, 3 / 6]).log()
     torch.testing.assert_close(log_shares[:, :3], expected.expand(3, 3))
     assert (log_shares[:, 3] < -1e20).all()
+
+
+def test_majority_is_each_labels_share_or_each_targets_median(data: tuple[Fitting, Examples]) -> None:
+    _, test = data
+    tagging, measuring = of_task(data, MultiLabel(), tags), of_task(data, Regression(), numbers)
+    for fitting, expected in (
+        (tagging, tagging.train.labels.double().mean(0)),
+        (measuring, measuring.train.labels.double().quantile(0.5, dim=0)),
+    ):
+        predicted = fitting.objective.predicted(torch.from_numpy(scores(solved(majority, fitting).head, test)))
+        torch.testing.assert_close(predicted.double(), expected.expand(len(predicted), -1), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("strategy", [linear_probe, ridge, lda, prototype, knn, majority])
@@ -163,6 +265,6 @@ def fit_noise() -> Callable[[tuple[int, ...]], Fitting]:
         labels = torch.tensor(classes).repeat(30)
         features = torch.randn(len(labels), 8) + 6 * nn.functional.one_hot(labels, 8)
         examples = Examples(features, labels)
-        return Fitting(examples, examples, 4)
+        return Fitting(examples, examples, make_objective(4, labels.numpy()), ACCURACY)
 
     return make

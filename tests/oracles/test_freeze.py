@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from builders import accuracy, make_setting
 from sklearn.linear_model import LogisticRegression
 
 import tlbench
@@ -14,9 +15,10 @@ from tlbench.contracts.model import TransferModel
 from tlbench.data.batches import Images, TrialData
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
 from tlbench.engine.feed import Feed, in_order
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.plan import Protocol
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
+from tlbench_tasks.single_label import SingleLabel
 from tlbench_torchvision.catalogue import DEBIAN_FASHION_MNIST, TorchvisionOptions, load
 
 pytestmark = pytest.mark.skipif(not DEBIAN_FASHION_MNIST.is_dir(), reason="needs Debian's dataset-fashion-mnist")
@@ -30,9 +32,8 @@ def clothes(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """2,000 training and 1,000 test images at 96 pixels, as `tlbench run` prepares them."""
     options = TorchvisionOptions(train=2000, test=1000)
     dataset = load("fashion-mnist", options)
-    return prepare(
-        Wanted("fashion-mnist", options, Limits(), SIZE, "bicubic"), dataset, tmp_path_factory.mktemp("clothes")
-    )
+    wanted = Wanted("fashion-mnist", "tasks/single-label", options, Limits(), SIZE, "bicubic")
+    return prepare(wanted, dataset, SingleLabel(), tmp_path_factory.mktemp("clothes"))
 
 
 def scikit_learns_accuracy(clothes: PreparedDataset) -> float:
@@ -62,11 +63,10 @@ def test_freeze_is_as_good_as_scikit_learns_probe(clothes: PreparedDataset, tmp_
         results=tmp_path,
         progress=False,
     )
-    record = results.records[0]
+    (record,) = results.records
     assert record.trial.cell.dataset_digest == clothes.digest  # the same images
-    assert record.metrics is not None
-    assert record.metrics.accuracy >= 0.83
-    assert abs(record.metrics.accuracy - scikit_learns_accuracy(clothes)) <= 0.02
+    assert accuracy(record) >= 0.83
+    assert abs(accuracy(record) - scikit_learns_accuracy(clothes)) <= 0.02
 
 
 def test_frozen_means_frozen(clothes: PreparedDataset) -> None:
@@ -78,7 +78,7 @@ def test_frozen_means_frozen(clothes: PreparedDataset) -> None:
     protocol = Protocol(epochs=1, batch_size=64, image_size=SIZE, train_size=None, test_size=None, precision="fp32")
     phase = tlbench.Train(model.head, epochs=0.1)
     prepare_phase(model, phase)
-    setting = Setting(protocol, 3e-3, torch.Generator(), CPU, lambda _event: None)
+    setting = make_setting(protocol, learning_rate=3e-3, classes=10)
     train(model, phase, 0, setting, Feed(data.train, model.module))
     changed = {name for name, tensor in model.module.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
@@ -93,5 +93,5 @@ def test_full_beats_scratch_on_500_images(tmp_path: Path) -> None:
         results=tmp_path,
         progress=False,
     )
-    full, scratch = (record.metrics.accuracy for record in results if record.metrics)
+    full, scratch = map(accuracy, results)
     assert full > scratch + 0.1

@@ -77,7 +77,7 @@ def test_at_its_end_a_strategy_is_full_bit_for_bit(
     record, predictions = ran[canonical]
     full, expected = ran["full"]
     assert record.distance == full.distance
-    assert torch.equal(predictions["nll"], expected["nll"])
+    assert torch.equal(predictions["loss"], expected["loss"])
 
 
 def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
@@ -85,9 +85,9 @@ def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
 ) -> None:
     _, frozen = ran["freeze"]  # whose rate is the probe's
     _, start = ran["wise-ft:alpha=0"]
-    torch.testing.assert_close(start["nll"], frozen["nll"], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(start["loss"], frozen["loss"], rtol=1e-3, atol=1e-3)
     _, end = ran["wise-ft:alpha=1"]
-    assert float(end["nll"].mean()) < float(start["nll"].mean())
+    assert float(end["loss"].mean()) < float(start["loss"].mean())
 
 
 def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_bit_for_bit(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_b
         tlbench.run(strategies=list(SAME_AS_FULL_UNDECAYED), weight_decay=0.5, name="ends", **wanted),
     ]
     full, decayed, *ends = (
-        load_file(results.folder / "trials" / str(record.predictions))["nll"] for results in runs for record in results
+        load_file(results.folder / "trials" / str(record.predictions))["loss"] for results in runs for record in results
     )
     assert len(ends) == 2
     assert all(torch.equal(each, full) for each in ends)
@@ -115,7 +115,7 @@ def test_last_k_of_no_block_is_freeze_bit_for_bit(tmp_path: Path) -> None:
         results=tmp_path, progress=False,
     )  # fmt: skip
     freeze, none = (load_file(results.folder / "trials" / str(record.predictions)) for record in results)
-    assert torch.equal(freeze["nll"], none["nll"])
+    assert torch.equal(freeze["loss"], none["loss"])
 
 
 def test_a_probe_goes_nowhere_and_full_goes_far(ran: dict[str, tuple[Record, dict[str, torch.Tensor]]]) -> None:
@@ -177,7 +177,7 @@ def seen(model: TransferModel, images: torch.Tensor, phase: Train) -> Seen:
     with model.watched(phase.watch, head_input=True) as activations:
         logits = model.module(images)
     labels = torch.arange(len(images)) % 3
-    return Seen(model, images, labels, logits, F.cross_entropy(logits, labels), dict(activations))
+    return Seen(model, images, labels, logits, F.cross_entropy, dict(activations))
 
 
 def test_l2_sps_gradient_is_autograds_of_the_formula(moved: tuple[TransferModel, TransferModel]) -> None:
@@ -381,7 +381,7 @@ def test_a_greedy_soup_keeps_what_does_not_harm_val(recipe: str, kept: list[int]
             with torch.no_grad():
                 model.module.get_parameter("fc.bias").fill_(float(len(trained) - 1))
         else:
-            answer = SimpleNamespace(accuracy=next(scores))
+            answer = SimpleNamespace(merit=(next(scores), 0.0))
     assert trained == [0.3, 1.0, 3.0]
     assert model.module.get_parameter("fc.bias")[0].item() == pytest.approx(sum(kept) / len(kept))
     assert model.notes["soup_members"] == len(kept)

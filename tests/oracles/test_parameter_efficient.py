@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import make_images, make_protocol
+from builders import make_images, make_protocol, make_setting
 from torch import nn
 from torchvision.models import VisionTransformer
 
@@ -18,7 +18,7 @@ from tlbench import Look, Rewrite, Strategy, Train
 from tlbench.contracts.model import TransferModel
 from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed, in_order
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.recipe import make_optimizer
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
@@ -107,7 +107,7 @@ def test_it_starts_as_the_backbone_and_trains_only_what_it_declares(
     assert head < declared
     assert sum(each.numel() for each in model.trainable()) < 0.5 * sum(each.numel() for each in source.values())
     start = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
-    setting = Setting(make_protocol(epochs=4), 0.05, torch.Generator(), CPU, lambda _event: None)
+    setting = make_setting(make_protocol(epochs=4), learning_rate=0.05)
     train(model, phase, 0, setting, Feed(images, model.module))
     changed = {name for name, tensor in model.module.state_dict().items() if not torch.equal(tensor, start[name])}
     assert changed <= declared

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import make_images, make_protocol
+from builders import make_images, make_protocol, make_setting
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
@@ -16,7 +16,7 @@ from tlbench import Strategy, Train
 from tlbench.contracts.model import TransferModel
 from tlbench.engine import loop
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import UserError
 from tlbench.registry import Registry
@@ -197,7 +197,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, float]]:
 
 def run(model: TransferModel, phases: list[Train], folder: Path) -> None:
     images = make_images(folder, 16)
-    setting = Setting(make_protocol(epochs=5), 0.01, torch.Generator().manual_seed(0), CPU, lambda _event: None)
+    setting = make_setting(make_protocol(epochs=5), learning_rate=0.01, order=torch.Generator().manual_seed(0))
     for number, phase in enumerate(phases):
         prepare_phase(model, phase)
         train(model, phase, number, setting, Feed(images, model.module))

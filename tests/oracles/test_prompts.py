@@ -9,14 +9,14 @@ from typing import Any, Literal
 import pytest
 import timm
 import torch
-from builders import make_backbone, make_images, make_protocol
+from builders import make_backbone, make_images, make_protocol, make_setting
 from torch import nn
 from torchvision.models import VisionTransformer, swin_t
 
 from tlbench import Rewrite, Train
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench_peft import vpt
 
 SIZE, TOKENS = 32, 3
@@ -130,7 +130,7 @@ def test_trained_are_the_prompts_and_the_head_and_all_else_stays_bit_for_bit(
 
     before = {name: each.detach().clone() for name, each in trained.items()}
     images = make_images(tmp_path, 8, size=SIZE)
-    setting = Setting(make_protocol(epochs=2), 0.05, torch.Generator(), torch.device("cpu"), lambda _event: None)
+    setting = make_setting(make_protocol(epochs=2), learning_rate=0.05, classes=5)
     train(model, phase, 0, setting, Feed(images, model.module))
     state = model.module.state_dict()
     assert not any(torch.equal(state[name], before[name]) for name in trained)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import make_images, make_protocol
+from builders import make_images, make_protocol, make_setting
 from torch import nn
 
 import tlbench
 from tlbench import Rewrite, Train
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_strategies.side import Side, side_tuning
@@ -51,7 +51,7 @@ def test_the_head_is_given_a_mixture_and_the_body_stays(name: str, tmp_path: Pat
 
     prepare_phase(model, phase)
     start = {key: each.clone() for key, each in model.module.state_dict().items()}
-    setting = Setting(make_protocol(epochs=4), 0.01, torch.Generator(), torch.device("cpu"), lambda _event: None)
+    setting = make_setting(make_protocol(epochs=4), learning_rate=0.01)
     train(model, phase, 0, setting, Feed(images, model.module))
     state = model.module.state_dict()
     changed = {key for key, each in state.items() if not torch.equal(each, start[key])}

@@ -7,14 +7,25 @@ from collections import Counter
 from typing import Literal
 
 import pytest
-from builders import FALLBACK, SCRATCH, make_cell, make_failure, make_phase, make_record, no_examples
+from builders import (
+    FALLBACK,
+    SCRATCH,
+    columns,
+    make_cell,
+    make_failure,
+    make_metrics,
+    make_phase,
+    make_record,
+    no_examples,
+)
 from rich.console import Console
 
 from tlbench.report import text
 from tlbench.report.footer import footer
 from tlbench.report.rows import best, by_dataset, rows
 from tlbench.report.table import print_tables
-from tlbench.results.records import BatchNormRecord, DataRecord, FeaturesRecord, Metrics, Record
+from tlbench.results.costs import BatchNormRecord, FeaturesRecord
+from tlbench.results.records import DataRecord, Record
 
 RECORDS = [
     *(make_record(make_cell(strategy="builtin/full"), seed, 0.9 + seed / 20, train_seconds=4321.0) for seed in (0, 1)),
@@ -34,7 +45,9 @@ RECORDS = [
 def printed(records: list[Record], width: int, terminal: bool = False) -> str:
     file = io.StringIO()
     colours: Literal["auto", "truecolor"] = "truecolor" if terminal else "auto"
-    print_tables(records, no_examples, Console(file=file, width=width, force_terminal=terminal, color_system=colours))
+    print_tables(
+        records, no_examples, columns, Console(file=file, width=width, force_terminal=terminal, color_system=colours)
+    )
     return file.getvalue()
 
 
@@ -45,17 +58,16 @@ def body(output: str) -> str:
 
 @pytest.mark.parametrize("width", [80, 100, 240])
 def test_no_character_of_any_value_is_lost(width: int) -> None:
-    table = rows(RECORDS, no_examples)
+    table = rows(RECORDS, no_examples, columns)
     expected = Counter("".join("".join(text.cells(row).values()) for row in table).replace(" ", ""))
-    expected["*"] += len(best(table))
+    expected["*"] += sum(column in text.headings(table) for _, column in best(table))
     assert Counter("".join(body(printed(RECORDS, width)).split())) == expected
 
 
 def test_a_strategy_that_learned_nothing_is_named_with_the_remedy() -> None:
     cell = make_cell("torchvision/vgg16", "builtin/full")
-    learned, stuck = make_record(cell, 0), make_record(cell, 1, accuracy=0.5)
-    assert stuck.metrics is not None
-    metrics = stuck.metrics.model_copy(update={"per_class_accuracy": [0.0, 1.0]})
+    learned, stuck = make_record(cell, 0), make_record(cell, 1)
+    metrics = make_metrics(0.5, at_chance=True)
     output = printed([learned, stuck.model_copy(update={"metrics": metrics})], 240)
     assert "vgg16 × full: 1 of 2 seeds are no better than chance; a lower --lr" in output
     assert "chance" not in printed([learned], 240)
@@ -83,7 +95,7 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(width: int) -> None:
 
 def test_names_stand_whole_where_there_is_room() -> None:
     output = printed(RECORDS, 240)
-    for row in rows(RECORDS, no_examples):
+    for row in rows(RECORDS, no_examples, columns):
         assert all(value in output for value in text.cells(row).values())
 
 
@@ -104,6 +116,16 @@ def test_features_are_in_the_time_of_training_and_the_footer_says_so() -> None:
     assert "10.0s" in output  # 7 s of training, and the features
 
 
+def test_a_star_is_not_explained_where_only_figures_that_are_not_shown_differ() -> None:
+    records = [
+        make_record(make_cell(f"a/{name}")).model_copy(
+            update={"metrics": make_metrics(0.9, test={"accuracy": 0.9, "nll": nll})}
+        )
+        for name, nll in (("x", 0.5), ("y", 0.7))
+    ]
+    assert "*" not in printed(records, 240)
+
+
 def test_the_heading_says_what_an_accuracy_was_measured_on() -> None:
     cell, other = make_cell(), make_cell(strategy="builtin/full")
     assert "packaged/digits (20 test images, 1 seed)" in printed([make_record(cell)], 240)
@@ -113,7 +135,7 @@ def test_the_heading_says_what_an_accuracy_was_measured_on() -> None:
 
 def detailed(*records: Record) -> str:
     file = io.StringIO()
-    print_tables(records, no_examples, Console(file=file, width=240), detail=True)
+    print_tables(records, no_examples, columns, Console(file=file, width=240), detail=True)
     return file.getvalue()
 
 
@@ -150,7 +172,7 @@ def test_equal_names_of_two_plugins_are_qualified() -> None:
         make_record(make_cell("timm/resnet18", "mine/full:rate=2")),
         make_record(make_cell("timm/vit", "builtin/freeze")),
     ]
-    names = [(row.backbone, row.strategy) for row in rows(records, no_examples)]
+    names = [(row.backbone, row.strategy) for row in rows(records, no_examples, columns)]
     assert names == [
         ("torchvision/resnet18", "builtin/full"),
         ("timm/resnet18", "mine/full:rate=2"),
@@ -169,7 +191,7 @@ def test_a_rate_that_depends_on_the_backbone_is_said_with_it() -> None:
 
 
 def test_large_numbers_have_their_thousands_parted() -> None:
-    data = DataRecord(classes=10, train_images=2000, val_images=10, test_images=10_000, duplicates_train_test=0)
+    data = DataRecord(train_images=2000, val_images=10, test_images=10_000, duplicates_train_test=0)
     record = make_record(make_cell()).model_copy(update={"data": data})
     assert "packaged/digits (10,000 test images, 1 seed)" in printed([record], 240)
 
@@ -208,7 +230,7 @@ def test_no_markup_is_read_out_of_names() -> None:
 
 def test_what_limits_the_figures_is_said_under_the_table() -> None:
     data = DataRecord(
-        classes=3,
+        names=["ant", "bee", "eel"],
         train_images=75,
         val_images=8,
         test_images=33,
@@ -219,7 +241,7 @@ def test_what_limits_the_figures_is_said_under_the_table() -> None:
     )
     busy = {"load_average": 7.0, "usable_cores": 2}
     record = make_record(make_cell()).model_copy(update={"data": data, "environment": busy})
-    table = next(iter(by_dataset([record], no_examples).values()))
+    table = next(iter(by_dataset([record], no_examples, columns).values()))
     said = footer(table)
     assert any(
         line.startswith("Warning: 9 of 33 test images are in train, too (for example a.png and") for line in said
@@ -228,14 +250,14 @@ def test_what_limits_the_figures_is_said_under_the_table() -> None:
     assert "Val has no image of 1 of 3 classes (eel): choices on val are made without them." in said
     assert any(line.startswith("Warning: the machine was busy with other work (load 3.5 per core)") for line in said)
     idle = record.model_copy(update={"environment": busy | {"load_average": 2.2}})
-    assert not any("busy" in line for line in footer(next(iter(by_dataset([idle], no_examples).values()))))
+    assert not any("busy" in line for line in footer(next(iter(by_dataset([idle], no_examples, columns).values()))))
 
 
 def test_random_weights_at_chance_want_weights_and_no_other_rate() -> None:
     fallback = make_cell(weights=FALLBACK)
-    metrics = Metrics(accuracy=0.1, val_accuracy=0.1, train_loss=2.3, per_class_accuracy=[1.0] + [0.0] * 9)
+    metrics = make_metrics(0.1, at_chance=True)
     record = make_record(fallback).model_copy(update={"metrics": metrics})
-    table = next(iter(by_dataset([record], no_examples).values()))
+    table = next(iter(by_dataset([record], no_examples, columns).values()))
     (said,) = [line for line in footer(table) if "no better than chance" in line]
     assert "from random weights; pretrained ones learn more" in said
     assert "--lr" not in said

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import make_cell, make_failure, make_plan, make_record
+from builders import make_cell, make_failure, make_metrics, make_plan, make_record
+from safetensors.numpy import save_file
 
 from tlbench.errors import UserError
 from tlbench.results.records import Record
@@ -68,11 +70,11 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def deep(levels: int) -> str:
-    return '{"schema_version": 2, "x": ' + "[" * levels + "]" * levels + "}"
+    return '{"schema_version": 3, "x": ' + "[" * levels + "]" * levels + "}"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"schema_version": 2}', "[1]", "null", '{"schema_version": 2, "x": 2}', deep(100_000)]
+    "text", ["", "{", '{"schema_version": 3}', "[1]", "null", '{"schema_version": 3, "x": 2}', deep(100_000)]
 )
 def test_a_damaged_document_is_named_and_the_others_are_read(folder: RunFolder, text: str) -> None:
     folder.write_record(make_record(CELL))
@@ -106,19 +108,24 @@ def test_figures_that_are_no_numbers_are_null(folder: RunFolder) -> None:
     record = Record(**vars(plain) | {"notes": {"a": math.nan, "b": 2.0}})
     assert record.notes == {"a": None, "b": 2.0}
     assert record.cost is not None and record.cost.passes is None
+    assert make_metrics(math.nan, train_loss=-math.inf).model_dump(include={"test", "val", "train_loss"}) == {
+        "test": {"accuracy": None},
+        "val": {"accuracy": None},
+        "train_loss": None,
+    }
     folder.write_record(record)
     assert folder.records() == [record]
 
 
 def test_a_record_that_could_not_be_read_again_is_kept_as_a_failure(folder: RunFolder) -> None:
     good = make_record(CELL)
-    assert good.metrics is not None
-    odd = good.model_copy(update={"metrics": good.metrics.model_copy(update={"accuracy": math.nan})})
+    assert good.cost is not None
+    odd = good.model_copy(update={"cost": good.cost.model_copy(update={"train_seconds": math.nan})})
     kept = folder.write_record(odd)
     assert folder.records() == [kept]
     assert kept.status == "failed"
     assert kept.error is not None
-    assert kept.error.message.startswith("its record can't be written; metrics.accuracy is None")
+    assert kept.error.message.startswith("its record can't be written; cost.train_seconds is None")
 
 
 def test_messages_are_bounded_and_what_is_no_text_is_escaped(folder: RunFolder) -> None:
@@ -148,11 +155,33 @@ def test_a_document_that_is_not_text_is_named(folder: RunFolder) -> None:
         folder.plan()
 
 
-@pytest.mark.parametrize("version", [1, None, "2"])
+@pytest.mark.parametrize("version", [1, 4, None, "3"])
 def test_a_foreign_schema_version_is_named(folder: RunFolder, version: object) -> None:
     document = json.loads(make_record(CELL).model_dump_json()) | {"schema_version": version}
     (folder.trials / f"{CELL.id}-0.json").write_text(json.dumps(document))
-    assert f"has schema version {version} and this tlbench reads 2" in folder.read()[1][0]
+    assert f"has schema version {version} and this tlbench reads 3" in folder.read()[1][0]
+
+
+def test_each_images_score_is_read_in_the_order_of_the_test_set_and_none_where_it_is_not_kept(
+    folder: RunFolder,
+) -> None:
+    record = make_record(CELL).model_copy(update={"predictions": "one.safetensors"})
+    kept = {
+        "indices": np.array([7, 2, 5]),
+        "labels": np.array([0.5, 1.5, 2.5]),
+        "predicted": np.array([0.5, 1.0, 2.0]),
+        "loss": np.zeros(3, np.float32),
+    }
+    assert folder.example_scores(make_record(CELL)) is None
+    assert folder.example_scores(record) is None  # copied without its predictions
+    file = folder.trials / "one.safetensors"
+    save_file(kept, file)
+    assert folder.example_scores(record) is None  # of a metric that is no mean over images
+    save_file(kept | {"example_scores": np.array([0.25, 0.5, 0.75], np.float32)}, file)
+    found = folder.example_scores(record)
+    assert found is not None and found.tolist() == [0.5, 0.75, 0.25]  # of images 2, 5 and 7
+    file.write_bytes(b"damaged")
+    assert folder.example_scores(record) is None
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(folder: RunFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -17,13 +17,13 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images become a backbone's input: uint8 / 255, less `mean`, over `std`, per RGB channel.
+    """How images become a backbone's input: uint8 / 255, less `mean`, over `std`, per channel (RGB where there are 3).
 
     `size` is the side in pixels of the images that the weights were trained on; the default image size follows it.
     """
 
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: Interpolation = "bilinear"
     size: int = 224
 
@@ -56,13 +56,11 @@ class Weights:
     imagenet_accuracy: float | None = None
 
 
-class Build(Protocol):
-    """Builds a backbone's module, its head `num_classes` wide, for square images of `image_size` pixels.
+Build = Callable[..., "nn.Module"]
+"""Builds a module: `build(num_classes, image_size=…, pretrained=…)`, its head `num_classes` wide, for square images.
 
-    With `pretrained`, every tensor but the head's comes from the published weights; the head is new either way.
-    """
-
-    def __call__(self, num_classes: int, *, image_size: int, pretrained: bool) -> nn.Module: ...
+With `pretrained`, every tensor but the head's comes from the published weights; the head is new either way.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,8 @@ class Backbone:
     such a file: older names, auxiliary heads left out, position embeddings of another size.
     `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
     normalisation): class tokens, position embeddings, tables of relative positions. `size` is for `tlbench list`, which
-    counts it where it is None.
+    counts it where it is None. With `any_channels`, `build` takes `channels=` for images of another number of channels
+    than the preprocessing has, and adapts the stem of pretrained weights to them.
     """
 
     build: Build
@@ -116,6 +115,7 @@ class Backbone:
     converted: Callable[[dict[str, torch.Tensor], int], dict[str, torch.Tensor]] | None = None
     licence: str | None = None
     size: ModelSize | None = None
+    any_channels: bool = False
 
     @property
     def head_paths(self) -> tuple[str, ...]:

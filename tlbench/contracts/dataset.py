@@ -34,12 +34,13 @@ class Split:
 class Dataset:
     """A split, labelled image collection.
 
-    `task` names what is predicted, as it is registered; `classes` names the classes, the labels, or the targets.
-    Where `val` (or `test`) is None, a stratified one is cut from `train` by content hash. `native_size` is the
-    usual length in pixels of an image's shorter side; the default image size follows it. `fingerprint` changes
-    whenever an image or a label does; a dataset that states one is decoded once and kept for later runs. `value_range`
-    has the values that become black and white in images of more than 8 bits; left out, they follow from the images.
-    `notes` are sentences for the person who starts a run, on what was found and left out.
+    `task` names what is predicted, as it is registered; `classes` names the classes, the labels, or the targets. Where
+    `val` (or `test`) is None, a stratified one is cut from `train` by content hash. `native_size` is the usual length
+    in pixels of an image's shorter side; the default image size follows it. `fingerprint` changes whenever an image or
+    a label does; a dataset that states one is decoded once and kept for later runs. `channels` says how images are
+    read: 3 as RGB, 1 as grey, any other number as arrays H×W×channels, as they are. `value_range` has the values that
+    become black and white in images of more than 8 bits; left out, they follow from the images. `notes` are sentences
+    for the person who starts a run, on what was found and left out.
     """
 
     classes: Sequence[str]
@@ -53,3 +54,4 @@ class Dataset:
     value_range: tuple[float, float] | None = None
     notes: Sequence[str] = ()
     task: str = "single-label"
+    channels: int = 3

@@ -38,8 +38,8 @@ class Images:
         self.labels = labels
         self.indices = indices
         self.augment: Augment | None = None
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255
-        self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255)
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, -1, 1, 1) * 255
+        self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, -1, 1, 1) * 255)
         self._device = device
         self._format = memory_format
 
@@ -143,7 +143,9 @@ def open_split(
         pixels: Pixels = ArrayPixels(file, device)
     else:
         images: Split = getattr(source(), prepared.origins[split])
-        pixels = FilePixels(images, indices, prepared.image_size, preprocessing.interpolation, prepared.levels)
+        pixels = FilePixels(
+            images, indices, prepared.image_size, preprocessing.interpolation, prepared.levels, prepared.channels
+        )
     return Images(pixels, torch.from_numpy(labels), torch.from_numpy(indices), preprocessing, device, memory_format)
 
 

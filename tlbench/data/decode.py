@@ -16,7 +16,7 @@ import numpy as np
 from tlbench.contracts.backbone import Interpolation
 from tlbench.contracts.dataset import Split
 from tlbench.data.arrays import new_array
-from tlbench.data.images import content_hash, fit, signature, to_rgb
+from tlbench.data.images import as_channels, content_hash, fit, signature
 from tlbench.data.levels import Levels, NeedsLevels, Span, span_of
 from tlbench.errors import UserError
 from tlbench.words import counted
@@ -31,7 +31,8 @@ NAMED = 20
 class Pool:
     """Decoded examples: their places in the source, labels, strata, content hashes, and rows in an array on disk.
 
-    `digests` are of the resized images, `signatures` their perceptual hashes. Parts of a pool share the array, which
+    `digests` are of the resized images, `signatures` their perceptual hashes, `moments` the means and mean squares of
+    their channels (N×2×C). Parts of a pool share the array, which
     is None where pixels are not kept; no step holds all images in memory.
     """
 
@@ -42,6 +43,7 @@ class Pool:
     hashes: list[bytes]
     digests: list[bytes]
     signatures: list[bytes]
+    moments: np.ndarray
     pixels: np.ndarray | None
     rows: np.ndarray
 
@@ -58,18 +60,20 @@ class Pool:
             hashes=[self.hashes[place] for place in chosen],
             digests=[self.digests[place] for place in chosen],
             signatures=[self.signatures[place] for place in chosen],
+            moments=self.moments[chosen],
             rows=self.rows[chosen],
         )
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image: its pixels as wanted, and its hashes before and after."""
+    """One image: its pixels as wanted, its hashes before and after, and its channels' means and mean squares (2×C)."""
 
     pixels: np.ndarray
     content: bytes
     digest: bytes
     signature: bytes
+    moments: np.ndarray
 
 
 class Unreadable(Exception):
@@ -84,6 +88,7 @@ def decode(
     strata: np.ndarray,
     *,
     size: int,
+    channels: int,
     interpolation: Interpolation,
     levels: Levels | None,
     file: Path | None,
@@ -96,16 +101,18 @@ def decode(
 
     def one(index: int) -> Decoded | Unreadable:
         try:
-            image = to_rgb(split.image(index), levels)
+            image = as_channels(split.image(index), channels, levels)
         except NeedsLevels:
             raise
         except Exception as error:  # a decoder may raise anything on a broken file
             return Unreadable(f"{split.describe(index)}: {error}")
         fitted = fit(image, size, interpolation)
         digest = hashlib.blake2b(fitted.tobytes(), digest_size=16).digest()
-        return Decoded(fitted, content_hash(image), digest, signature(fitted))
+        values = fitted.reshape(-1, channels).astype(np.float64) / 255
+        moments = np.stack([values.mean(0), np.square(values).mean(0)])
+        return Decoded(fitted, content_hash(image), digest, signature(fitted), moments)
 
-    shape = (len(indices), size, size, 3)
+    shape = (len(indices), size, size, channels)
     pixels = None if file is None else new_array(file, shape, np.uint8)
     kept: list[int] = []
     done: list[Decoded] = []
@@ -130,6 +137,7 @@ def decode(
         [each.content for each in done],
         [each.digest for each in done],
         [each.signature for each in done],
+        np.stack([each.moments for each in done]) if done else np.empty((0, 2, channels)),
         pixels,
         np.arange(len(chosen)),
     )
@@ -139,24 +147,24 @@ def decode(
 NO_PIXELS = np.empty(0, dtype=np.uint8)
 
 
-def find_levels(name: str, splits: Mapping[str, Split], drawn: Mapping[str, np.ndarray]) -> Levels:
+def find_levels(name: str, splits: Mapping[str, Split], drawn: Mapping[str, np.ndarray], channels: int) -> Levels:
     """What the values of train's images of more than 8 bits span; of the other splits' where train has none.
 
     Those that can't be decoded are left to be named later.
     """
     for split, indices in drawn.items():
-        span = span_of_all(splits[split], indices)
+        span = span_of_all(splits[split], indices, channels)
         if span is not None and span.high > span.low:
             return span.levels
     raise UserError(f"dataset {name}: all values of its images of more than 8 bits are equal; give range=LOW+HIGH")
 
 
-def span_of_all(split: Split, indices: np.ndarray) -> Span | None:
+def span_of_all(split: Split, indices: np.ndarray, channels: int = 3) -> Span | None:
     """What the values of the images of more than 8 bits span; None where there are no such images."""
 
     def one(index: int) -> Span | None:
         try:
-            return span_of(split.image(index))
+            return span_of(split.image(index), channels)
         except Exception:  # a decoder may raise anything
             return None
 

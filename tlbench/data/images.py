@@ -1,4 +1,4 @@
-"""One image made fit for a batch: RGB, square, uint8."""
+"""One image made fit for a batch: of a number of channels, square, uint8."""
 
 from __future__ import annotations
 
@@ -39,6 +39,31 @@ def to_rgb(image: PIL.Image.Image | np.ndarray, levels: Levels | None = None) ->
     return image.convert("RGB")
 
 
+def as_channels(
+    image: PIL.Image.Image | np.ndarray, channels: int, levels: Levels | None = None
+) -> PIL.Image.Image | np.ndarray:
+    """Any image as one of so many channels: RGB, grey, or an array H×W×channels of uint8.
+
+    Raises NeedsLevels and ValueError as `to_rgb` does.
+    """
+    if channels == 3:
+        return to_rgb(image, levels)
+    if channels == 1:
+        return to_rgb(image, levels).convert("L")
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[2] != channels:
+        raise ValueError(f"it has shape {array.shape}; H×W×{channels} is expected")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    if levels is None and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:
+        levels = Levels(0, 1)
+    if levels is None:
+        raise NeedsLevels
+    return levels.to_uint8(array)
+
+
 def _checked(array: np.ndarray) -> np.ndarray:
     """An array as H×W, H×W×3 or H×W×4."""
     if array.ndim == 3 and array.shape[2] == 1:
@@ -75,18 +100,27 @@ def _scaled(values: np.ndarray, levels: Levels | None) -> np.ndarray:
     return np.concatenate([colours, alpha], axis=2)
 
 
-def fit(image: PIL.Image.Image, size: int, interpolation: Interpolation) -> np.ndarray:
-    """The central square of an RGB image, resized to `size` pixels: uint8, size×size×3."""
-    return np.asarray(PIL.ImageOps.fit(image, (size, size), method=RESAMPLING[interpolation]))
+def fit(image: PIL.Image.Image | np.ndarray, size: int, interpolation: Interpolation) -> np.ndarray:
+    """The central square of an image, resized to `size` pixels: uint8, size×size×channels."""
+    if isinstance(image, np.ndarray):
+        planes = (PIL.Image.fromarray(np.ascontiguousarray(image[..., place])) for place in range(image.shape[2]))
+        return np.concatenate([fit(plane, size, interpolation) for plane in planes], axis=2)
+    fitted = np.asarray(PIL.ImageOps.fit(image, (size, size), method=RESAMPLING[interpolation]))
+    return fitted[..., None] if fitted.ndim == 2 else fitted
 
 
-def content_hash(image: PIL.Image.Image) -> bytes:
-    """16 bytes that are equal for images of equal RGB pixels."""
-    header = f"{image.width}x{image.height}".encode()
-    return hashlib.blake2b(header + image.tobytes(), digest_size=16).digest()
+def content_hash(image: PIL.Image.Image | np.ndarray) -> bytes:
+    """16 bytes that are equal for images of equal pixels."""
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else (image.height, image.width)
+    return hashlib.blake2b(f"{width}x{height}".encode() + image.tobytes(), digest_size=16).digest()
 
 
 def signature(pixels: np.ndarray) -> bytes:
-    """32 bytes of a perceptual hash (the signs of a cosine transform's low frequencies), by ImageHash."""
+    """32 bytes of a perceptual hash (the signs of a cosine transform's low frequencies), by ImageHash.
+
+    Of other than RGB images, the mean over channels is hashed.
+    """
+    if pixels.shape[2] != 3:
+        pixels = pixels.mean(2).round().astype(np.uint8)
     found = imagehash.phash(PIL.Image.fromarray(pixels).convert("L"), hash_size=SIGNATURE_SIDE)
     return np.packbits(found.hash).tobytes()

@@ -65,10 +65,10 @@ class Span:
         return Levels(0, top)
 
 
-def span_of(image: PIL.Image.Image | np.ndarray) -> Span | None:
+def span_of(image: PIL.Image.Image | np.ndarray, channels: int = 3) -> Span | None:
     """What an image's values span; None where it has 8 bits, or its floats are not numbers."""
     values = deep_values(image)
-    if values is not None and values.ndim == 3:
+    if values is not None and values.ndim == 3 and channels <= 3:
         values = values[..., :3]  # alpha has a scale of its own
     if values is None or not values.size or not np.isfinite(values).all():
         return None

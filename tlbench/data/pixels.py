@@ -14,7 +14,7 @@ import torch
 
 from tlbench.contracts.backbone import Interpolation
 from tlbench.contracts.dataset import Split
-from tlbench.data.images import fit, to_rgb
+from tlbench.data.images import as_channels, fit
 from tlbench.data.levels import Levels
 from tlbench.data.resident import open_array, resident, stays_in_memory, take
 
@@ -23,7 +23,7 @@ AHEAD = 4
 
 
 class Pixels(Protocol):
-    """A split's images as uint8, N×S×S×3; with `streams`, they had better be fetched ahead of time by threads."""
+    """A split's images as uint8, N×S×S×C; with `streams`, they had better be fetched ahead of time by threads."""
 
     streams: bool
 
@@ -55,19 +55,22 @@ class FilePixels:
         image_size: int,
         interpolation: Interpolation,
         levels: Levels | None = None,
+        channels: int = 3,
     ) -> None:
         self._split = split
         self._indices = indices
         self._size = image_size
         self._interpolation = interpolation
         self._levels = levels
+        self._channels = channels
 
     def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
         """Decoded in the calling thread."""
-        decoded = [
-            fit(to_rgb(self._split.image(int(self._indices[place])), self._levels), self._size, self._interpolation)
+        images = [
+            as_channels(self._split.image(int(self._indices[place])), self._channels, self._levels)
             for place in chosen.tolist()
         ]
+        decoded = [fit(each, self._size, self._interpolation) for each in images]
         return torch.from_numpy(np.stack(decoded))
 
 

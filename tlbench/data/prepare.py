@@ -27,7 +27,7 @@ from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 from tlbench.words import legible
 
-VERSION = 5
+VERSION = 6
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "val", "test")
@@ -67,6 +67,7 @@ class PreparedDataset(BaseModel):
     """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
 
     `task` is the task's qualified name, `classes` name classes, labels or targets, and `described` says them in words.
+    `mean` and `deviation` are those of the training images' channels, from 0 to 1.
     `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
     dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
     `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with the
@@ -82,6 +83,9 @@ class PreparedDataset(BaseModel):
     task: str
     classes: tuple[str, ...]
     described: str
+    channels: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
     images: dict[str, int]
     available: dict[str, int]
     image_size: int
@@ -116,7 +120,8 @@ def prepare_cached(
         "skip_unreadable": wanted.skip_unreadable,
         "value_range": dataset.value_range,
         "pillow": version("pillow"),
-        "streamed": _too_large(sum(split_sizes(wanted, dataset).values()), wanted.image_size),
+        "streamed": _too_large(sum(split_sizes(wanted, dataset).values()), wanted.image_size, dataset.channels),
+        "channels": dataset.channels,
     }
 
     def compute(folder: Path) -> None:
@@ -157,7 +162,7 @@ def prepare(
     drawn = {"train": draw(strata["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
     drawn |= {split: draw(strata[split], sizes[split]) for split in ("val", "test") if split in labels}
     folder.mkdir(parents=True, exist_ok=True)
-    streamed = _too_large(sum(map(len, drawn.values())), wanted.image_size)
+    streamed = _too_large(sum(map(len, drawn.values())), wanted.image_size, dataset.channels)
     pools, levels, unreadable = _decoded(wanted, dataset, drawn, labels, strata, None if streamed else folder, progress)
     rest = pools["train"]
     for split in ("test", "val"):
@@ -175,12 +180,16 @@ def prepare(
         _save(pool, split, folder)
     for file in folder.glob("*.pool"):
         file.unlink()
+    mean, deviation = _moments(pools["train"])
     leaks = tuple(_leak(dataset, pools[split], split, pools["train"]) for split in ("val", "test"))
     return PreparedDataset(
         folder=folder,
         task=wanted.task,
         classes=names,
         described=task.described(names),
+        channels=dataset.channels,
+        mean=mean,
+        deviation=deviation,
         images={split: len(pools[split]) for split in SPLITS},
         available={split: len(each) for split, each in labels.items()},
         image_size=wanted.image_size,
@@ -221,7 +230,7 @@ def _decoded(
         for split, indices in drawn.items():
             pools[split], unreadable = decode(
                 getattr(dataset, split), split, indices, labels[split], strata[split],
-                size=wanted.image_size, interpolation=wanted.interpolation, levels=levels,
+                size=wanted.image_size, channels=dataset.channels, interpolation=wanted.interpolation, levels=levels,
                 file=None if folder is None else folder / f"{split}.pool",
                 step=lambda: progress(next(counted), total),
             )  # fmt: skip
@@ -232,11 +241,17 @@ def _decoded(
     try:
         pools, faults = decode_all(levels)
     except NeedsLevels:
-        levels = find_levels(wanted.name, {split: getattr(dataset, split) for split in drawn}, drawn)
+        levels = find_levels(wanted.name, {split: getattr(dataset, split) for split in drawn}, drawn, dataset.channels)
         pools, faults = decode_all(levels)
     if not wanted.skip_unreadable:
         refuse_unreadable(wanted.name, faults)
     return pools, levels, faults
+
+
+def _moments(pool: Pool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and standard deviation of each channel over all pixels of a pool."""
+    mean, square = pool.moments.mean(0)
+    return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(square - mean**2, 0)).tolist())
 
 
 def _is_also_in(pool: Pool, others: Iterable[Pool]) -> np.ndarray:
@@ -269,9 +284,9 @@ def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     )
 
 
-def _too_large(images: int, image_size: int) -> bool:
+def _too_large(images: int, image_size: int, channels: int) -> bool:
     """Whether arrays of so many images would be more than the cache may hold."""
-    return images * image_size**2 * 3 > cache_limit_bytes()
+    return images * image_size**2 * channels > cache_limit_bytes()
 
 
 def _cut_from_train(dataset: Dataset) -> list[str]:

@@ -30,7 +30,8 @@ from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
 from tlbench.errors import Diverged, PhaseError
 from tlbench.measure.meters import PhaseMeasured
-from tlbench.results.records import CandidateRecord, CompileRecord, EpochRecord
+from tlbench.results.costs import CompileRecord
+from tlbench.results.records import CandidateRecord, EpochRecord
 
 NOTHING = Part(frozenset())
 

@@ -13,7 +13,7 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.engine.undone import modes_restored
 from tlbench.plan.cell import Protocol
-from tlbench.results.records import BatchNormRecord
+from tlbench.results.costs import BatchNormRecord
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 TIME_CONSTANTS = 100

@@ -25,7 +25,7 @@ from tlbench.engine.undone import passes_undone
 from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
 from tlbench.plan.cell import Protocol
-from tlbench.results.records import CompileRecord
+from tlbench.results.costs import CompileRecord
 
 INDUCTOR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 TORCHS_OWN_FOLDER = "torchinductor_"

@@ -34,7 +34,7 @@ from tlbench.errors import UserError
 from tlbench.measure.memory import PeakMemory
 from tlbench.measure.timing import wait_for
 from tlbench.plan.cell import Protocol
-from tlbench.results.records import FeaturesRecord
+from tlbench.results.costs import FeaturesRecord
 
 FILE, TAKEN = "features.npy", "taken.json"
 DISK_BYTES_PER_SECOND = 500e6

@@ -10,7 +10,7 @@ from torch import nn
 from tlbench.engine.precision import autocast
 from tlbench.measure.timing import wait_for
 from tlbench.plan.cell import Protocol
-from tlbench.results.records import InferenceRecord
+from tlbench.results.costs import InferenceRecord
 
 BATCHES = (1, 8, 32, 128)
 """The batch sizes that are tried, in this order."""

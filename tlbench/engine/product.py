@@ -21,7 +21,7 @@ from tlbench.engine.setting import Setting
 from tlbench.events import EpochDone, StepDone
 from tlbench.plan.cell import Protocol
 from tlbench.registry.components import Component
-from tlbench.results.records import FeaturesRecord
+from tlbench.results.costs import FeaturesRecord
 
 
 @dataclass

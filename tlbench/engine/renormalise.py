@@ -24,7 +24,7 @@ class Renormalised(nn.Module):
         super().__init__()
         self.model = model
         mean, std, own_mean, own_std = (
-            torch.tensor(each).view(3, 1, 1) for each in (given.mean, given.std, wanted.mean, wanted.std)
+            torch.tensor(each).view(-1, 1, 1) for each in (given.mean, given.std, wanted.mean, wanted.std)
         )
         self.register_buffer("scale", std / own_std, persistent=False)
         self.register_buffer("shift", (mean - own_mean) / own_std, persistent=False)

@@ -20,7 +20,7 @@ from tlbench.engine.feed import in_order
 from tlbench.engine.precision import autocast
 from tlbench.engine.product import linear_suffix
 from tlbench.errors import PhaseError
-from tlbench.results.records import FeaturesRecord, SolveRecord
+from tlbench.results.costs import FeaturesRecord, SolveRecord
 
 
 def solve(context: Context, phase: Solve, number: int) -> SolveRecord:

@@ -13,7 +13,7 @@ from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
 from tlbench.measure.stages import Stages
 from tlbench.measure.steps import PhaseSteps
-from tlbench.results.records import (
+from tlbench.results.costs import (
     BatchNormRecord,
     CompileRecord,
     Cost,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from tlbench.measure.timing import StepPart, StepTime
-from tlbench.results.records import StepMs
+from tlbench.results.costs import StepMs
 
 STEADY_IN_A_ROW = 3
 BAND_MADS = 3.0

@@ -28,52 +28,86 @@ from tlbench.plan.choices import (
 class Numerics(Frozen):
     """The number format of a model's products, and the order of its images in memory."""
 
-    precision: Precision
-    memory_format: MemoryFormat
+    precision: Precision = Field(description="Number format of the model's products.")
+    memory_format: MemoryFormat = Field(description="Order of images in memory.")
 
 
 class Protocol(Frozen):
-    """What is equal for all cells of a dataset.
+    """What is equal for all cells of a dataset."""
 
-    With the budget `epochs`, each training that a strategy makes has so many; with `passes`, all its trainings have so
-    many together.
-    The rate rises over `warmup_share` of each phase's steps, then falls along the schedule; gradients are scaled down
-    to a norm of `gradient_clip`. `mixup` and `cutmix` are the alphas of the shares that images are mixed by, `ema` is
-    the decay of averaged weights; `class_weights` makes all classes count alike. `batchnorm` says whether statistics of
-    what is trained move; `auto` decides for each phase. `vary` names what the seed decides;
-    the rest is as with seed 0. `asked_batch_size` is what was asked for where `--find-batch-size` found that less fits.
-    With `auto_precision`, what is equal is that each model has the fastest precision and memory format that were
-    measured for it; with an `asked_memory_format`, only that one was.
-    """
-
-    epochs: int
-    budget: Budget = "epochs"
-    batch_size: int
-    image_size: int
-    train_size: int | None
-    test_size: int | None
-    precision: Precision
-    auto_precision: bool = False
-    compile: CompilePolicy = "off"
-    optimizer: OptimizerName = "adamw"
-    weight_decay: float = 0.01
-    schedule: Schedule = "cosine"
-    warmup_share: float = 0.1
-    gradient_clip: float | None = 1.0
-    label_smoothing: float = 0.0
-    mixup: float | None = None
-    cutmix: float | None = None
-    ema: float | None = None
-    class_weights: bool = False
-    batchnorm: BatchNormPolicy = "auto"
-    deterministic: bool = False
-    vary: tuple[Chance, ...] = CHANCES
-    select: Literal["last", "best"] = "last"
-    patience: int | None = None
-    asked_batch_size: int | None = None
-    augmentation: tuple[Augmentation, ...] = ()
-    memory_format: MemoryFormat = "channels_last"
-    asked_memory_format: MemoryFormat | None = None
+    epochs: int = Field(description="Epochs that the budget gives.")
+    budget: Budget = Field(
+        "epochs",
+        description="`epochs` where each training that a strategy makes has so many, `passes` where all its trainings "
+        "have so many together.",
+    )
+    batch_size: int = Field(description="Images in a training step.")
+    image_size: int = Field(description="Pixels of an image's side.")
+    train_size: int | None = Field(description="Largest number of training images; null where there is no limit.")
+    test_size: int | None = Field(
+        description="Largest number of test images, and of val images; null where there is no limit."
+    )
+    precision: Precision = Field(description="Number format of the model's products.")
+    auto_precision: bool = Field(
+        False,
+        description="Whether each model has the precision and the memory format that were measured to be its fastest.",
+    )
+    normalisation: str = Field(
+        "weights",
+        description="What images are normalised by: the statistics of the weights (`weights`) or of the training "
+        "images (`dataset`), or MEAN/STD.",
+    )
+    compile: CompilePolicy = Field(
+        "off", description="Whether steps are compiled by torch.compile; `auto` where the steps ahead repay it."
+    )
+    optimizer: OptimizerName = Field("adamw", description="Optimizer of all training steps.")
+    weight_decay: float = Field(0.01, description="Weight decay of kernels and matrices, not of biases and norms.")
+    schedule: Schedule = Field("cosine", description="Course of the learning rate after its warm-up.")
+    warmup_share: float = Field(
+        0.1, description="Share of each phase's steps in which the learning rate rises, in 0..1."
+    )
+    gradient_clip: float | None = Field(
+        1.0, description="Norm that larger gradients are scaled down to; null where they are not clipped."
+    )
+    label_smoothing: float = Field(0.0, description="Share of a label that is spread over all classes, in 0..1.")
+    mixup: float | None = Field(
+        None, description="Alpha of the shares that pairs of images and labels are mixed by; null where none are mixed."
+    )
+    cutmix: float | None = Field(
+        None, description="Alpha of the shares of an image that are pasted into another; null where none are pasted."
+    )
+    ema: float | None = Field(
+        None, description="Decay of the moving average of the weights that is tested; null where none is taken."
+    )
+    class_weights: bool = Field(
+        False, description="Whether all classes count alike in the loss, however many images each has."
+    )
+    batchnorm: BatchNormPolicy = Field(
+        "auto",
+        description="Whether BatchNorm statistics of what is trained move (`train`) or not (`frozen`); `auto` decides "
+        "for each phase.",
+    )
+    deterministic: bool = Field(False, description="Whether torch's deterministic algorithms are on.")
+    vary: tuple[Chance, ...] = Field(CHANCES, description="What the seed decides; the rest is as with seed 0.")
+    select: Literal["last", "best"] = Field(
+        "last", description="Epoch whose model each phase ends with: the last, or the best on val."
+    )
+    patience: int | None = Field(
+        None,
+        description="Number of epochs in a row without a better one on val after which a phase ends; null where it "
+        "does not end early.",
+    )
+    asked_batch_size: int | None = Field(
+        None,
+        description="Batch size that was asked for; null unless `--find-batch-size` had to take a smaller one.",
+    )
+    augmentation: tuple[Augmentation, ...] = Field(
+        (), description="Random changes of the training images, in the order in which they are applied."
+    )
+    memory_format: MemoryFormat = Field("channels_last", description="Order of images in memory.")
+    asked_memory_format: MemoryFormat | None = Field(
+        None, description="Memory format that was asked for; null where it was left open (`auto`)."
+    )
 
     @property
     def plain_steps(self) -> bool:
@@ -82,18 +116,34 @@ class Protocol(Frozen):
 
 
 class WeightsPlan(Frozen):
-    """Which tensors a cell starts from, and why it is not the published ones where it isn't.
+    """Which tensors a cell starts from, and why it is not the published ones where it isn't."""
 
-    `reason`: `strategy` (from scratch on purpose), `requested` (--weights random), `none-published`,
-    `unavailable` (they are not available here; `detail` says why).
-    """
-
-    kind: Literal["pretrained", "random", "file"]
-    name: str | None = None
-    url: str | None = None
-    licence: str | None = None
-    reason: Literal["strategy", "requested", "none-published", "unavailable"] | None = None
-    detail: str | None = None
+    kind: Literal["pretrained", "random", "file"] = Field(
+        description="`pretrained` for published weights, `file` for those of `--weights FILE`, `random` for a new draw."
+    )
+    name: str | None = Field(
+        None,
+        description="Name of the published weights, or of the file with 16 hex digits of its SHA-256; null where the "
+        "weights are random, unless published ones are unavailable.",
+    )
+    url: str | None = Field(
+        None,
+        description="URL of the published weights, or the absolute path of the file; null where the weights are "
+        "random, unless published ones are unavailable, and where the backbone states none.",
+    )
+    licence: str | None = Field(
+        None,
+        description="Licence of the published weights; null where the weights are random, unless published ones are "
+        "unavailable, where they are from a file, and where the backbone states none.",
+    )
+    reason: Literal["strategy", "requested", "none-published", "unavailable"] | None = Field(
+        None,
+        description="Why the weights are random: `strategy` (from scratch on purpose), `requested` (`--weights "
+        "random`), `none-published` or `unavailable` (not on this machine); null where they are not random.",
+    )
+    detail: str | None = Field(
+        None, description="Why the published weights can't be had; null unless the reason is `unavailable`."
+    )
 
 
 SINGLE_LABEL = "tasks/single-label"
@@ -104,32 +154,44 @@ ResolvedOptions = dict[str, JsonValue]
 class OtherBackbone(Frozen):
     """A backbone that a strategy builds besides the cell's own, a teacher say, and what it starts from."""
 
-    backbone: str
-    weights: WeightsPlan
-    options: ResolvedOptions = Field(default_factory=dict)
+    backbone: str = Field(description="Qualified name of the backbone, with the options that were given.")
+    weights: WeightsPlan = Field(description="Tensors that the backbone starts from.")
+    options: ResolvedOptions = Field(
+        default_factory=dict, description="Values of all options of the backbone, defaults among them, by name."
+    )
 
 
 class Cell(Frozen):
-    """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol.
+    """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol."""
 
-    `learning_rate` is None where it is chosen on val among `tuned_rates`, and where the strategy has no steps. The
-    names have the options that were given; `options` has all, by component ("backbone", "dataset", "strategy",
-    "task"), so that a default that a release changes makes another cell. `task` is the dataset's.
-    """
-
-    backbone: str
-    source: Literal["published", "file", "none"]
-    dataset: str
-    strategy: str
-    device: str
-    protocol: Protocol
-    learning_rate: float | None
-    tuned_rates: tuple[float, ...] = ()
-    weights: WeightsPlan
-    others: tuple[OtherBackbone, ...] = ()
-    dataset_digest: str
-    task: str = SINGLE_LABEL
-    options: dict[str, ResolvedOptions] = Field(default_factory=dict)
+    backbone: str = Field(description="Qualified name of the backbone, with the options that were given.")
+    source: Literal["published", "file", "none"] = Field(
+        description="What the backbone learned before: its published weights, those of a file, or nothing."
+    )
+    dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
+    strategy: str = Field(description="Qualified name of the strategy, with the options that were given.")
+    device: str = Field(description="Device that the trials run on, as torch names it.")
+    protocol: Protocol = Field(description="What is equal for all cells of the dataset.")
+    learning_rate: float | None = Field(
+        description="Learning rate of the strategy; null where it is chosen on val among `tuned_rates`, and where the "
+        "strategy has no steps."
+    )
+    tuned_rates: tuple[float, ...] = Field(
+        (), description="Learning rates to choose from on val; empty where there is one rate, or none."
+    )
+    weights: WeightsPlan = Field(description="Tensors that the backbone starts from.")
+    others: tuple[OtherBackbone, ...] = Field(
+        (), description="Backbones that the strategy builds besides the cell's own."
+    )
+    dataset_digest: str = Field(
+        description="SHA-256 over the labels and pixels of every example that is used, in order."
+    )
+    task: str = Field(SINGLE_LABEL, description="Qualified name of the dataset's task.")
+    options: dict[str, ResolvedOptions] = Field(
+        default_factory=dict,
+        description="Values of all options of `backbone`, `dataset`, `strategy` and `task`, defaults among them, so "
+        "that a default that a release changes makes another cell; empty where an earlier release wrote the record.",
+    )
 
     @cached_property
     def id(self) -> str:
@@ -138,6 +200,8 @@ class Cell(Frozen):
         decisive = self.model_dump(mode="json", exclude=undecisive)
         if self.task == SINGLE_LABEL:  # the one task there was when the first ids were made
             del decisive["task"]
+        if self.protocol.normalisation == "weights":  # as it was before it could be chosen
+            del decisive["protocol"]["normalisation"]
         if not self.options:  # records of releases that did not keep them
             del decisive["options"]
             for other in decisive["others"]:
@@ -154,8 +218,8 @@ class Cell(Frozen):
 class Trial(Frozen):
     """A cell and a seed."""
 
-    cell: Cell
-    seed: int
+    cell: Cell = Field(description="What is compared.")
+    seed: int = Field(description="Seed of what the protocol lets vary, from 0.")
 
     @property
     def id(self) -> str:

@@ -32,6 +32,7 @@ def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Se
         auto_precision=request.precision == "auto",
         memory_format="channels_last" if request.memory_format == "auto" else request.memory_format,
         asked_memory_format=None if request.memory_format == "auto" else request.memory_format,
+        normalisation=request.normalisation,
         compile=request.compile,
         optimizer=request.optimizer,
         weight_decay=request.weight_decay,

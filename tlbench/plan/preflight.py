@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from tlbench.cache import StageCache
 from tlbench.contracts.backbone import Backbone, Family, Interpolation
+from tlbench.contracts.channels import with_channels
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import SplitOptions
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import Task
 from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached
 from tlbench.data.sample import prepare_sample
-from tlbench.errors import UserError
+from tlbench.errors import BackboneError, UserError
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Numerics, Protocol, WeightsPlan
 from tlbench.plan.cells import (
@@ -160,9 +161,9 @@ def preflight(
     tasks = {ref: task_of(registry, ref, dataset, request) for ref, dataset in datasets.items()}
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
     protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in datasets.items()}
-    for ref, backbone in backbones.items():
-        for dataset_ref, protocol in protocols.items():
-            check_size(ref, backbone, dataset_ref, protocol.image_size)
+    fitted, unfit = _fitted(backbones, datasets)
+    for (ref, dataset_ref), backbone in fitted.items():
+        check_size(ref, backbone, dataset_ref, protocols[dataset_ref].image_size)
     policies = weights_policies(request.weights, list(backbones), registry.qualified_backbone)
     weights: dict[str, WeightsPlan | None] = {}
     for ref, backbone in backbones.items():
@@ -171,8 +172,11 @@ def preflight(
             choose_weights(ref, backbone, policies[ref], partial(_note, tell), means.weights) if wants_weights else None
         )
         weights[ref] = plan
-        for size in {protocol.image_size for protocol in protocols.values()}:
-            if plan is not None and (taken := check_file(ref, backbone, plan, size)):
+        for dataset_ref, protocol in protocols.items():
+            of_dataset = fitted.get((ref, dataset_ref))
+            if plan is None or of_dataset is None:
+                continue
+            if taken := check_file(ref, of_dataset, plan, protocol.image_size):
                 tell(Note(f"weights of {ref}: {policies[ref]}, {', '.join(taken)}"))
     others = {
         each.ref: other_backbones(request, registry, each, protocols, partial(_note, tell), means.weights)
@@ -184,15 +188,21 @@ def preflight(
     found = _measured(request, device, [component.entry.origin.distribution for component in components])
     for component in components:
         found.provenance[component.ref] = component.entry.origin
-    resolved = {component.ref: component.resolved for component in components}
+    resolved = {(component.entry.kind, component.ref): component.resolved for component in components}
     found.tasks = plans(registry, {component.ref: task for component, task in tasks.values()})
     if not protocols:
         return found
     image_size = next(iter(protocols.values())).image_size
-    models = {ref: without_numbers(backbone, weights[ref], image_size) for ref, backbone in backbones.items()}
+    usual = request.normalisation == "weights"
+    models = {
+        ref: without_numbers(
+            backbone if usual else dataclasses.replace(backbone, published=None), weights[ref], image_size
+        )
+        for ref, backbone in backbones.items()
+    }
     found.left_out = leave_out(strategy_components, wanted, models)
     unserved = unserved_tasks(strategies, wanted, {ref: component.ref for ref, (component, _) in tasks.items()})
-    found.left_out += unserved.values()
+    found.left_out += [*unserved.values(), *unfit.values()]
     for text in found.left_out:
         tell(Note(f"left out: {text}"))
     for ref, strategy in strategies.items():
@@ -203,10 +213,11 @@ def preflight(
         dataset_ref = dataset_component.ref
         protocol = protocols[dataset_ref]
         task_component, task = tasks[dataset_ref]
-        for backbone_ref, backbone in backbones.items():
+        for backbone_ref in backbones:
             served = [each for each in wanted[backbone_ref] if (each, dataset_ref) not in unserved]
-            if not served:
+            if not served or (backbone_ref, dataset_ref) in unfit:
                 continue
+            backbone = fitted[backbone_ref, dataset_ref]
             interpolation = backbone.preprocessing.interpolation
             key = (dataset_ref, interpolation)
             if key not in prepared:
@@ -247,8 +258,11 @@ def preflight(
                     device, own,
                     weights[backbone_ref], family, others[strategy_ref], prepared[key],
                     {
-                        "backbone": resolved[backbone_ref], "dataset": resolved[dataset_ref],
-                        "strategy": resolved[strategy_ref], "task": resolved[task_component.ref],
+                        kind: resolved[kind, ref]
+                        for kind, ref in (
+                            ("backbone", backbone_ref), ("dataset", dataset_ref), ("strategy", strategy_ref),
+                            ("task", task_component.ref),
+                        )
                     },
                 )  # fmt: skip
                 found.cells.append(cell)
@@ -257,6 +271,20 @@ def preflight(
     if not found.cells:
         raise UserError("; ".join(found.left_out))
     return found
+
+
+def _fitted(
+    backbones: Mapping[str, Backbone], datasets: Mapping[str, Dataset]
+) -> tuple[dict[tuple[str, str], Backbone], dict[tuple[str, str], str]]:
+    """By backbone and dataset, the backbone for the dataset's channels; or why there is none."""
+    fitted, unfit = {}, {}
+    for ref, backbone in backbones.items():
+        for dataset_ref, dataset in datasets.items():
+            try:
+                fitted[ref, dataset_ref] = with_channels(backbone, dataset.channels)
+            except BackboneError as error:
+                unfit[ref, dataset_ref] = f"{ref} can't be used with {dataset_ref}: {error}"
+    return fitted, unfit
 
 
 def _note(tell: Tell, text: str) -> None:

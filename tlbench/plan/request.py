@@ -20,6 +20,7 @@ from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError
 from tlbench.plan.choices import CHANCES, Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Frozen, Schedule
+from tlbench.plan.normalisation import checked_normalisation
 from tlbench.plan.option import option
 from tlbench.words import legible, split_names
 
@@ -99,6 +100,12 @@ class Request(Frozen):
         "auto",
         "The order of images in memory: contiguous, channels_last, or auto (channels_last; with --precision auto, the "
         "faster for each model).",
+    )
+    normalisation: str = option(
+        "weights",
+        "What images are normalised by: the statistics that the weights were trained with, the dataset's own, or given "
+        "ones: MEAN/STD, of each channel as 0.48,0.46,0.41/0.23,0.22,0.23.",
+        metavar="weights|dataset|MEAN/STD",
     )
     compile: CompilePolicy = option("off", "torch.compile: off, on, or auto: where the steps ahead repay it.")
     augment: tuple[Augmentation, ...] = option(
@@ -184,6 +191,11 @@ class Request(Frozen):
     @classmethod
     def _parted_names(cls, value: object) -> object:
         return tuple(split_names(value)) if isinstance(value, str) else value
+
+    @field_validator("normalisation")
+    @classmethod
+    def _statistics(cls, value: str) -> str:
+        return checked_normalisation(value)
 
     @field_validator("tune")
     @classmethod

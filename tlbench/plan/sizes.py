@@ -70,7 +70,7 @@ def refusal(backbone: Backbone, size: int) -> str | None:
             with torch.device(device):
                 module = backbone.build(2, image_size=size, pretrained=False)
                 blocks_of(module, backbone)
-                module.train()(torch.empty(2, 3, size, size))
+                module.train()(torch.empty(2, len(backbone.preprocessing.mean), size, size))
         except BackboneError:
             raise
         except NotImplementedError:

@@ -8,6 +8,7 @@ from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.task import LossOption, Metric, Task
 from tlbench.errors import UserError
 from tlbench.plan.cells import load
+from tlbench.plan.normalisation import CHOICES, parse_statistics
 from tlbench.plan.plan import MetricPlan, TaskPlan
 from tlbench.plan.request import Request
 from tlbench.registry.components import Component
@@ -18,12 +19,19 @@ LOSS_OPTIONS: tuple[LossOption, ...] = ("label_smoothing", "class_weights", "mix
 
 
 def task_of(registry: Registry, ref: str, dataset: Dataset, request: Request) -> tuple[Component[Task], Task]:
-    """The task of a dataset; raises UserError where it is unknown, or does not know an option of the request."""
+    """The task of a dataset; raises UserError where it is unknown, or the request's options do not fit the dataset."""
     try:
         component = registry.tasks.resolve(dataset.task)
     except UserError as error:
         raise UserError(f"dataset {ref}: {error}") from error
     task = load(component)
+    if request.normalisation not in CHOICES:
+        given = len(parse_statistics(request.normalisation)[0])
+        if given not in (1, dataset.channels):
+            raise UserError(
+                f"--normalisation {request.normalisation} is of {given} channels, and the images of {ref} have "
+                f"{dataset.channels}"
+            )
     for option in LOSS_OPTIONS:
         if getattr(request, option) and option not in task.loss_options:
             known = f"it knows {listed(list(task.loss_options))}" if task.loss_options else "leave it out"

@@ -30,7 +30,7 @@ def count_model_size(backbone: Backbone) -> ModelSize:
             with torch.device(device), torch.no_grad():
                 model = backbone.build(IMAGENET_CLASSES, image_size=side, pretrained=False).eval()
                 with flops.counting():
-                    model(torch.empty(1, 3, side, side))
+                    model(torch.empty(1, len(backbone.preprocessing.mean), side, side))
         except Exception as error:  # whatever a provider's model raises
             problem = f"{type(error).__name__}: {error}".partition("\n")[0]
             continue

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Provenance(BaseModel):
-    """Where a component comes from: the plugin's name, and the distribution that brought it."""
+    """Where a component comes from."""
 
     model_config = ConfigDict(frozen=True)
 
-    plugin: str
-    distribution: str
-    version: str
+    plugin: str = Field(description="Name of the plugin, as its entry point states it.")
+    distribution: str = Field(description="Name of the distribution that brought the plugin.")
+    version: str = Field(description="Version of that distribution.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tlbench.report import text
 from tlbench.report.rows import Row
 from tlbench.results.columns import MetricColumn
-from tlbench.results.records import PhaseCost
+from tlbench.results.costs import PhaseCost
 from tlbench.words import counted
 
 

@@ -89,15 +89,16 @@ def flatten(record: Record, columns: Columns) -> dict[str, Any]:
     }
     row |= cell.protocol.model_dump(exclude={"vary"}) | {"vary": " ".join(cell.protocol.vary)}
     row |= {"task": cell.task, "primary_metric": record.metrics.primary if record.metrics else None}
-    row |= {column.name: column.read(record) for column in columns(cell.task)}
+    parts: dict[str, Any] = {}
     if record.metrics is not None:
-        row |= {f"val_{name}": value for name, value in record.metrics.val.items()}
-        row |= record.metrics.model_dump(include={"chance", "at_chance", "train_loss"})
+        parts |= {f"val_{name}": value for name, value in record.metrics.val.items()}
+        parts |= record.metrics.model_dump(include={"chance", "at_chance", "train_loss"})
     for part in (record.data, record.cost):
         if part is not None:
-            row |= _flat(part.model_dump())
-    row["error"] = record.error.message if record.error else None
-    return row
+            parts |= _flat(part.model_dump())
+    parts["error"] = record.error.message if record.error else None
+    own = {column.name: column.value(record) for column in columns(cell.task)}
+    return row | {name: value for name, value in own.items() if name not in row and name not in parts} | parts
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

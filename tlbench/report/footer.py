@@ -96,8 +96,9 @@ def _span(numbers: set[int], noun: str) -> str:
 def _samples(table: list[Row]) -> list[str]:
     """What the interval of the primary metric has in it, and which way is better where that is not upwards."""
     metric = table[0].metric
-    name = metric.heading if metric.heading.isupper() else metric.heading.lower()
-    lines = [f"{metric.heading}: {metric.description}; lower is better."] if metric.better == "lower" else []
+    name = metric.heading.lower() if metric.heading.istitle() else metric.heading
+    described = f"{metric.description}; lower" if metric.description else "lower"
+    lines = [f"{metric.heading}: {described} is better."] if metric.better == "lower" else []
     if not any(row.primary and row.primary.half_width is not None for row in table):
         return lines
     several = any(row.primary and row.primary.n > 1 for row in table)

@@ -23,7 +23,8 @@ from tlbench.plan.plan import Plan, TaskPlan
 from tlbench.plan.preflight import Preparing
 from tlbench.report import text
 from tlbench.report.short import short, short_names
-from tlbench.results.records import Cost, Record
+from tlbench.results.costs import Cost
+from tlbench.results.records import Record
 from tlbench.words import counted, one_line, printable
 
 BAR_FROM_WIDTH = 100

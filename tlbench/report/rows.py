@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from tlbench.plan.cell import Cell
 from tlbench.report.short import short_names
 from tlbench.results.column import Column
-from tlbench.results.records import Cost, DataRecord, FeaturesRecord, PhaseCost, Record
+from tlbench.results.costs import Cost, FeaturesRecord, PhaseCost
+from tlbench.results.records import DataRecord, Record
 from tlbench.stats import Estimate, Scores, differ, differ_unpaired, interval
 
 Examples = Callable[[Record], Scores | None]
@@ -118,7 +119,7 @@ def best(table: Sequence[Row]) -> set[tuple[int, str]]:
             groups.setdefault(row.comparable, []).append(number)
     places: set[tuple[int, str]] = set()
     for column in table[0].columns if table else ():
-        if column.better is None:
+        if column.better is None or not column.tables:
             continue
         choose = max if column.better == "higher" else min
         for numbers in groups.values():
@@ -145,7 +146,7 @@ def _alike(row: Row, winner: Row, column: Column) -> bool:
 def _row(group: list[Record], names: Mapping[str, str], examples: Examples, columns: tuple[Column, ...]) -> Row:
     done = [record for record in group if record.status == "ok"]
     costs = [record.cost for record in done if record.cost]
-    values = {each.name: [value for record in done if (value := each.read(record)) is not None] for each in columns}
+    values = {each.name: [value for record in done if (value := each.value(record)) is not None] for each in columns}
     figures = {name: statistics.median(found) if found else None for name, found in values.items()}
     scores = {record.trial.seed: found for record in done if (found := examples(record)) is not None}
     primary = _primary(done, scores, columns[0])
@@ -185,7 +186,7 @@ def _load(record: Record) -> float | None:
 
 
 def _primary(done: list[Record], scores: Mapping[int, Scores], metric: Column) -> Estimate | None:
-    values = [value for record in done if (value := metric.read(record)) is not None]
+    values = [value for record in done if (value := metric.value(record)) is not None]
     if not values:
         return None
     images = min((record.data.test_images for record in done if record.data), default=None)

@@ -167,6 +167,7 @@ def _numerics(value: Protocol) -> str:
 def _recipe(value: Protocol) -> str:
     """What departs from the plain loss and the plain weights."""
     said = {
+        f"images normalised by {_statistics(value.normalisation)}": value.normalisation != "weights",
         f"label smoothing {value.label_smoothing:g}": value.label_smoothing,
         f"mixup {value.mixup}": value.mixup,
         f"CutMix {value.cutmix}": value.cutmix,
@@ -175,6 +176,10 @@ def _recipe(value: Protocol) -> str:
         f"BatchNorm statistics {'frozen' if value.batchnorm == 'frozen' else 'trained'}": value.batchnorm != "auto",
     }
     return "".join(f"{text}, " for text, asked in said.items() if asked)
+
+
+def _statistics(normalisation: str) -> str:
+    return "the dataset's statistics" if normalisation == "dataset" else f"mean and deviation {normalisation}"
 
 
 def _choices(value: Protocol) -> str:

@@ -29,3 +29,11 @@ class Column:
     description: str = ""
     tables: bool = True
     varies: bool = False
+
+    def value(self, record: Record) -> float | None:
+        """The figure of a record; None, too, where a plugin's `read` raises, so that the report is made."""
+        try:
+            found = self.read(record)
+            return None if found is None else float(found)
+        except Exception:  # of a plugin
+            return None

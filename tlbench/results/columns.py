@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tlbench.contracts.task import Better, Unit
 from tlbench.plan.plan import MetricPlan, Plan
 from tlbench.results.column import Column
-from tlbench.results.records import Cost, Record
+from tlbench.results.costs import Cost
+from tlbench.results.records import Record
 
 
 def _cost(

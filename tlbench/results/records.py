@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
+from tlbench.contracts.backbone import Interpolation
 from tlbench.plan.cell import Cell
 from tlbench.plan.choices import MemoryFormat, Precision
 from tlbench.registry.provenance import Provenance
+from tlbench.results.costs import Cost
 from tlbench.results.part import Part
 from tlbench.words import bounded
 
@@ -26,40 +28,73 @@ UNFINISHED: tuple[Status, ...] = ("killed", "interrupted")
 class TrialKey(Part):
     """Which trial this is the record of."""
 
-    id: str
-    cell_id: str
-    seed: int
-    cell: Cell
+    id: str = Field(description="Id of the cell and the seed, joined by a dash.")
+    cell_id: str = Field(description="16 hex digits, a digest of all that decides the results of the cell.")
+    seed: int = Field(description="Seed of the trial, from 0.")
+    cell: Cell = Field(description="What is compared, with every option that decides the result.")
 
 
 class WeightsRecord(Part):
-    """The tensors that the trial started from; `digest` is SHA-256 over all but the head's."""
+    """The tensors that the trial started from."""
 
-    kind: Literal["pretrained", "random", "file"]
-    reason: str | None = None
-    name: str | None = None
-    url: str | None = None
-    licence: str | None = None
-    digest: str | None = None
+    kind: Literal["pretrained", "random", "file"] = Field(
+        description="`pretrained` for published weights, `file` for those of `--weights FILE`, `random` for a new draw."
+    )
+    reason: str | None = Field(
+        None,
+        description="Why the weights are random: `strategy` (from scratch on purpose), `requested` (`--weights "
+        "random`), `none-published` or `unavailable` (not on this machine); null where they are not random.",
+    )
+    name: str | None = Field(
+        None,
+        description="Name of the published weights, or of the file with 16 hex digits of its SHA-256; null where the "
+        "weights are random, unless published ones were unavailable.",
+    )
+    url: str | None = Field(
+        None,
+        description="URL of the published weights, or the absolute path of the file; null where the weights are "
+        "random, unless published ones were unavailable, and where the backbone states none.",
+    )
+    licence: str | None = Field(
+        None,
+        description="Licence of the published weights; null where the weights are random, unless published ones were "
+        "unavailable, where they are from a file, and where the backbone states none.",
+    )
+    digest: str | None = Field(
+        None,
+        description="SHA-256 over all tensors but the head's; null where the trial ended before they were loaded, or "
+        "its process ended without a record of its own.",
+    )
 
 
 class Metrics(Part):
-    """What the trained model's predictions are worth: the task's metrics, and those of plugins, by name.
+    """What the trained model's predictions are worth: the task's metrics, and those of plugins, by name."""
 
-    `primary` names the one that models are chosen and compared by. `test` and `val` have all metrics of a split (where
-    a model was judged by val alone, the primary one), `by_target` some of test for each class or target, null where it
-    does not occur. `chance` is the primary metric of the best prediction that knows nothing of an image, on test, and
-    `at_chance` says that the model is no better by its task's rule. `train_loss` is the mean loss of the last epoch,
-    penalties included.
-    """
-
-    primary: str
-    test: dict[str, float | None]
-    val: dict[str, float | None] = {}
-    by_target: dict[str, list[float | None]] = {}
-    chance: float | None = None
-    at_chance: bool = False
-    train_loss: float | None = None
+    primary: str = Field(description="Name of the metric that models are chosen and compared by.")
+    test: dict[str, float | None] = Field(
+        description="All metrics of test, by name; null where a metric can't be computed for the split, or the "
+        "plugin's function raised."
+    )
+    val: dict[str, float | None] = Field(
+        default_factory=dict,
+        description="All metrics of val, by name (upgraded records have accuracy alone); null where a metric can't be "
+        "computed for the split, or the plugin's function raised.",
+    )
+    by_target: dict[str, list[float | None]] = Field(
+        default_factory=dict,
+        description="Metrics of test for each class, label or target, in the order of `data.names`; null for one that "
+        "does not occur in test.",
+    )
+    chance: float | None = Field(
+        None,
+        description="Primary metric on test of the best prediction that knows nothing of an image; null where it can't "
+        "be computed, and in upgraded records.",
+    )
+    at_chance: bool = Field(False, description="Whether the model is no better than chance, by the task's rule.")
+    train_loss: float | None = Field(
+        None,
+        description="Mean loss of the last epoch, penalties included; null where no phase trains by steps.",
+    )
 
     @property
     def value(self) -> float | None:
@@ -68,281 +103,104 @@ class Metrics(Part):
 
 
 class EpochRecord(Part):
-    """An epoch: of which phase (from 0), which one there (from 1), its mean loss.
+    """An epoch of a `Train` phase."""
 
-    `val` is the primary metric of val, where it was looked at.
-    """
-
-    phase: int
-    epoch: int
-    train_loss: float
-    val: float | None = None
-    kept: bool = True
+    phase: int = Field(description="Place of the phase among those of the strategy, from 0.")
+    epoch: int = Field(description="Number of the epoch in its phase, from 1.")
+    train_loss: float = Field(description="Mean training loss of the epoch, penalties included.")
+    val: float | None = Field(
+        None,
+        description="Primary metric of val after the epoch; null without `--select best` and `--patience`, and where "
+        "it can't be computed.",
+    )
+    kept: bool = Field(True, description="Whether the phase ends with the model of this epoch.")
 
 
 class DataRecord(Part):
-    """The images of the trial, and the seconds that decoding them took when it was done (the cache keeps them).
+    """The images of the trial."""
 
-    `names` are those of the classes, labels or targets. `available` counts the images of each split that the dataset
-    has itself. `duplicates_train_test` are test images
-    that train has pixel for pixel, `near_duplicates_train_test` those that look the same to a perceptual hash, with an
-    example; `dropped_duplicates` were taken out of train. `unreadable_images` were left out. `levels` are the values
-    that became black and white in images of more than 8 bits. `lacking` says which splits lack which classes. With
-    `streamed` the images are too many to keep, and were decoded again whenever they were needed.
-    """
-
-    names: list[str] = []
-    train_images: int
-    val_images: int
-    test_images: int
-    available: dict[str, int] = {}
-    duplicates_train_test: int
-    near_duplicates_train_test: int = 0
-    duplicates_example: tuple[str, str] | None = None
-    dropped_duplicates: int = 0
-    unreadable_images: int = 0
-    levels: tuple[float, float] | None = None
-    lacking: list[str] = []
-    prepare_seconds: float | None = None
-    streamed: bool = False
-
-
-class StepMs(Part):
-    """Milliseconds of a training step on a full batch, after warm-up, and a 95 % interval of the median."""
-
-    median: float
-    p05: float
-    p95: float
-    n: int
-    median_low: float | None = None
-    median_high: float | None = None
-
-
-class PartsMs(Part):
-    """Mean milliseconds of the parts of a steady step; they sum to the mean step."""
-
-    data: float
-    forward: float
-    backward: float
-    optimizer: float
-
-
-class MemoryParts(Part):
-    """Bytes of what a trial keeps at once, from the tensors; the largest over its phases.
-
-    `activations` is what autograd keeps for one backward pass; `features` is the peak while features of a frozen part
-    were computed. `activations_and_temporaries` is CUDA's peak less parameters, buffers, gradients and optimizer state.
-    """
-
-    parameters: int
-    buffers: int
-    gradients: int
-    optimizer: int
-    activations: int | None
-    features: int | None = None
-    activations_and_temporaries: int | None = None
+    names: list[str] = Field(default_factory=list, description="Names of the classes, labels or targets.")
+    train_images: int = Field(description="Number of training images.")
+    val_images: int = Field(description="Number of val images.")
+    test_images: int = Field(description="Number of test images.")
+    available: dict[str, int] = Field(
+        default_factory=dict,
+        description="Number of images of each split that the dataset itself has, before subsets are drawn.",
+    )
+    duplicates_train_test: int = Field(description="Number of test images that train has pixel for pixel.")
+    near_duplicates_train_test: int = Field(
+        0, description="Number of further test images that look the same as one of train to a perceptual hash."
+    )
+    duplicates_example: tuple[str, str] | None = Field(
+        None,
+        description="An image of train and its duplicate in test; null where there is none.",
+    )
+    dropped_duplicates: int = Field(
+        0, description="Number of images that `--drop-duplicates` took out of train, as val or test has them."
+    )
+    unreadable_images: int = Field(0, description="Number of images that `--skip-unreadable` left out.")
+    levels: tuple[float, float] | None = Field(
+        None,
+        description="Values that became black and white in images of more than 8 bits; null where there are no such "
+        "images, and the dataset states no range of values.",
+    )
+    lacking: list[str] = Field(
+        default_factory=list,
+        description="Sentences that say which splits lack which classes, labels or targets.",
+    )
+    prepare_seconds: float | None = Field(
+        None,
+        description="Seconds that decoding the images took when it was done (the cache keeps them); null where it was "
+        "not timed.",
+    )
+    streamed: bool = Field(
+        False,
+        description="Whether the images were too many to keep, and were decoded again whenever they were needed.",
+    )
 
 
 class CandidateRecord(Part):
-    """A learning rate that was tried: how its model did on val, what it cost, and whether it was chosen.
+    """A learning rate that was tried."""
 
-    `val` is the primary metric of val and `val_loss` its mean loss; both are null where training with it diverged.
-    """
-
-    learning_rate: float
-    val: float | None
-    val_loss: float | None
-    seconds: float
-    chosen: bool = False
-
-
-class FeaturesRecord(Part):
-    """Whether a phase trained on features of its frozen prefix, computed once, and if not, why not.
-
-    `computed_seconds` is what computing them took when it was done; where they were there already (`reused`),
-    `shared_seconds` is what that saved the trial, if another one had computed them. `peak_memory_bytes` is the
-    peak of the trial that computed them, while it did. `cut_at` is the place in the model.
-    """
-
-    used: bool
-    reason: str | None = None
-    cut_at: str | None = None
-    bytes: int | None = None
-    computed_seconds: float | None = None
-    shared_seconds: float | None = None
-    reused: bool | None = None
-    peak_memory_bytes: int | None = None
-
-
-class SolveRecord(Part):
-    """One `Solve` phase: seconds of fitting alone, the training images that the seed drew, and what was tried on val.
-
-    `chosen` has the options that were chosen, `candidates` each with its primary metric of val.
-    """
-
-    phase: int
-    seconds: float
-    images: int
-    features: FeaturesRecord
-    chosen: dict[str, float] = {}
-    candidates: list[dict[str, float]] = []
+    learning_rate: float = Field(description="Learning rate of the candidate.")
+    val: float | None = Field(
+        description="Primary metric of val; null where training with the rate diverged, and where it can't be computed."
+    )
+    val_loss: float | None = Field(description="Mean loss of val; null where training with the rate diverged.")
+    seconds: float = Field(description="Seconds of training with the rate and predicting val.")
+    chosen: bool = Field(False, description="Whether the rate was chosen, and its model tested.")
 
 
 class BlockDistance(Part):
-    """How far a block's parameters went from where they started: L2, and relative to the L2 norm they had there.
+    """How far a block's parameters went from where they started."""
 
-    `relative` is null where that is 0.
-    """
-
-    name: str
-    l2: float | None
-    relative: float | None
+    name: str = Field(description="Path of the block in the model; `other` for tensors outside of any block.")
+    l2: float | None = Field(description="L2 distance; null where it is not a finite number.")
+    relative: float | None = Field(
+        description="L2 distance over the L2 norm at the start; null where that norm is 0, and where the ratio is not "
+        "a finite number."
+    )
 
 
 class DistanceRecord(Part):
-    """The way of the body's parameters from the source model's to the trained model's: L2 in all, and by block.
+    """The way of the body's parameters from the source model's to the trained model's; new tensors are not counted."""
 
-    Tensors outside of any block are in one named "other". Heads are new, and not counted.
-    """
-
-    l2: float | None
-    relative: float | None
-    blocks: list[BlockDistance] = []
+    l2: float | None = Field(description="L2 distance of all tensors; null where it is not a finite number.")
+    relative: float | None = Field(
+        description="L2 distance over the L2 norm at the start; null where that norm is 0, and where the ratio is not "
+        "a finite number."
+    )
+    blocks: list[BlockDistance] = Field(default_factory=list, description="Distance of each block, in order.")
 
 
 class NumericsCandidate(Part):
-    """A number format and memory layout that was tried: the median milliseconds of a training step, the first one's
-    loss, and whether that is as near to fp32's as it must be. `loss` is null where it was not a finite number.
-    """
+    """A number format and memory format that was tried for `--precision auto`."""
 
-    precision: Precision
-    memory_format: MemoryFormat
-    step_ms: float
-    loss: float | None
-    exact_enough: bool
-
-
-class CompileRecord(Part):
-    """Whether a phase's steps ran compiled by torch.compile, and if not, why not.
-
-    `seconds` is what compiling took here, `cold_seconds` what it took when nothing of it was kept; the two steps are
-    forward and backward pass, each timed on a full batch.
-    """
-
-    used: bool
-    reason: str | None = None
-    seconds: float | None = None
-    cold_seconds: float | None = None
-    eager_step_ms: float | None = None
-    compiled_step_ms: float | None = None
-
-
-class BatchNormRecord(Part):
-    """Whether the BatchNorm statistics of what a phase trains moved, and why: `moving` of its `layers` did."""
-
-    statistics: Literal["train", "frozen"]
-    moving: int
-    layers: int
-    reason: str
-
-
-class PhaseCost(Part):
-    """One `Train` phase, with one of the rates where several were tried: its steps, and the FLOPs of one of them.
-
-    `images` counts those of all its steps; `images_per_second` is of its steady steps alone. FLOPs are those that are
-    really computed: none for frozen parts' gradients, none for features that are read.
-    """
-
-    phase: int
-    learning_rate: float | None = None
-    steps: int
-    images: int
-    warmup_steps: int
-    warmup_seconds: float
-    step_ms: StepMs | None
-    parts_ms: PartsMs | None
-    images_per_second: float | None
-    trainable_parameters: int
-    forward_flops_per_image: float | None
-    train_flops_per_image: float | None
-    features: FeaturesRecord | None = None
-    compile: CompileRecord | None = None
-    batchnorm: BatchNormRecord | None = None
-
-
-class InferenceRecord(Part):
-    """How fast the finished model predicts in batches of one size: the median batch."""
-
-    batch_size: int
-    images_per_second: float
-    batch_ms: float
-
-
-class Cost(Part):
-    """What the trial cost. Times are wall time of the trial's process; the stages sum to `paid_seconds`.
-
-    With the basis `attributed`, the trial was trained in one product of `product_heads` linear heads: `paid_seconds` is
-    its share of the process, and the stages are what it would have cost alone, estimated from steps of one head by
-    itself.
-
-    `features_seconds` is what the features would have cost alone, wherever they came from; `features_paid_seconds`,
-    the stage of the trial itself, is less where they were there already. `shared_seconds` is all that results of other
-    trials and runs saved this one (features of val and test too): alone, it would have paid so much more.
-
-    `images_per_second` is end to end: the images of all training steps (or of a fit in closed form) over the seconds of
-    training, features included, as if alone. `passes` is those images over the images of the protocol's epochs, for
-    one learning rate where several were tried: what the strategy spent of the budget. `inference` is of the finished
-    model, one entry a batch size. Times of steps are the phases'.
-
-    `peak_memory_bytes` is as if alone, too: of features that were there already it has what computing them took.
-
-    `flops_per_image` is of the forward pass, `train_flops_per_image` of a training step as performed (the mean over
-    all steps). `achieved_flops_per_second` is the latter times the images per second of steady steps,
-    `peak_flops_per_second` what this machine reaches on matrix products. Energy is of the training stage.
-    """
-
-    basis: Literal["measured", "attributed"] = "measured"
-    product_heads: int | None = None
-    concurrent_trials: int
-    paid_seconds: float
-    load_seconds: float
-    measure_seconds: float | None = None
-    features_seconds: float | None = None
-    features_paid_seconds: float | None = None
-    shared_seconds: float | None = None
-    compile_seconds: float | None = None
-    train_seconds: float
-    validate_seconds: float | None = None
-    evaluate_seconds: float
-    save_seconds: float | None = None
-    warmup_steps: int
-    warmup_seconds: float
-    images_per_second: float | None
-    passes: float | None = None
-    inference: list[InferenceRecord] = []
-    inference_images_per_second: float | None = None
-    inference_images_per_second_one: float | None = None
-    phases: list[PhaseCost] = []
-    solves: list[SolveRecord] = []
-    peak_memory_bytes: int
-    peak_reserved_bytes: int | None = None
-    memory_basis: Literal["resident-growth", "cuda-allocated"]
-    memory: MemoryParts | None = None
-    energy_joules: float | None = None
-    energy_source: Literal["nvml", "rapl"] | None = None
-    energy_reason: str | None = None
-    flops_per_image: float | None = None
-    train_flops_per_image: float | None = None
-    achieved_flops_per_second: float | None = None
-    peak_flops_per_second: float | None = None
-    peak_share: float | None = None
-    trainable_parameters: int
-    total_parameters: int
-
-    @property
-    def trained(self) -> bool:
-        """Whether any phase trained or fitted anything."""
-        return bool(self.phases or self.solves)
+    precision: Precision = Field(description="Number format of the model's products.")
+    memory_format: MemoryFormat = Field(description="Order of images in memory.")
+    step_ms: float = Field(description="Median milliseconds of a training step.")
+    loss: float | None = Field(description="Loss of the first step; null where it was not a finite number.")
+    exact_enough: bool = Field(description="Whether the loss is as near to that of fp32 as it must be.")
 
 
 LONGEST_MESSAGE, LONGEST_TRACE = 4_000, 40_000
@@ -351,11 +209,24 @@ LONGEST_MESSAGE, LONGEST_TRACE = 4_000, 40_000
 class ErrorRecord(Part):
     """Why a trial has no result. Messages are bounded, and what is no text in them is escaped."""
 
-    type: str
-    message: str
-    phase: int | None = None
-    step: int | None = None
-    traceback: str | None = None
+    type: str = Field(
+        description="Name of the exception's class, of the signal that ended the process, or of what the run found."
+    )
+    message: str = Field(description="What went wrong, in words.")
+    phase: int | None = Field(
+        None,
+        description="Place of the phase that was being carried out, from 0; null where none was, or none was heard of.",
+    )
+    step: int | None = Field(
+        None,
+        description="Last step of the phase that was finished, from 1, or the first whose loss was not finite; null "
+        "where none was, or none was heard of.",
+    )
+    traceback: str | None = Field(
+        None,
+        description="Python traceback, or the stack of a process that crashed; null where there is none, as for "
+        "`timeout`, `killed` and `interrupted`.",
+    )
 
     @field_validator("type", "message", mode="after")
     @classmethod
@@ -368,24 +239,74 @@ class ErrorRecord(Part):
         return None if value is None else bounded(value, LONGEST_TRACE)
 
 
+class PreprocessingRecord(Part):
+    """How images became the model's input: uint8 / 255, less `mean`, over `std`, channel by channel."""
+
+    image_size: int = Field(description="Pixels of an image's side.")
+    interpolation: Interpolation = Field(description="How images were resized.")
+    mean: list[float] = Field(description="Mean of each channel, from 0 to 1.")
+    std: list[float] = Field(description="Standard deviation of each channel, from 0 to 1.")
+
+
 class Record(Part):
     """The result of one trial."""
 
-    schema_version: Literal[3] = 3
-    trial: TrialKey
-    status: Status
-    started: datetime
-    weights: WeightsRecord
-    data: DataRecord | None = None
-    learning_rate: float | None = None
-    tuning: list[CandidateRecord] = []
-    numerics: list[NumericsCandidate] = []
-    metrics: Metrics | None = None
-    history: list[EpochRecord] = []
-    distance: DistanceRecord | None = None
-    notes: dict[str, str | float | None] = {}
-    cost: Cost | None = None
-    environment: dict[str, Any] | None = None
-    provenance: dict[str, Provenance] = {}
-    predictions: str | None = None
-    error: ErrorRecord | None = None
+    schema_version: Literal[3] = Field(3, description="Version of this format.")
+    trial: TrialKey = Field(description="Which trial the record is of.")
+    status: Status = Field(description="How the trial ended; there is a result where it is `ok`.")
+    started: datetime = Field(description="Date and time at which the trial began, in UTC.")
+    weights: WeightsRecord = Field(description="Tensors that the trial started from.")
+    preprocessing: PreprocessingRecord | None = Field(
+        None,
+        description="How images became the model's input; null where the trial has no result, and where an earlier "
+        "release wrote the record.",
+    )
+    data: DataRecord | None = Field(None, description="Images of the trial; null where they are not known.")
+    learning_rate: float | None = Field(
+        None,
+        description="Learning rate of the model that was tested, the chosen one where several were tried; null where "
+        "the strategy has no steps, and where the trial has no result.",
+    )
+    tuning: list[CandidateRecord] = Field(
+        default_factory=list,
+        description="Learning rates that `--tune` tried; empty where none were, and where the trial has no result.",
+    )
+    numerics: list[NumericsCandidate] = Field(
+        default_factory=list,
+        description="Number formats and memory formats that `--precision auto` tried; empty where none were, and where "
+        "the trial has no result.",
+    )
+    metrics: Metrics | None = Field(
+        None,
+        description="What the predictions of the trained model are worth; null where the trial has no result.",
+    )
+    history: list[EpochRecord] = Field(
+        default_factory=list,
+        description="Epochs of the model that was tested; empty where no phase trains by steps, and where the trial "
+        "has no result.",
+    )
+    distance: DistanceRecord | None = Field(
+        None,
+        description="How far training moved the body from its source; null where the trial has no result.",
+    )
+    notes: dict[str, str | float | None] = Field(
+        default_factory=dict,
+        description="What the strategy says of its model, why a plugin's metric raised, and why a model was not saved, "
+        "by name; null for a number that is not finite.",
+    )
+    cost: Cost | None = Field(None, description="What the trial cost; null where the trial has no result.")
+    environment: dict[str, Any] | None = Field(
+        None,
+        description="Machine and software as the trial found them, by name: processor, accelerator, versions of "
+        "packages, threads, load; a value is null where it can't be known, the whole where none of them is.",
+    )
+    provenance: dict[str, Provenance] = Field(
+        default_factory=dict,
+        description="Where the components come from: `backbone`, `dataset`, `strategy` and `task`.",
+    )
+    predictions: str | None = Field(
+        None,
+        description="Name of the file beside the record with the predictions of test; null where the trial has no "
+        "result.",
+    )
+    error: ErrorRecord | None = Field(None, description="Why the trial has no result; null where the status is `ok`.")

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -206,15 +206,19 @@ def _read(path: Path, document: type[T]) -> T:
     try:
         return document.model_validate_json(text)
     except ValidationError as error:
-        version = _version(text)
+        version, fault = _version(text), error
         if version == 2:
-            with suppress(ValidationError, ValueError, TypeError, AttributeError):
+            try:
                 return document.model_validate(_upgraded(json.loads(text), document))
+            except ValidationError as earlier:
+                version, fault = SCHEMA_VERSION, earlier
+            except (TypeError, AttributeError, ValueError):  # parts that are not of the kind they were
+                version = SCHEMA_VERSION
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
             ) from error
-        first = error.errors(include_url=False)[0]
+        first = fault.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path} is not a tlbench document: {where}{': ' if where else ''}{first['msg']}") from error
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tlbench.contracts.backbone import Backbone, Block
+from tlbench.contracts.channels import with_channels
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_body
 from tlbench.registry.kinds import Registry
@@ -79,7 +80,7 @@ class SavedBody:
 
     def _backbone(self) -> Backbone:
         made: Backbone = resolved(self.registry.backbones, self.document.backbone).load()
-        return made
+        return with_channels(made, len(self.document.preprocessing.mean))
 
 
 def open_body(folder: Path) -> SavedBody:

@@ -37,7 +37,7 @@ class SavedComponent(SavedPart):
 
 
 class SavedPreprocessing(SavedPart):
-    """How images become the input: their central square resized to `image_size`, uint8 / 255, less `mean`, over `std`.
+    """How images become the input: their central square resized, uint8 / 255, less `mean`, over `std`, by channel.
 
     `levels` are the values that become black and white in images of more than 8 bits.
     """

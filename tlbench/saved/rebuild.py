@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.channels import with_channels
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import Task
@@ -37,7 +38,8 @@ def structure(
 
     `shapes` are those of the file's tensors.
     """
-    backbone: Backbone = resolved(registry.backbones, document.backbone).load()
+    own: Backbone = resolved(registry.backbones, document.backbone).load()
+    backbone = with_channels(own, len(document.preprocessing.mean))
     component = resolved(registry.strategies, document.strategy)
     strategy: Strategy = component.load()
     with torch.random.fork_rng(devices=[]):

@@ -10,23 +10,25 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from tlbench.data.images import fit, to_rgb
+from tlbench.data.images import as_channels, fit
 from tlbench.data.levels import Levels
 from tlbench.saved.document import SavedPreprocessing
 
 
 class CentralSquare(nn.Module):
-    """Any PIL image or array to the central square of its RGB image, resized: uint8, size×size×3."""
+    """Any PIL image or array to its central square of the model's channels, resized: uint8, size×size×C."""
 
     def __init__(self, wanted: SavedPreprocessing) -> None:
         super().__init__()
         self.size = wanted.image_size
         self.interpolation = wanted.interpolation
+        self.channels = len(wanted.mean)
         self.levels = None if wanted.levels is None else Levels(*wanted.levels)
 
-    def forward(self, image: PIL.Image.Image | np.ndarray) -> PIL.Image.Image:
-        """One image."""
-        return PIL.Image.fromarray(fit(to_rgb(image, self.levels), self.size, self.interpolation))
+    def forward(self, image: PIL.Image.Image | np.ndarray) -> torch.Tensor:
+        """One image, as C×S×S of uint8."""
+        fitted = fit(as_channels(image, self.channels, self.levels), self.size, self.interpolation)
+        return torch.from_numpy(fitted.copy()).permute(2, 0, 1)
 
     def extra_repr(self) -> str:
         """Size and interpolation."""
@@ -38,7 +40,6 @@ def transform(wanted: SavedPreprocessing) -> Any:
     return v2.Compose(
         [
             CentralSquare(wanted),
-            v2.ToImage(),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize(list(wanted.mean), list(wanted.std)),
         ]

@@ -22,9 +22,10 @@ from tlbench.errors import Diverged
 from tlbench.events import Grouped, Report
 from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
-from tlbench.results.records import CandidateRecord, Cost, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
+from tlbench.results.costs import Cost
+from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
-from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
+from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
 from tlbench.trial.ready import draw_head, make_ready
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
@@ -211,6 +212,7 @@ def _record(
         status="ok",
         started=started,
         weights=weights_record(trial.cell, progress.weights_digest),
+        preprocessing=preprocessing_record(context.model.preprocessing, job.data.image_size),
         data=data_record(job.data),
         learning_rate=tested.chosen.head.learning_rate,
         tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],

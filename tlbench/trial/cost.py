@@ -16,7 +16,7 @@ from tlbench.engine.probe import probe_step
 from tlbench.engine.product import Product
 from tlbench.measure.meters import PhaseMeasured, StepProbe, end_to_end
 from tlbench.measure.steps import PhaseSteps
-from tlbench.results.records import Cost
+from tlbench.results.costs import Cost
 from tlbench.trial.jobs import TrialJob
 from tlbench.trial.single import budget_images
 

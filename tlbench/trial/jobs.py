@@ -9,12 +9,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tlbench.contracts.backbone import Preprocessing
 from tlbench.data.prepare import PreparedDataset
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.choices import FeaturesPolicy
 from tlbench.registry.provenance import Provenance
-from tlbench.results.records import DataRecord, ErrorRecord, NumericsCandidate, Record, Status, TrialKey, WeightsRecord
+from tlbench.results.records import (
+    DataRecord,
+    ErrorRecord,
+    NumericsCandidate,
+    PreprocessingRecord,
+    Record,
+    Status,
+    TrialKey,
+    WeightsRecord,
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,13 @@ def trial_key(trial: Trial) -> TrialKey:
 def weights_record(cell: Cell, digest: str | None) -> WeightsRecord:
     """The part of a record that says which tensors the trial started from."""
     return WeightsRecord(**cell.weights.model_dump(exclude={"detail"}), digest=digest)
+
+
+def preprocessing_record(used: Preprocessing, image_size: int) -> PreprocessingRecord:
+    """The part of a record that says how images became the model's input."""
+    return PreprocessingRecord(
+        image_size=image_size, interpolation=used.interpolation, mean=list(used.mean), std=list(used.std)
+    )
 
 
 def data_record(data: PreparedDataset) -> DataRecord:

@@ -12,10 +12,12 @@ from torch import nn
 
 from tlbench.cache import StageCache
 from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.channels import with_channels
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.task import LossOptions
 from tlbench.data.augment import Augment
 from tlbench.data.batches import TrialData
+from tlbench.data.normalise import normalised
 from tlbench.data.prepare import at_hand
 from tlbench.engine.compilation import keep_compilations
 from tlbench.engine.context import Context, Progress
@@ -46,7 +48,8 @@ def make_ready(
     meters = Meters(device)
     progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}
     seeds = Seeds(job.trial.seed, cell.protocol.vary)
-    backbone = registry.backbones.resolve(cell.backbone).load()
+    own = registry.backbones.resolve(cell.backbone).load()
+    backbone = normalised(with_channels(own, job.data.channels), cell.protocol.normalisation, job.data)
     task, names = registry.tasks.resolve(cell.task).load(), job.data.classes
     outputs = task.outputs(names)
 
@@ -143,7 +146,7 @@ def another(student: Backbone, cell: Cell, outputs: int, seeds: Seeds, registry:
     weights = next((each.weights for each in cell.others if each.backbone == component.ref), None)
     if weights is None:
         raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
-    own = component.load()
+    own = with_channels(component.load(), len(student.preprocessing.mean))
     renormalised = renormalising(own, student.preprocessing)
     return load_model(
         renormalised, cell.model_copy(update={"weights": weights}), outputs, seeds, torch.device(cell.device)

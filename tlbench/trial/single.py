@@ -16,7 +16,7 @@ from tlbench.engine.inference import inference
 from tlbench.errors import Diverged
 from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, ErrorRecord, Record, Status
-from tlbench.trial.jobs import TrialJob, data_record, failure, trial_key, weights_record
+from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
 from tlbench.trial.ready import make_ready
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
@@ -61,6 +61,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, started: date
         status="ok",
         started=started,
         weights=weights_record(job.trial.cell, progress.weights_digest),
+        preprocessing=preprocessing_record(context.model.preprocessing, job.data.image_size),
         data=data_record(job.data),
         learning_rate=setting.learning_rate,
         tuning=tuning,
