@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks peers reference strategies rates docs
+.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -58,6 +58,11 @@ rates:  ## the committed runs that the default rates and the rule for BatchNorm 
 	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates --strategies $(RATED)
 	tlbench run $(RATES) --optimizer sgd --tune lr=3e-3,0.01,0.03,0.1,0.3,1 --jobs 2 --name rates-sgd --strategies $(RATED)
 	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates-batchnorm --strategies full,lp-ft,norm-tuning --batchnorm train
+	python docs/generate.py
+
+tasks:  ## the committed run of docs/tasks.md, in five minutes
+	rm -rf results/tasks
+	tlbench run --datasets digit-grids,digit-angles --strategies majority,image-stats,ridge,freeze,last-k,lora,full --name tasks
 	python docs/generate.py
 
 docs:  ## the pages that are made from the code and from committed runs

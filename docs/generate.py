@@ -10,6 +10,7 @@ import options
 import rates
 import results_format
 import speed
+import tasks
 
 import tlbench
 from tlbench.contracts import Strategy
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS = ROOT / "docs" / "options.md"
+TASKS = ROOT / "docs" / "tasks.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
@@ -120,5 +122,6 @@ if __name__ == "__main__":
     SPEED.write_text(speed.between(SPEED.read_text("utf-8"), speed.within_a_process()), "utf-8")
     RATES.write_text(rates.page(), "utf-8")
     OPTIONS.write_text(options.page(), "utf-8")
+    TASKS.write_text(tasks.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

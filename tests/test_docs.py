@@ -77,6 +77,21 @@ def test_the_page_of_options_is_made_from_their_declarations(generate: ModuleTyp
     assert (DOCS / "options.md").read_text("utf-8") == generate.options.page()
 
 
+def test_the_page_of_tasks_is_made_from_them_and_from_the_committed_run(generate: ModuleType) -> None:
+    assert (DOCS / "tasks.md").read_text("utf-8") == generate.tasks.page()
+    run = tlbench.load("tasks", DOCS.parent / "results")
+    assert {record.status for record in run} == {"ok"}
+    for dataset in ("digit-grids", "digit-angles"):
+        of_dataset = [record for record in run if record.trial.cell.dataset == f"packaged/{dataset}"]
+        merit = {}
+        for record in of_dataset:
+            assert record.metrics is not None and record.metrics.value is not None
+            sign = 1 if dataset == "digit-grids" else -1
+            merit[record.trial.cell.strategy.rpartition("/")[2]] = sign * record.metrics.value
+        trained = [merit[name] for name in ("freeze", "last-k", "lora", "full")]
+        assert min(trained) > max(merit["majority"], merit["image-stats"]), dataset
+
+
 def test_the_page_of_the_results_format_is_made_from_the_records_fields(generate: ModuleType) -> None:
     assert (DOCS / "results-format.md").read_text("utf-8") == generate.results_format.page()
 

@@ -11,7 +11,7 @@ import torch
 from builders import load_split, make_setting, noise, objective_of, save_split
 from torch import nn
 
-from tlbench.contracts.task import Task
+from tlbench.contracts.task import Metric, Objective, Task
 from tlbench.engine.evaluate import Predictions, chance_level, predict
 from tlbench.engine.feed import Feed
 from tlbench.errors import Diverged
@@ -26,7 +26,7 @@ TASKS = [(SingleLabel(), CLASSES), (MultiLabel(), TAGS), (Regression(), NUMBERS)
 
 
 class Says(nn.Module):
-    """Gives the same outputs for every image, in train mode others."""
+    """Gives the same outputs for every image; in train mode, others."""
 
     def __init__(self, outputs: torch.Tensor) -> None:
         super().__init__()
@@ -37,10 +37,14 @@ class Says(nn.Module):
         return given
 
 
+def make(task: Task, labels: np.ndarray) -> Objective:
+    return objective_of(task, labels, 3 if labels.ndim == 1 else labels.shape[1])
+
+
 def predicted(folder: Path, task: Task, labels: np.ndarray, outputs: torch.Tensor) -> Predictions:
     save_split(folder, "val", noise(len(labels)), labels)
     val, module = load_split(folder, "val"), Says(outputs)
-    setting = make_setting(objective=objective_of(task, labels, 3 if task.primary != "mae" else 2))
+    setting = make_setting(objective=make(task, labels), primary=task.primary_metric)
     return predict(module.train(), Feed(val, module), val.indices, setting)
 
 
@@ -48,16 +52,9 @@ def predicted(folder: Path, task: Task, labels: np.ndarray, outputs: torch.Tenso
 def test_the_best_prediction_that_knows_nothing_is_at_the_level_of_chance(
     tmp_path: Path, task: Task, labels: np.ndarray
 ) -> None:
-    objective = objective_of(task, labels, labels.shape[1] if labels.ndim > 1 else 3)
-    save_split(tmp_path, "val", noise(6), labels)
-    val, module = load_split(tmp_path, "val"), Says(objective.constant())
-    setting = make_setting(objective=objective, primary=task.primary_metric)
-    found = predict(module.train(), Feed(val, module), val.indices, setting)
-    expected = {
-        "accuracy": 1 / 2,
-        "map": (4 + 1 + 2) / 6 / 3,
-        "mae": (np.abs(NUMBERS - np.median(NUMBERS, axis=0))).mean(),
-    }[task.primary]
+    found = predicted(tmp_path, task, labels, make(task, labels).constant())
+    errors = np.abs(NUMBERS - np.median(NUMBERS, axis=0))
+    expected = {"accuracy": 3 / 6, "map": (4 / 6 + 1 / 6 + 2 / 6) / 3, "mae": errors.mean()}[task.primary]
     assert found.value == pytest.approx(expected, rel=1e-5)
     assert chance_level(found) == pytest.approx(expected, rel=1e-5)
     sign = 1 if task.primary_metric.better == "higher" else -1
@@ -69,21 +66,26 @@ def test_the_best_prediction_that_knows_nothing_is_at_the_level_of_chance(
     assert all(len(each) == 6 for each in kept.values())
 
 
-@pytest.mark.parametrize(("better", "worst"), [("higher", -math.inf), ("lower", math.inf)])
-def test_a_metric_that_can_not_be_said_is_the_worst_there_is(better: str, worst: float) -> None:
-    """No image has a label, so no precision can be said; or one image is all, whose variance is none."""
-    if better == "higher":
-        task, labels, primary = MultiLabel(), np.zeros((2, 3), np.int64), MultiLabel().primary_metric
-    else:
-        task, labels = Regression(), NUMBERS[:1]  # type: ignore[assignment]
-        (r2,) = (each for each in task.metrics if each.name == "r2")
-        primary = type(r2)(r2.name, r2.heading, "lower")
-    objective = objective_of(task, TAGS if better == "higher" else NUMBERS, 3 if better == "higher" else 2)
+R2 = Metric("r2", "R²", "lower")
+"""As if the share of the variance that is explained had better be low."""
+
+
+@pytest.mark.parametrize(
+    ("task", "train", "labels", "primary", "worst"),
+    [
+        (MultiLabel(), TAGS, np.zeros((2, 3), np.int64), MultiLabel().primary_metric, -math.inf),  # no label occurs
+        (Regression(), NUMBERS, NUMBERS[:1], R2, math.inf),  # one image, which has no variance
+    ],
+)
+def test_a_metric_that_can_not_be_said_is_the_worst_there_is(
+    task: Task, train: np.ndarray, labels: np.ndarray, primary: Metric, worst: float
+) -> None:
+    objective = make(task, train)
     kept = objective.kept(objective.constant().expand(len(labels), -1), torch.from_numpy(labels))
     found = Predictions(torch.arange(len(labels)), kept, objective, primary)
     assert found.scores[primary.name] is None
     assert found.value == worst
-    assert found.merit[0] == -math.inf
+    assert found.merit == (-math.inf, -found.loss)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
