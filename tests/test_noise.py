@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from builders import make_cell, make_failure, make_phase, make_record
 
-from tlbench.noise import spreads
 from tlbench.results.costs import StepMs
+from tlbench.session.noise import spreads
 
 
 def test_spreads_against_numpy() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.seen import Seen
     from tlbench.contracts.task import ExtraMetric, LossOptions, Metric, Objective, Task
     from tlbench.errors import UserError, WeightsUnavailable
+    from tlbench.execute.executor import Executor
     from tlbench.hookspecs import hookimpl
     from tlbench.results.column import Column
     from tlbench.saved.model import Predicted, SavedModel, load_model
@@ -41,6 +42,7 @@ _HOMES = {
         "strategy",
     ),
     "tlbench.errors": ("UserError", "WeightsUnavailable"),
+    "tlbench.execute.executor": ("Executor",),
     "tlbench.hookspecs": ("hookimpl",),
     "tlbench.contracts.batch": ("Batch",),
     "tlbench.contracts.model": ("Part", "TransferModel"),
@@ -58,6 +60,7 @@ __all__ = [
     "Block",
     "Column",
     "Dataset",
+    "Executor",
     "ExtraMetric",
     "Look",
     "LossOptions",

@@ -102,6 +102,7 @@ class RunOptions(TypedDict, total=False):
     save: Literal["none", "best", "all"] | None
     device: str | None
     jobs: int | Literal["auto"] | None
+    executor: str | None
     timeout: float | None
     data_root: str | Path | None
     block: Sequence[str] | None
@@ -120,7 +121,7 @@ def run(
     Raises UserError before anything runs where the request can't be carried out, KeyboardInterrupt after a
     Ctrl-C, when the finished trials are on disk.
     """
-    from tlbench.session import start
+    from tlbench.session.start import start
 
     known = [*Request.model_fields, "results", "name", "progress"]
     for option in options:

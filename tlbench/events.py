@@ -32,13 +32,6 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class Grouped:
-    """Whether a job's trials are trained together; if not, the job is its first trial's alone. Said once, early."""
-
-    together: bool
-
-
-@dataclass(frozen=True)
 class PluginRaised:
     """A plugin has raised in a hook of the trial's process; the trial goes on without it."""
 
@@ -47,5 +40,5 @@ class PluginRaised:
     message: str
 
 
-Event = StepDone | EpochDone | Grouped | PluginRaised
+Event = StepDone | EpochDone | PluginRaised
 Report = Callable[[Event], object]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RegisterBackbone,
         RegisterColumn,
         RegisterDataset,
+        RegisterExecutor,
         RegisterMetric,
         RegisterStrategy,
         RegisterTask,
@@ -59,6 +60,11 @@ def tlbench_register_metrics(register: RegisterMetric) -> None:
 @hookspec
 def tlbench_register_columns(register: RegisterColumn) -> None:
     """Register columns of the reports: `register(tlbench.Column(…))`."""
+
+
+@hookspec
+def tlbench_register_executors(register: RegisterExecutor) -> None:
+    """Register executors, who run jobs: `register(name, factory)`; the factory gives a `tlbench.Executor`."""
 
 
 @hookspec

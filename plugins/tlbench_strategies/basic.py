@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import TransferModel
 
 
-@strategy("freeze", learning_rates=rates.HEAD, when="first of all: it is cheap, and a floor for the rest")
+@strategy(
+    "freeze", learning_rates=rates.HEAD, head_only=True, when="first of all: it is cheap, and a floor for the rest"
+)
 def freeze(model: TransferModel, _options: Options) -> Iterator[Phase]:
     """Train the head on the frozen backbone (linear evaluation; BatchNorm statistics don't move)."""
     yield Train(model.head)

@@ -38,11 +38,9 @@ class Subset(Options):
 
 def ends_in_linear(model: TransferModel, _options: Options) -> str | None:
     """Why the features that the head is given are not available, if so."""
-    from torch import nn
-
-    kinds = [type(model.module.get_submodule(path)) for path in model.head_paths]
-    if kinds == [nn.Linear]:
+    if model.linear_head is not None:
         return None
+    kinds = [type(model.module.get_submodule(path)) for path in model.head_paths]
     described = ", ".join(f"{path} ({kind.__name__})" for path, kind in zip(model.head_paths, kinds, strict=True))
     return f"its head is not one linear layer: {described}"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torchmetrics.functional.classification import multilabel_average_precision, multilabel_f1_score
+from torchmetrics.functional.classification import binary_average_precision, binary_f1_score
 
 from tlbench.contracts.task import PLAIN_LOSS, Kept, LossOptions, Metric, Objective, Statistics, Task
 from tlbench.words import counted, listed
@@ -43,12 +43,17 @@ class MultiLabel(Task):
         self, names: Sequence[str], labels: Sequence[object] | np.ndarray, describe: Callable[[int], str]
     ) -> np.ndarray:
         """N×K integers, 0 or 1."""
-        given = np.asarray(labels)
+        try:
+            given = np.asarray(labels)
+        except ValueError:
+            raise ValueError(
+                f"labels are rows of different lengths; {len(names)} zeros and ones for each image are expected"
+            ) from None
         if given.shape[1:] != (len(names),):
             raise ValueError(
                 f"labels have the shape {given.shape}; a row of {len(names)} zeros and ones for each image is expected"
             )
-        whole = whole_numbers(given, describe)
+        whole = whole_numbers(given, describe, "labels are 0 or 1")
         wrong = np.argwhere((whole < 0) | (whole > 1))
         if len(wrong):
             example, label = wrong[0]
@@ -144,7 +149,7 @@ class Labels(Objective):
         losses = F.binary_cross_entropy_with_logits(outputs.float(), labels.float(), reduction="none")
         return {
             "labels": labels.to(torch.uint8),
-            "probabilities": self.predicted(outputs),
+            "probabilities": outputs.cpu().double().sigmoid(),  # in fp32, those of sure predictions would be equal
             "loss": losses.mean(1),
         }
 
@@ -153,10 +158,11 @@ class Labels(Objective):
         labels, probabilities = kept["labels"].long(), kept["probabilities"]
         right = (probabilities > 0.5) == (labels == 1)
         occurring = [value for value in self._by_label(kept) if value is not None]
+        by_label = list(zip(probabilities.T, labels.T, strict=True))
         return {
             "map": sum(occurring) / len(occurring) if occurring else None,
-            "macro_f1": float(multilabel_f1_score(probabilities, labels, self.outputs, average="macro")),
-            "micro_f1": float(multilabel_f1_score(probabilities, labels, self.outputs, average="micro")),
+            "macro_f1": float(torch.stack([binary_f1_score(*each) for each in by_label]).mean()),
+            "micro_f1": float(binary_f1_score(probabilities.flatten(), labels.flatten())),
             "subset_accuracy": float(right.all(1).double().mean()),
             "bce": float(kept["loss"].double().mean()),
         }
@@ -177,5 +183,7 @@ class Labels(Objective):
 
     def _by_label(self, kept: Kept) -> list[float | None]:
         labels = kept["labels"].long()
-        found = multilabel_average_precision(kept["probabilities"], labels, self.outputs, average=None)
-        return [float(value) if any_ else None for value, any_ in zip(found, labels.bool().any(0), strict=True)]
+        return [
+            float(binary_average_precision(scores, label)) if label.any() else None
+            for scores, label in zip(kept["probabilities"].T, labels.T, strict=True)
+        ]

@@ -33,19 +33,16 @@ class Regression(Task):
     ) -> np.ndarray:
         """N×K finite floats; N numbers are one target."""
         try:
-            given = np.asarray(labels, dtype=np.float32)
+            with np.errstate(over="ignore"):
+                given = np.asarray(labels, dtype=np.float32)
+            finite = bool(np.isfinite(given).all())
         except (TypeError, ValueError):
-            raise ValueError("targets are not numbers") from None
+            finite = False
+        if not finite:
+            raise ValueError(_first_wrong(names, labels, describe))
         given = given[:, None] if given.ndim == 1 else given
         if given.shape[1:] != (len(names),):
             raise ValueError(f"targets have the shape {given.shape}; {len(names)} for each image are expected")
-        wrong = np.argwhere(~np.isfinite(given))
-        if len(wrong):
-            example, target = wrong[0]
-            raise ValueError(
-                f"the target {names[target]} of {describe(int(example))} is {given[example, target]}; it must be a "
-                f"finite number"
-            )
         return given
 
     def check_train(self, names: Sequence[str], labels: np.ndarray) -> None:
@@ -86,6 +83,26 @@ class Regression(Task):
         return Numbers(*(torch.tensor(statistics[each]).float() for each in ("mean", "deviation", "median")))
 
 
+def _first_wrong(names: Sequence[str], labels: Sequence[object] | np.ndarray, describe: Callable[[int], str]) -> str:
+    """What is wrong with the first example that has not as many finite numbers as there are targets."""
+    for example, row in enumerate(labels):
+        values = list(row) if isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) else [row]
+        if len(values) != len(names):
+            return f"{describe(example)} has {counted(len(values), 'target')}, and {len(names)} are expected"
+        for name, value in zip(names, values, strict=True):
+            if not _is_finite(value):
+                shown = value.item() if isinstance(value, np.generic) else value
+                return f"the target {name} of {describe(example)} is {shown}; it must be a finite number"
+    return "targets are not numbers"
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return abs(float(value)) <= float(np.finfo(np.float32).max)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
 class Numbers(Objective):
     """Mean squared error of standardised targets; outputs are standardised, predictions in the targets' unit."""
 
@@ -104,7 +121,7 @@ class Numbers(Objective):
 
     def constant(self) -> torch.Tensor:
         """The median of train, standardised: it has the least mean absolute error."""
-        return (self._median - self._mean) / self._deviation
+        return ((self._median - self._mean) / self._deviation).cpu()
 
     def predicted(self, outputs: torch.Tensor) -> torch.Tensor:
         """In the targets' own unit."""

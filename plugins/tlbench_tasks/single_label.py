@@ -22,6 +22,7 @@ TOP5_FROM_CLASSES = 11
 """With fewer classes, five guesses say little."""
 ECE_BINS = 15
 """As in Guo et al. 2017, who made the figure known."""
+RULE = "labels are integers, the places of their classes in the list of classes"
 CHANCE = 1.05
 """Up to how many times one class's share counts as chance."""
 NEVER = -1e30
@@ -57,7 +58,7 @@ class SingleLabel(Task):
         given = np.asarray(labels)
         if given.ndim != 1:
             raise ValueError(f"labels have the shape {given.shape}; one class number for each image is expected")
-        whole = whole_numbers(given, describe)
+        whole = whole_numbers(given, describe, RULE)
         outside = np.flatnonzero((whole < 0) | (whole >= len(names)))
         if len(outside):
             example = int(outside[0])

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 
-def whole_numbers(given: np.ndarray, describe: Callable[[int], str]) -> np.ndarray:
-    """N (or N×K) labels as int64; raises ValueError that names the first that is no integer."""
+def whole_numbers(given: np.ndarray, describe: Callable[[int], str], rule: str) -> np.ndarray:
+    """N (or N×K) labels as int64; raises ValueError that names the first that is no integer, and says the rule."""
     try:
         with np.errstate(invalid="ignore"):
             whole = given.astype(np.int64)
@@ -18,10 +18,8 @@ def whole_numbers(given: np.ndarray, describe: Callable[[int], str]) -> np.ndarr
     if not same:
         example = next(place for place, value in enumerate(given) if not all(map(_is_whole, np.atleast_1d(value))))
         wrong = next(each for each in np.atleast_1d(given[example]) if not _is_whole(each))
-        raise ValueError(
-            f"the label of {describe(example)} is {wrong!r}; labels are integers, the places of their classes in the "
-            f"list of classes"
-        )
+        shown = wrong.item() if isinstance(wrong, np.generic) else wrong
+        raise ValueError(f"the label of {describe(example)} is {shown!r}; {rule}")
     return whole
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,21 @@ from builders import PLAIN, load_split, make_images, make_protocol, make_setting
 from torch import nn
 
 from tlbench.cache import StageCache
-from tlbench.contracts import Options, strategy
 from tlbench.contracts.model import TransferModel
-from tlbench.contracts.phases import Phase, Rewrite, Train
+from tlbench.contracts.phases import Train
 from tlbench.contracts.task import Task
 from tlbench.data.batches import Images
 from tlbench.engine.features import Source, feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase, train
-from tlbench.engine.product import Head, linear_suffix, only_phase, train_heads
+from tlbench.engine.product import Head, linear_suffix, train_heads
 from tlbench.engine.setting import Setting
 from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
 from tlbench.measure.memory import PeakMemory
 from tlbench.plan import Protocol
-from tlbench.registry import Component, Entry, Registry
+from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
-from tlbench.registry.provenance import Provenance
 from tlbench_tasks.multi_label import MultiLabel
 from tlbench_tasks.regression import Regression
 
@@ -184,52 +181,3 @@ def test_a_head_is_linear_where_the_features_go_through_one_layer(
     fed = feed(model, phase, source, StageCache(tmp_path))[0]
     assert (linear_suffix(fed) is not None) is is_linear
     assert linear_suffix(Feed(images, model.module)) is None
-
-
-def component(phases: Any) -> Component[Any]:
-    made = strategy("made-up", learning_rates={})(phases)
-    entry = Entry(
-        "strategy", "made-up", lambda _options: made, Options, "", Provenance(plugin="p", distribution="p", version="1")
-    )
-    return Component(entry, Options())
-
-
-def head_only(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head, epochs=0.5, lr=2)
-
-
-def everything(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.everything)
-
-
-def two_phases(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head)
-    yield Train(model.everything)
-
-
-def rewrites(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head)
-    yield Rewrite(lambda _model: None)
-
-
-def penalised(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head, penalty=lambda _model: torch.zeros(()))
-
-
-def meddles(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head)
-    model.module.get_parameter("conv_stem.weight").data.zero_()
-
-
-def explodes(model: TransferModel, _options: Options) -> Iterator[Phase]:
-    yield Train(model.head)
-    raise ArithmeticError
-
-
-def test_a_strategy_that_only_trains_the_head_is_told_from_all_others(registry: Registry) -> None:
-    model = model_of(registry)
-    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
-    assert only_phase(model, component(head_only)) == Train(model.head, epochs=0.5, lr=2)
-    for other in (everything, two_phases, rewrites, penalised, meddles, explodes):
-        assert only_phase(model, component(other)) is None
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.module.state_dict().items())

@@ -7,9 +7,9 @@ import torch
 from builders import make_cell, make_plan
 
 from tlbench.engine.device import take_device
-from tlbench.execute.local import freest
+from tlbench.execute.queue import freest
 from tlbench.measure.machine import Machine
-from tlbench.session import gpus_of
+from tlbench.session.jobs import gpus_of
 
 
 def test_jobs_are_spread_over_all_gpus() -> None:

@@ -120,8 +120,23 @@ def test_what_is_kept_of_the_loss_is_neither_smoothed_nor_weighted() -> None:
     kept = make(labels, label_smoothing=0.2, class_weights=True).kept(logits, labels)
     expected = torch.nn.BCEWithLogitsLoss(reduction="none")(logits, labels.float()).mean(1)
     torch.testing.assert_close(kept["loss"], expected)
-    torch.testing.assert_close(kept["probabilities"], logits.sigmoid())
+    torch.testing.assert_close(kept["probabilities"], logits.double().sigmoid())
     assert torch.equal(kept["labels"].long(), labels)
+
+
+def test_sure_predictions_keep_their_order() -> None:
+    logits, labels = made_up()
+    scores = {factor: make(labels).scores(make(labels).kept(factor * logits, labels)) for factor in (1, 8)}
+    assert scores[8]["map"] == pytest.approx(scores[1]["map"], rel=1e-6)
+
+
+def test_one_label_alone_is_a_task_too() -> None:
+    logits, labels = made_up()
+    objective = make(labels[:, :1])
+    kept = objective.kept(logits[:, :1], labels[:, :1])
+    expected = average_precision_score(labels[:, 0], logits[:, 0])
+    assert objective.scores(kept)["map"] == pytest.approx(expected, rel=1e-6)
+    assert objective.by_target(kept)["average_precision"] == [pytest.approx(expected, rel=1e-6)]
 
 
 def test_the_constant_prediction_is_each_labels_share_whose_precision_is_the_chance_level() -> None:

@@ -135,10 +135,12 @@ def test_numbers_of_any_type_are_targets_and_a_row_of_them_one_target() -> None:
     [
         ([[1, 2], [3, float("nan")]], "the target length of picture 1 is nan; it must be a finite number"),
         ([[1, 2], [float("inf"), 0]], "the target angle of picture 1 is inf; it must be a finite number"),
-        ([[1, None]], "the target length of picture 0 is nan"),
+        ([[1, None]], "the target length of picture 0 is None"),
         ([[1, 2, 3]], r"targets have the shape \(1, 3\); 2 for each image are expected"),
         ([1, 2, 3], r"targets have the shape \(3, 1\); 2 for each image are expected"),
-        ([["left", "right"]], "targets are not numbers"),
+        ([["left", 1]], "the target angle of picture 0 is left; it must be a finite number"),
+        ([[1, 2], [3]], "picture 1 has 1 target, and 2 are expected"),
+        ([[1, 1e300]], "the target length of picture 0 is 1e\\+300; it must be a finite number"),
     ],
 )
 def test_wrong_targets_are_named(targets: Any, said: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tlbench.measure.diagnosis import Diagnosis
-    from tlbench.noise import Noise
+    from tlbench.session.noise import Noise
 
 
 @app.command()
@@ -31,9 +31,9 @@ def doctor(
     from tlbench.cli.output import progress_console, result_console
     from tlbench.execute.process import call
     from tlbench.measure.diagnosis import diagnose
-    from tlbench.noise import known_noise, measure_noise
     from tlbench.plan.request import make_request
     from tlbench.report.progress import ConsoleDisplay
+    from tlbench.session.noise import known_noise, measure_noise
 
     display = ConsoleDisplay(progress_console())
     request = make_request(device=device, block=tuple(block or ()))

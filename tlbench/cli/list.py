@@ -26,6 +26,7 @@ class What(StrEnum):
     tasks = "tasks"
     metrics = "metrics"
     columns = "columns"
+    executors = "executors"
     plugins = "plugins"
 
 
@@ -46,7 +47,7 @@ def list_(
     block: Block = None,
     debug: Debug = False,
 ) -> None:
-    """List backbones, datasets, strategies, tasks, metrics, columns or plugins, each with where it comes from."""
+    """List what there is of a kind: backbones, datasets, strategies and so on, each with where it comes from."""
     from tlbench.registry.facts import backbone_facts
     from tlbench.registry.kinds import Registry
     from tlbench.registry.plugins import load_plugins
@@ -63,6 +64,7 @@ def list_(
             What.tasks: registry.tasks,
             What.metrics: registry.metrics,
             What.columns: registry.columns,
+            What.executors: registry.executors,
         }
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]

@@ -32,7 +32,7 @@ def start_and_show(
     """Start a run or go on with one, and write its tables or records; exits with 1 where a trial is not ok."""
     from tlbench.cli.output import print_results, progress_console
     from tlbench.report.progress import ConsoleDisplay, shared, summary
-    from tlbench.session import start
+    from tlbench.session.start import start
     from tlbench.trial.jobs import load_per_core
 
     if name is not None and (name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME):

@@ -91,6 +91,14 @@ class TransferModel:
         return self._head_paths
 
     @property
+    def linear_head(self) -> nn.Linear | None:
+        """The head where it is one linear layer; None where it is of another kind, or of several modules."""
+        if len(self._head_paths) != 1:
+            return None
+        head = self.module.get_submodule(self._head_paths[0])
+        return head if type(head) is nn.Linear else None
+
+    @property
     def everything(self) -> Part:
         """All modules."""
         return Part(frozenset(path for path, _ in self.module.named_modules()))

@@ -35,6 +35,9 @@ class Strategy:
     `pretrained=False` it starts from random weights on purpose. With a `backbone` of its own (a qualified name), it
     makes one cell for each dataset, whatever backbones are asked for.
 
+    With `head_only` it is one `Train` of the head by the task's loss, and nothing else; then the heads of all seeds and
+    rates are trained together. A trial of a strategy that claims it and does anything else fails.
+
     A strategy whose models have other tensors in the end than the backbone has makes these by
     `rebuild(model, options, shapes)`, so that a saved model can be loaded; its numbers do not matter. `not_saved` says
     why its models can't be saved, if so.
@@ -58,6 +61,7 @@ class Strategy:
     tasks: tuple[str, ...] | None = None
     rebuild: Rebuild | None = None
     not_saved: str | None = None
+    head_only: bool = False
     summary: str = ""
     details: str = ""
     paper: str = ""
@@ -87,6 +91,7 @@ def strategy(
     tasks: tuple[str, ...] | None = None,
     rebuild: Rebuild | None = None,
     not_saved: str | None = None,
+    head_only: bool = False,
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -109,6 +114,7 @@ def strategy(
             tasks,
             rebuild,
             not_saved,
+            head_only,
             summary=summary,
             details=details.strip(),
             paper=paper,

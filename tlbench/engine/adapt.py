@@ -55,10 +55,25 @@ def adapt(context: Context) -> None:
         except StopIteration:
             break
         progress.phase, progress.step = number, None
+        hold_to_head(context, phase, number)
         found = (
             _rewrite(context, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(context, phase, number)
         )
     progress.phase, progress.step = None, None
+
+
+def hold_to_head(context: Context, phase: Phase, number: int) -> None:
+    """Raise PhaseError where a strategy claims that it trains the head alone, and yields anything else."""
+    if not context.strategy.load().head_only:
+        return
+    head = context.model.head
+    plain = isinstance(phase, Train) and phase == Train(head, phase.epochs, phase.lr)
+    if number or not plain:
+        what = "a second phase" if number else f"a {type(phase).__name__} of something else"
+        raise PhaseError(
+            f"strategy {context.strategy.ref} states head_only, and yields {what}: it must be one Train of the head by "
+            f"the task's loss, or not state it"
+        )
 
 
 def _rewrite(context: Context, phase: Rewrite, new_tensors: Stream) -> Any:

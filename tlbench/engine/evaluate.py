@@ -86,7 +86,7 @@ def predict(module: nn.Module, feed: Feed, indices: torch.Tensor, setting: Setti
         for batch in in_order(feed.source, evaluation_batch(protocol, device)):
             with autocast(device, protocol.precision):
                 outputs = feed.forward(batch.images).float()
-            finite = finite and bool(torch.isfinite(objective.predicted(outputs)).all())
+            finite = finite and bool(torch.isfinite(outputs).all())
             for name, tensor in objective.kept(outputs, batch.labels).items():
                 parts.setdefault(name, []).append(tensor.cpu())
     if not finite:

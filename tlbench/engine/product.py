@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from tlbench.contracts.model import TransferModel
-from tlbench.contracts.phases import Phase, Train
-from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.phases import Train
 from tlbench.data.batches import epoch_order
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps
@@ -20,7 +18,6 @@ from tlbench.engine.recipe import rate_factor
 from tlbench.engine.setting import Setting
 from tlbench.events import EpochDone, StepDone
 from tlbench.plan.cell import Protocol
-from tlbench.registry.components import Component
 from tlbench.results.costs import FeaturesRecord
 
 
@@ -57,26 +54,6 @@ class Product:
             self.layer.weight.copy_(head.weight)
             if head.bias is not None:
                 self.layer.bias.copy_(head.bias)
-
-
-def only_phase(model: TransferModel, strategy: Component[Strategy]) -> Train | None:
-    """The one phase of a strategy that does nothing but train the head by the loss; None of any other strategy.
-
-    The strategy is asked on a copy of the model, which it must leave as it was: then nothing is lost where it is not
-    asked again.
-    """
-    looked_at, before = model.clone(), model.module.state_dict()
-    try:
-        phases: list[Phase] = list(strategy.load().phases(looked_at, strategy.options))
-    except Exception:  # a strategy that needs its phases carried out; it will be asked again when it trains
-        return None
-    after = looked_at.module.state_dict()
-    untouched = after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
-    if len(phases) != 1 or not untouched:
-        return None
-    (phase,) = phases
-    plain = isinstance(phase, Train) and phase == Train(phase.part, phase.epochs, phase.lr)
-    return phase if isinstance(phase, Train) and plain and phase.part == model.head else None
 
 
 def linear_suffix(feed: Feed) -> nn.Linear | None:

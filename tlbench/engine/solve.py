@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from torch import nn
 
 from tlbench.contracts.batch import HEAD_INPUT
 from tlbench.contracts.model import TransferModel
@@ -78,18 +77,12 @@ def _examples(context: Context, split: Literal["train", "val"]) -> tuple[Example
 def _given(context: Context, images: torch.Tensor) -> torch.Tensor:
     """What a forward pass hands to the head, N×D."""
     model, protocol = context.model, context.setting.protocol
-    (path,) = model.head_paths if len(model.head_paths) == 1 else ("",)
-    layer = model.module.get_submodule(path)
+    layer = model.linear_head
     with model.watched((), head_input=True) as seen, autocast(context.setting.device, protocol.precision):
         outputs = model.module.eval()(images)
     given = seen.get(HEAD_INPUT)
-    if (
-        given is None
-        or type(layer) is not nn.Linear
-        or given.ndim != 2
-        or outputs.shape != (len(images), layer.out_features)
-    ):
-        what = f"{', '.join(model.head_paths)} ({type(layer).__name__})"
+    if given is None or layer is None or given.ndim != 2 or outputs.shape != (len(images), layer.out_features):
+        what = ", ".join(f"{path} ({type(model.module.get_submodule(path)).__name__})" for path in model.head_paths)
         raise PhaseError(
             f"a head can be fitted in closed form only where it is one linear layer at the model's end, not {what}"
         )

@@ -27,7 +27,9 @@ from tlbench.execute.allocator import keep_freed_memory
 from tlbench.execute.crash import told
 from tlbench.temporary import files_in, temporary_folder
 
-PRELOAD = ["torch", "torchvision", "timm", "tlbench.trial.batched", "tlbench.plan.preflight"]
+PRELOAD = [
+    "torch", "torchvision", "timm", "torchmetrics.functional", "tlbench.trial.batched", "tlbench.plan.preflight",
+]  # fmt: skip
 
 LONGEST_WAIT_SECONDS = 1.0
 """A signal that comes just before a wait begins does not end it: Python sees it when the wait is over."""

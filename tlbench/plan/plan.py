@@ -37,7 +37,8 @@ class TaskPlan(Frozen):
 class Plan(Frozen):
     """All that a run will do. `left_out` says which strategies can't adapt which backbones or tasks, and why.
 
-    `tasks` has the metrics of each task, by its qualified name.
+    `tasks` has the metrics of each task, by its qualified name; `together` are the ids of the cells whose heads, of all
+    seeds and rates, are trained in one product, by one job.
     """
 
     schema_version: Literal[3] = 3
@@ -48,6 +49,7 @@ class Plan(Frozen):
     left_out: tuple[str, ...] = ()
     provenance: dict[str, Provenance]
     tasks: dict[str, TaskPlan] = Field(default_factory=dict)
+    together: tuple[str, ...] = ()
 
     def trials(self) -> Iterator[Trial]:
         """Seed 0 of every cell, then seed 1, …: a run stopped early is already a table."""

@@ -43,6 +43,7 @@ from tlbench.plan.sizes import check_size
 from tlbench.plan.sources import IN_FULL, Means, check_file, choose_weights, weights_policies
 from tlbench.plan.summary import summary
 from tlbench.plan.tasks import plans, task_of
+from tlbench.plan.together import trained_together
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 from tlbench.registry.provenance import Provenance
@@ -75,9 +76,9 @@ Tell = Callable[[Preparing | Note], object]
 class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
-    `left_out` says which strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task.
-    `threads` are those that `peak_flops_per_second`, by precision, was measured with; `numerics` has what was measured
-    to choose a cell's precision.
+    `left_out` says which strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task,
+    `together` the cells whose heads are trained together. `threads` are those that `peak_flops_per_second`, by
+    precision, was measured with; `numerics` has what was measured to choose a cell's precision.
     """
 
     machine: Machine
@@ -89,16 +90,18 @@ class Preflight:
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
+    together: list[str] = field(default_factory=list)
 
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
-        cells, data, numerics = [], {}, {}
+        cells, data, numerics, together = [], {}, {}, []
         for cell in self.cells:
             changed = cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})
             cells.append(changed)
             data[changed.id] = self.data[cell.id]
             numerics[changed.id] = self.numerics[cell.id]
-        return dataclasses.replace(self, cells=cells, data=data, numerics=numerics)
+            together += [changed.id] if cell.id in self.together else []
+        return dataclasses.replace(self, cells=cells, data=data, numerics=numerics, together=together)
 
 
 def resolve(
@@ -114,6 +117,7 @@ def resolve(
     components: list[Component[Any]] = [*backbones, *datasets, *strategies]
     for component in components:
         component.check()
+    registry.executors.resolve(request.executor).check()
     if request.augment and find_spec("kornia") is None:
         raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
     weights_policies(request.weights, [each.ref for each in backbones], registry.qualified_backbone)
@@ -268,6 +272,8 @@ def preflight(
                 found.cells.append(cell)
                 found.data[cell.id] = prepared[key]
                 found.numerics[cell.id] = tried
+                if trained_together(request, cell, strategies[strategy_ref], model):
+                    found.together.append(cell.id)
     if not found.cells:
         raise UserError("; ".join(found.left_out))
     return found

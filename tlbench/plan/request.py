@@ -157,6 +157,7 @@ class Request(Frozen):
         "where that is measured to get more done; on several GPUs (cuda), one on each.",
         metavar="N|auto",
     )
+    executor: str = option("local", "Who runs the trials: local (processes of this machine), or a plugin's executor.")
     timeout: float | None = option(
         None,
         "Seconds that a trial may take.",

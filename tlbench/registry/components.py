@@ -12,12 +12,19 @@ from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import Task
 from tlbench.errors import UserError
+from tlbench.execute.executor import Executor
 from tlbench.registry.apart import kept_apart
 from tlbench.registry.options import written
 from tlbench.registry.provenance import Provenance
 
 T = TypeVar("T")
-MADE: dict[str, type] = {"backbone": Backbone, "dataset": Dataset, "strategy": Strategy, "task": Task}
+MADE: dict[str, type] = {
+    "backbone": Backbone,
+    "dataset": Dataset,
+    "strategy": Strategy,
+    "task": Task,
+    "executor": Executor,
+}
 """What the factories of a kind make."""
 
 

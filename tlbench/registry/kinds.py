@@ -12,6 +12,7 @@ from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.errors import UserError, nearest
+from tlbench.execute.executor import Executor
 from tlbench.registry.apart import guarded
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.names import indexed_names
@@ -22,6 +23,7 @@ from tlbench.registry.register import (
     RegisterBackbone,
     RegisterColumn,
     RegisterDataset,
+    RegisterExecutor,
     RegisterMetric,
     RegisterStrategy,
     RegisterTask,
@@ -31,7 +33,7 @@ from tlbench.results.column import Column
 
 T = TypeVar("T")
 
-ORDER = ("torchvision", "packaged", "timm", "builtin", "tasks")
+ORDER = ("torchvision", "packaged", "timm", "builtin", "tasks", "local")
 """Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
 
 
@@ -106,12 +108,15 @@ class Registry:
     tasks: Kind[Task]
     metrics: Kind[ExtraMetric]
     columns: Kind[Column]
+    executors: Kind[Executor]
 
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
         """Ask every plugin for its components."""
         registry = cls(
-            plugins, Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task"), Kind("metric"), Kind("column")
+            plugins,
+            *(Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task")),
+            *(Kind("metric"), Kind("column"), Kind("executor")),
         )
         registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
         registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
@@ -119,6 +124,7 @@ class Registry:
         registry.tasks.collect(plugins, "tlbench_register_tasks", RegisterTask)
         registry.metrics.collect(plugins, "tlbench_register_metrics", RegisterMetric)
         registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
+        registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
         return registry
 
     def qualified_backbone(self, spec: str) -> str:

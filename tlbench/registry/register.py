@@ -13,6 +13,7 @@ from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import ExtraMetric, Task
+from tlbench.execute.executor import Executor
 from tlbench.registry.components import Entry, Family
 from tlbench.registry.provenance import Provenance
 from tlbench.results.column import Column
@@ -91,6 +92,7 @@ class RegisterNamed(Registrar[T]):
 
 RegisterBackbone = RegisterNamed[Backbone]
 RegisterTask = RegisterNamed[Task]
+RegisterExecutor = RegisterNamed[Executor]
 
 
 class RegisterDataset(RegisterNamed[Dataset]):

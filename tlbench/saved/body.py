@@ -73,7 +73,7 @@ class SavedBody:
         """What the strategy left; where that is a head of another kind, the backbone's own is put back."""
         head = self._backbone().head_paths
         model = structure(self.document, self.registry, self.shapes, outputs, image_size)
-        if len(head) == 1 and not model.inner and type(model.module.get_submodule(head[0])) is not nn.Linear:
+        if len(head) == 1 and not model.inner and model.linear_head is None:
             fresh = self._backbone().build(outputs, image_size=image_size, pretrained=False)
             model.replace_head(fresh.get_submodule(head[0]))
         return model

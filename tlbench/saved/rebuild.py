@@ -53,12 +53,9 @@ def structure(
 
 def fit_head(model: TransferModel, shapes: Shapes) -> None:
     """Give a linear head the bias that the file has, or take it away: closed forms put heads of their own in place."""
-    if len(model.head_paths) != 1:
-        return
-    (path,) = model.head_paths
-    head = model.module.get_submodule(path)
+    head, path = model.linear_head, model.head_paths[0]
     has_bias = f"{path}.bias" in shapes
-    if type(head) is nn.Linear and len(shapes.get(f"{path}.weight", ())) == 2 and has_bias == (head.bias is None):
+    if head is not None and len(shapes.get(f"{path}.weight", ())) == 2 and has_bias == (head.bias is None):
         new = nn.Linear(head.in_features, head.out_features, bias=has_bias, device=head.weight.device)
         model.replace_head(new)
 

@@ -9,17 +9,19 @@ from operator import itemgetter
 
 from torch import nn
 
+from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
+from tlbench.engine.adapt import hold_to_head
 from tlbench.engine.context import Context, Progress
 from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase
-from tlbench.engine.product import Head, Product, linear_suffix, only_phase, train_heads
+from tlbench.engine.product import Head, Product, linear_suffix, train_heads
 from tlbench.engine.seeds import Seeds
-from tlbench.errors import Diverged
-from tlbench.events import Grouped, Report
+from tlbench.errors import Diverged, PhaseError
+from tlbench.events import Report
 from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
 from tlbench.results.costs import Cost
@@ -53,33 +55,31 @@ class Tested:
 
 
 def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
-    """The records of a job's trials where they are trained together, else of its first alone; it tells which early.
+    """The records of a job's trials.
 
     What goes wrong with a trial alone becomes its record's status. What goes wrong with all together is raised: they
     are to be tried by themselves.
     """
     started, progress = datetime.now(UTC), Progress()
+    if job.product:
+        context = make_ready(job, registry, report, progress)
+        return _run_together(context, job, _product(context, job), registry, started)
     try:
         context = make_ready(job, registry, report, progress)
-        product = _product(context, job)
-        if product is None:
-            report(Grouped(False))
-            return [carry_out(context, job, registry, started)]
+        return [carry_out(context, job, registry, started)]
     except Exception as error:
         return [failed(job, error, progress, started)]
-    report(Grouped(True))
-    return _run_together(context, job, product, registry, started)
 
 
-def _product(context: Context, job: TrialJob) -> Product | None:
-    """The product of a job's heads; None where there is one, or the strategy does more than train a linear head."""
+def _product(context: Context, job: TrialJob) -> Product:
+    """The product of a job's heads; raises PhaseError where they can't be trained so."""
     cell = job.trial.cell
     rates = cell.tuned_rates or ((cell.learning_rate,) if cell.learning_rate is not None else ())
-    if not job.may_be_product or not rates or len(rates) * len(job.trials) == 1:
-        return None
-    phase = only_phase(context.model, context.strategy)
-    if phase is None:
-        return None
+    phases = list(context.strategy.load().phases(context.model, context.strategy.options))
+    for number, phase in enumerate(phases):
+        hold_to_head(context, phase, number)
+    (phase,) = phases
+    assert isinstance(phase, Train)
     phase = context.in_budget(phase)
     context.meters.stages.enter("train")
     prepare_phase(context.model, phase)
@@ -89,7 +89,7 @@ def _product(context: Context, job: TrialJob) -> Product | None:
         )
     layer = linear_suffix(fed)
     if layer is None:
-        return None
+        raise PhaseError(f"the heads can't be trained on features: {features.reason}")
     context.meters.share(features)
     return Product(phase, fed, features, layer, _heads(context, job, layer, rates))
 

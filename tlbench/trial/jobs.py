@@ -35,8 +35,8 @@ class TrialJob:
     `numerics` is what was measured to choose the cell's precision. `lease` is the one that cached features are
     kept for.
 
-    `others` are trials of the same cell, to be trained together with it where that can be. `may_be_product` is off
-    where the heads must train one by one, for what is asked of them or because it went wrong together. `place` is the
+    `others` are trials of the same cell, which are trained together with it. With `product`, the heads of all trials
+    and rates are trained as one; what goes wrong then is no trial's fault, and each is tried `alone`. `place` is the
     cell's in the plan. `models` is the folder that models are saved under; None where they are not. `gpu` is the number
     of the GPU that `cuda` alone stands for.
     """
@@ -54,7 +54,7 @@ class TrialJob:
     features: FeaturesPolicy = "cache"
     lease: str | None = None
     others: tuple[Trial, ...] = ()
-    may_be_product: bool = False
+    product: bool = False
     place: int = 0
     gpu: int | None = None
     models: Path | None = None
@@ -69,9 +69,9 @@ class TrialJob:
         """Where the per-example predictions of one of them are written to."""
         return self.folder / f"{trial.id}.safetensors"
 
-    def each_alone(self, trials: tuple[Trial, ...]) -> list[TrialJob]:
-        """Some of them as jobs by themselves, each trained by itself."""
-        return [dataclasses.replace(self, trial=trial, others=(), may_be_product=False) for trial in trials]
+    def alone(self) -> list[TrialJob]:
+        """Its trials as jobs by themselves, each trained by itself."""
+        return [dataclasses.replace(self, trial=trial, others=(), product=False) for trial in self.trials]
 
 
 def threads_each(trials_at_once: int) -> int | None:

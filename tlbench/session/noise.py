@@ -15,7 +15,8 @@ from tlbench.errors import UserError
 from tlbench.plan.request import make_request
 from tlbench.results.columns import COSTS
 from tlbench.results.records import Record
-from tlbench.session import Display, start
+from tlbench.session.display import Display
+from tlbench.session.start import start
 from tlbench.temporary import temporary_folder
 
 CELL = {

@@ -1,0 +1,102 @@
+"""Who runs the jobs can be a plugin: the queue, time limits and regrouping are the run's own."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import QUICK, Cli, PluginMaker
+
+POOL = """
+import itertools
+import multiprocessing
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+
+from tlbench import hookimpl
+from tlbench.execute.executor import Ended, Returned
+from tlbench.execute.local import run_in_process
+
+tlbench_api = 1
+
+def work(job):
+    if job.trial.cell.strategy.endswith("majority"):
+        raise RuntimeError("the machine has gone away")
+    return run_in_process(job, print_nothing)
+
+def print_nothing(event):
+    pass
+
+class Pool:
+    def __init__(self):
+        self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        self.numbers, self.futures = itertools.count(), {}
+
+    def submit(self, job):
+        name = f"job {next(self.numbers)}"
+        self.futures[name] = self.pool.submit(work, job)
+        return name
+
+    def cancel(self, job):
+        self.futures.pop(job).cancel()
+
+    def messages(self, wait_seconds):
+        done, _ = wait(self.futures.values(), wait_seconds, FIRST_COMPLETED)
+        for name in [name for name, future in self.futures.items() if future in done]:
+            error = self.futures[name].exception()
+            yield name, Returned(self.futures[name].result()) if error is None else Ended(
+                "failed", type(error).__name__, str(error)
+            )
+            del self.futures[name]
+
+    def close(self):
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+def make_slow(options):
+    class Slow(Pool):
+        def messages(self, wait_seconds):
+            yield from ()
+            import time
+            time.sleep(wait_seconds)
+    return Slow()
+
+@hookimpl
+def tlbench_register_executors(register):
+    register("pool", lambda options: Pool(), summary="a pool of processes")
+    register("slow", make_slow)
+    register("wrong", lambda options: 7)
+"""
+
+
+def test_an_executor_of_a_plugin_runs_the_jobs_and_its_failures_are_records(cli: Cli, plugin: PluginMaker) -> None:
+    environment = plugin("pools", POOL).environment
+    arguments = (*QUICK, "--strategies", "full,majority,freeze", "--json")
+    here = cli("run", *arguments, environment=environment)
+    there = cli("run", *arguments, "--executor", "pool", environment=environment)
+    assert (here.status, there.status) == (0, 1), here.stderr + there.stderr
+    by_strategy = [{each["trial"]["cell"]["strategy"]: each for each in run.records} for run in (here, there)]
+    for strategy in ("builtin/full", "builtin/freeze"):
+        ours, theirs = (run[strategy] for run in by_strategy)
+        assert theirs["metrics"]["test"]["accuracy"] == ours["metrics"]["test"]["accuracy"]
+        assert theirs["trial"]["id"] == ours["trial"]["id"]
+    failed = by_strategy[1]["builtin/majority"]
+    assert (failed["status"], failed["error"]["message"]) == ("failed", "the machine has gone away")
+    assert "pools/pool" in cli("list", "executors", environment=environment).stdout
+
+
+def test_the_time_limit_is_the_queues(cli: Cli, plugin: PluginMaker) -> None:
+    finished = cli(
+        *("run", *QUICK, "--strategies", "full", "--executor", "slow", "--timeout", "3", "--json"),
+        environment=plugin("pools", POOL).environment,
+    )
+    assert [(each["status"], each["error"]["type"]) for each in finished.records] == [("timeout", "Timeout")]
+
+
+@pytest.mark.parametrize(
+    ("executor", "said"),
+    [
+        ("nowhere", "unknown executor 'nowhere'; `tlbench list executors` shows all"),
+        ("wrong", "executor pools/wrong can't be made: plugin pools (pools 1.0) gave a int"),
+    ],
+)
+def test_what_is_no_executor_ends_with_a_sentence(cli: Cli, plugin: PluginMaker, executor: str, said: str) -> None:
+    finished = cli("run", *QUICK, "--executor", executor, environment=plugin("pools", POOL).environment)
+    assert finished.status == 2
+    assert said in finished.stderr

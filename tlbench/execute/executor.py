@@ -1,0 +1,60 @@
+"""What an executor is: who runs jobs, wherever that is. The queue, time limits and regrouping are not its concern."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from tlbench.events import Event
+    from tlbench.results.records import Record, Status
+    from tlbench.trial.jobs import TrialJob
+
+
+@dataclass(frozen=True)
+class Told:
+    """A job tells of its progress."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A job has ended with the records of its trials: its last message."""
+
+    records: list[Record]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job has ended without records: its last message. The status, the kind of end, and why are for the record."""
+
+    status: Status
+    kind: str
+    reason: str
+    trace: str | None = None
+
+
+Message = Told | Returned | Ended
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs jobs, each by `tlbench.execute.local.run_in_process(job, report)` in a process of its own.
+
+    A job is pickled; it reads the datasets and features of the cache and writes predictions into the run's folder, so
+    that a process elsewhere needs both under the same paths.
+    """
+
+    def submit(self, job: TrialJob) -> Hashable:
+        """Start a job, and give what names it."""
+
+    def cancel(self, job: Hashable) -> None:
+        """End a job that runs; nothing is heard of it any more."""
+
+    def messages(self, wait_seconds: float) -> Iterator[tuple[Hashable, Message]]:
+        """What jobs have said since, with their names; waits for the first message at most so long."""
+
+    def close(self) -> None:
+        """No more jobs will come."""

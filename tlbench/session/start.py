@@ -1,0 +1,136 @@
+"""A run from request to records: plan it, say what will happen, carry it out, keep what comes of it."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from tlbench.errors import UserError
+from tlbench.execute.executor import Executor
+from tlbench.execute.queue import run_trials
+from tlbench.plan.forecast import forecast
+from tlbench.plan.plan import Plan
+from tlbench.plan.preflight import Preflight, resolve
+from tlbench.plan.request import Request
+from tlbench.plan.sources import IN_FULL, LOOKED_FOR
+from tlbench.registry.kinds import Registry
+from tlbench.registry.plugins import Plugins, load_plugins
+from tlbench.results.best import keep_best_models
+from tlbench.results.records import UNFINISHED, Record, Status
+from tlbench.results.store import RunFolder, check_writable
+from tlbench.session.display import Display
+from tlbench.session.jobs import at_once_of, gpus_of, job_of, jobs_of
+from tlbench.session.keeper import Keeper
+from tlbench.session.look import looked_at, plan_of
+from tlbench.temporary import temporary_folder
+from tlbench.trial.jobs import threads_each
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left."""
+
+    plan: Plan
+    folder: RunFolder
+    records: list[Record]
+    interrupted: bool = False
+
+
+def start(
+    request: Request,
+    results: Path,
+    name: str | None,
+    display: Display,
+    *,
+    retry: Collection[Status] = (),
+    dry_run: bool = False,
+) -> Outcome:
+    """Carry a request out, or go on with the run of that name where the plan is the same.
+
+    Raises UserError before anything runs where the request can't be carried out as asked.
+    """
+    plugins = load_plugins(request.block)
+    registry = Registry.of(plugins)
+    for fault in plugins.faults:
+        display.note(f"warning: {fault}")
+    for text in plugins.notes:
+        display.note(f"warning: {text}")
+    resolve(request, registry)
+    if not dry_run:
+        check_writable(results)
+    folder = RunFolder(results / (name or _new_name()))
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as temporary:
+        found = looked_at(request, Path(temporary), folder, display, LOOKED_FOR if dry_run else IN_FULL)
+        plan = plan_of(request, found, folder)
+        if folder.exists and not dry_run and (difference := plan.difference(folder.plan())):
+            raise UserError(
+                f"run {plan.name} in {results} exists with a different plan ({difference}); "
+                f"take another --name, or give the options it was started with"
+            )
+        if folder.exists and not dry_run and (versions := plan.other_versions(folder.plan())):
+            raise UserError(
+                f"run {plan.name} in {results} was made with other releases ({versions}); install those, or start "
+                f"another run with --name"
+            )
+        if dry_run:
+            display.planned(plan, sum(1 for _ in plan.trials()))
+            for line in forecast(plan, found, registry, partial(job_of, plan=plan, found=found, folder=folder)):
+                display.note(f"  {line}")
+            display.note("nothing was run")
+            return Outcome(plan, folder, [])
+        with folder.writing():
+            executor = registry.executors.resolve(request.executor).load()
+            return _carry_out(plan, found, folder, plugins, executor, display, {*UNFINISHED, *retry})
+
+
+def _carry_out(
+    plan: Plan,
+    found: Preflight,
+    folder: RunFolder,
+    plugins: Plugins,
+    executor: Executor,
+    display: Display,
+    again: set[Status],
+) -> Outcome:
+    if not folder.exists:
+        folder.write_plan(plan)
+    done = {record.trial.id for record in folder.records() if record.status not in again}
+    remaining = [trial for trial, name in zip(plan.trials(), plan.trial_ids(), strict=True) if name not in done]
+    display.planned(plan, len(remaining))
+    keeper = Keeper(folder, plugins, display)
+    keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
+    jobs = jobs_of(remaining, plan, found, folder)
+    gpus = gpus_of(plan, found.machine)
+    at_once = at_once_of(plan.request, jobs, gpus, display)
+    other_threads = plan.request.jobs == "auto" and at_once > 1  # than the peak was measured with
+    jobs = [
+        replace(
+            job,
+            concurrent_trials=math.ceil(at_once / gpus),
+            threads=threads_each(at_once),
+            peak_flops_per_second=None if other_threads else job.peak_flops_per_second,
+        )
+        for job in jobs
+    ]
+    interrupted = False
+    try:
+        run_trials(jobs, executor, at_once, plan.request.timeout, keeper, gpus)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        display.close()
+    records = folder.records()
+    if plan.request.save == "best":
+        keep_best_models(folder, records, plan)
+    keeper.notify("tlbench_run_finished", plan=plan, folder=folder.path, records=records)
+    return Outcome(plan, folder, records, interrupted)
+
+
+def _new_name() -> str:
+    return f"{datetime.now():%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
