@@ -20,6 +20,7 @@ types:
 
 test:
 	pytest -n auto
+	pytest -n auto -m slow
 
 benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s

@@ -12,19 +12,19 @@ RESULTS = Path(__file__).parents[1] / "results"
 PAGE = """# Tasks
 
 A dataset names its task: what is predicted of an image. The task has the check of labels, the width of the head, the
-loss, the metrics and which of them is primary, the key that splits are stratified by, and the best prediction that knows
-nothing of an image. Models are chosen on val by the primary metric, rows are compared by it, and a record has all
-metrics by name ([Results format](results-format.md)).
+loss, the metrics and which of them is primary, the key that splits are stratified by, and the best prediction that
+knows nothing of an image. Models are chosen on val by the primary metric, rows are compared by it, and a record has
+all metrics by name ([Results format](results-format.md)).
 
 {sections}
 ## Intervals and comparisons
 
-The ± of a metric that is a mean over examples has the spread over seeds and the test sample in it: a binomial interval
-for a share of the examples, else z · s / √n over the examples' errors. The mean average precision is no mean over examples;
-its ± is that of its jackknife pseudo-values (Tukey 1958), which rows are compared in pairs by, too.
+The ± of a metric that is a mean over examples has the spread over seeds and the test sample in it: a binomial
+interval for a share of the examples, else z · s / √n over the examples' errors. The mean average precision is no mean
+over examples; its ± is that of its jackknife pseudo-values (Tukey 1958), which rows are compared in pairs by, too.
 
-`chance` in the record is the primary metric of the best constant prediction, on the same test images; a trial whose model
-is no better by its task's rule has the status `at-chance`.
+`chance` in the record is the primary metric of the best constant prediction, on the same test images; a trial whose
+model is no better by its task's rule has the status `at-chance`.
 
 ## What a strategy serves
 
@@ -34,8 +34,8 @@ Strategies that train by the loss serve every task. A strategy that fits or comp
 
 ## A run of each
 
-`digit-grids` are 2×2 mosaics of scikit-learn's digits (which of the ten occur), `digit-angles` are digits rotated by up to
-45 degrees (the angle). Made from the committed run `results/tasks` by `python docs/generate.py`; repeat it with
+`digit-grids` are 2×2 mosaics of scikit-learn's digits (which of the ten occur), `digit-angles` are digits rotated by
+up to 45 degrees (the angle). Made from the committed run `results/tasks` by `python docs/generate.py`; repeat it with
 `make tasks`.
 
 {tables}

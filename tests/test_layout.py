@@ -46,7 +46,7 @@ def test_there_is_no_circle_of_imports() -> None:
 
 def test_the_core_imports_no_plugin() -> None:
     plugins = {file.name for file in PLUGINS.iterdir() if file.is_dir()}
-    assert len(plugins) == 5
+    assert len(plugins) == 7
     for name, file in FILES.items():
         assert not {each.partition(".")[0] for each in imported(file)} & plugins, name
 
@@ -54,7 +54,8 @@ def test_the_core_imports_no_plugin() -> None:
 PUBLIC = (
     "tlbench", "tlbench.contracts", "tlbench.errors", "tlbench.words", "tlbench.registry",
     "tlbench.registry.model_size", "tlbench.data.contents", "tlbench.data.image_files", "tlbench.data.root",
-    "tlbench.data.batches", "tlbench.engine.renormalise", "tlbench.engine.weights",
+    "tlbench.data.batches", "tlbench.engine.renormalise", "tlbench.engine.weights", "tlbench.execute.local",
+    "tlbench.saved.body", "tlbench.saved.document",
 )  # fmt: skip
 """What a plugin is written with: the contracts, and what reads images and weights from files."""
 
@@ -68,7 +69,8 @@ def test_the_built_in_plugins_are_written_with_what_is_public() -> None:
 
 ROOMS = (
     ("contracts", set()),
-    ("results", {"plan", "registry"}),
+    ("results", {"contracts", "plan", "registry"}),
+    ("saved", {"contracts", "data", "engine", "plan", "registry", "results"}),
     ("data", {"contracts", "plan"}),
     ("report", {"contracts", "data", "plan", "results", "trial"}),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Cli, PluginMaker
 
 METER = '''
@@ -54,6 +55,7 @@ COMMAND = (
 )
 
 
+@pytest.mark.slow
 def test_a_profiler_is_a_plugin_and_sees_each_trial_in_its_process(
     cli: Cli, plugin: PluginMaker, tmp_path: Path
 ) -> None:

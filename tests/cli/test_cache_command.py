@@ -38,6 +38,7 @@ def run(cli: Cli, tmp_path: Path) -> Any:
 QUICK = ("run", "--backbones", "small_cnn", "--strategies", "scratch", "--epochs", "1", "--json")
 
 
+@pytest.mark.slow
 def test_a_dataset_is_kept_until_a_file_of_it_changes(run: Any, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos")
     first, second = (run(*QUICK, "--datasets", f"folder:{folder}").records[0] for _ in range(2))
@@ -55,6 +56,7 @@ def test_a_dataset_is_kept_until_a_file_of_it_changes(run: Any, tmp_path: Path) 
     assert json.loads(run("cache", "info", "--json").stdout)["kinds"]["dataset"]["entries"] == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_decoded_again(run: Any, tmp_path: Path) -> None:
     first = run(*QUICK, "--datasets", "digits:train=96:test=60").records[0]
     (images,) = (tmp_path / "cache" / "stages" / "dataset").glob("*/train-images.npy")
@@ -66,6 +68,7 @@ def test_a_damaged_file_is_decoded_again(run: Any, tmp_path: Path) -> None:
     assert second["metrics"] == first["metrics"]
 
 
+@pytest.mark.slow
 def test_info_and_clear(run: Any, tmp_path: Path) -> None:
     assert "empty" in run("cache", "info").stdout
     run(*QUICK, "--datasets", "digits:train=96:test=60")

@@ -43,6 +43,7 @@ def release(plugin: PluginMaker, version: str, rank: int) -> None:
     metadata.write_text(re.sub(r"^Version: \d\.\d", f"Version: {version}", metadata.read_text(), flags=re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_a_default_that_changes_makes_another_cell_and_a_release_is_not_mixed(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("mine", RANKED).environment
     first = cli(*COMMAND, "--strategies", "ranked,ranked:r=16", "--json", environment=environment).records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 from conftest import Cli
 
 BENCH = """
@@ -17,6 +18,7 @@ deterministic = true
 """
 
 
+@pytest.mark.slow
 def test_flags_win_over_the_file_and_a_run_can_be_started_again_from_what_it_leaves(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "bench.toml").write_text(BENCH)
     printed = cli("run", "--config", "bench.toml", "--epochs", "2", "--print-config")

@@ -52,6 +52,7 @@ OF_65 = ("--datasets", "digits:train=65:test=20", "--image-size", "32", "--epoch
 """Two batches of 32 and one image more: the last step is of 33."""
 
 
+@pytest.mark.slow
 def test_a_crash_of_channels_last_convolutions_is_told_by_name(cli: Cli, plugin: PluginMaker) -> None:
     tried = subprocess.run([sys.executable, "-c", ONE_STEP], env=os.environ | TWO_THREADS, check=False)
     if tried.returncode == 0:
@@ -72,6 +73,7 @@ def test_a_crash_of_channels_last_convolutions_is_told_by_name(cli: Cli, plugin:
     assert [record["status"] for record in cured.records] == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_crash_while_precisions_are_tried_is_one_sentence(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("strided", STRIDED).environment
     finished = cli("run", *OF_65, "--backbones", "broken", "--precision", "auto", environment=environment)

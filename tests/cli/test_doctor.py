@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Cli
 
 
@@ -18,6 +19,7 @@ def test_it_shows_the_machine_and_parses(cli: Cli) -> None:
     assert all({"problem", "remedy"} == set(finding) for finding in document["findings"])
 
 
+@pytest.mark.slow
 def test_noise_is_measured_on_a_real_cell_and_known_afterwards(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
     measured = cli("doctor", "--noise", "--repeats", "2", "--json", environment=environment)

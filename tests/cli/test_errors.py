@@ -204,7 +204,7 @@ def test_file_names_that_are_not_utf_8_are_read_and_escaped(cli: Cli, tmp_path: 
     assert "broken\\udcff.png: cannot identify image file" in named.stderr
     done = cli("run", "--datasets", "folder:photos", *options, "--skip-unreadable")
     assert done.status == 0, done.stderr
-    assert done.records[0]["data"]["class_names"] == ["caf\\udce9", "dog"]
+    assert done.records[0]["data"]["names"] == ["caf\\udce9", "dog"]
     folder.rename(tmp_path / os.fsdecode(b"photos\xff"))
     refused = cli("run", "--datasets", os.fsdecode(b"folder:photos\xff"), *options)
     assert refused.status == 2

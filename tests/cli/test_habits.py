@@ -67,6 +67,7 @@ def test_a_search_that_finds_nothing_says_so(cli: Cli) -> None:
     )
 
 
+@pytest.mark.slow
 def test_show_counts_what_is_missing_and_names_what_is_damaged(cli: Cli, tmp_path: Path) -> None:
     assert cli("run", *QUICK, "--strategies", "scratch", "--seeds", "3", "--name", "three").status == 0
     trials = tmp_path / "results" / "three" / "trials"
@@ -103,7 +104,7 @@ def test_names_that_a_terminal_would_obey_are_escaped_everywhere(cli: Cli, tmp_p
         assert "\\x1b[31m" in each
     assert "<b>" not in written[2]
     shown = cli("show", "odd", "--format", "json")
-    assert shown.records[0]["data"]["class_names"] == ["a", "b\x07"]
+    assert shown.records[0]["data"]["names"] == ["a", "b\x07"]
 
 
 def test_a_folder_in_place_of_a_dataset_says_how_to_name_it(cli: Cli, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
     states = {
         row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--block", "timm", "--json").stdout)
     }
-    loaded = dict.fromkeys(("builtin", "packaged", "peft", "torchvision"), "loaded")
+    loaded = dict.fromkeys(("builtin", "local", "packaged", "peft", "tasks", "torchvision"), "loaded")
     assert states == {**loaded, "timm": "blocked"}
     by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_BLOCK": "timm,packaged"}).stdout
     assert [row["name"] for row in json.loads(by_variable) if row["state"] == "blocked"] == ["packaged", "timm"]
@@ -108,7 +108,7 @@ def test_show_in_every_format(trained: tuple[Path, Finished], cli: Cli, tmp_path
     records = trained[1].records
     assert cli("show", "trained", *results, "--format", "json").records == records
     rows = list(csv.DictReader(io.StringIO(cli("show", "trained", *results, "--format", "csv").stdout)))
-    assert [float(row["accuracy"]) for row in rows] == [record["metrics"]["accuracy"] for record in records]
+    assert [float(row["accuracy"]) for row in rows] == [record["metrics"]["test"]["accuracy"] for record in records]
     markdown = cli("show", "trained", *results, "--format", "markdown").stdout
     assert "| efficientnet_lite0 | freeze | pretrained |" in markdown
     table = cli("show", "trained", *results).stdout

@@ -62,6 +62,7 @@ def test_flops_memory_and_throughput_fit_together(trained: tuple[Path, Finished]
     assert full["phases"][0]["features"]["reason"] == "nothing is frozen"
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
     command = (
@@ -102,7 +103,7 @@ def test_features_are_computed_once_and_each_trial_says_what_they_cost_alone(cli
     assert off["trial"]["id"] == done.records[0]["trial"]["id"]
     assert off["cost"]["phases"][0]["features"]["reason"] == "--features compute"
     assert off["metrics"]["train_loss"] == pytest.approx(done.records[0]["metrics"]["train_loss"], rel=1e-4)
-    assert off["metrics"]["accuracy"] == pytest.approx(done.records[0]["metrics"]["accuracy"], abs=0.02)
+    assert off["metrics"]["test"]["accuracy"] == pytest.approx(done.records[0]["metrics"]["test"]["accuracy"], abs=0.02)
 
 
 def test_the_environment_is_in_every_record(trained: tuple[Path, Finished]) -> None:
@@ -118,10 +119,10 @@ def test_predictions_beside_the_record_give_its_figures(trained: tuple[Path, Fin
     folder, finished = trained
     for record in finished.records:
         kept = load_file(folder / "results" / "trained" / "trials" / record["predictions"])
-        assert np.mean(kept["predicted"] == kept["labels"]) == pytest.approx(record["metrics"]["accuracy"])
-        assert np.mean(kept["nll"]) == pytest.approx(record["metrics"]["nll"], rel=1e-5)
+        assert np.mean(kept["predicted"] == kept["labels"]) == pytest.approx(record["metrics"]["test"]["accuracy"])
+        assert np.mean(kept["loss"]) == pytest.approx(record["metrics"]["test"]["nll"], rel=1e-5)
         right = kept["predicted"] == kept["labels"]
-        assert kept["nll"][right] == pytest.approx(-np.log(kept["confidence"][right]), abs=1e-4)
+        assert kept["loss"][right] == pytest.approx(-np.log(kept["confidence"][right]), abs=1e-4)
 
 
 def test_detail_splits_the_step(cli: Cli) -> None:
@@ -136,6 +137,7 @@ def memory(record: dict[str, Any]) -> dict[str, int]:
     return parts
 
 
+@pytest.mark.slow
 def test_a_small_model_after_a_large_one_has_its_own_memory(cli: Cli) -> None:
     options = (
         "--strategies",
@@ -156,6 +158,7 @@ def test_a_small_model_after_a_large_one_has_its_own_memory(cli: Cli) -> None:
     assert small["cost"]["peak_memory_bytes"] == pytest.approx(alone["cost"]["peak_memory_bytes"], abs=noise)
 
 
+@pytest.mark.slow
 def test_deterministic_runs_are_equal_bit_for_bit_and_say_so(cli: Cli, tmp_path: Path) -> None:
     digests = []
     for name in ("one", "two"):
@@ -167,6 +170,7 @@ def test_deterministic_runs_are_equal_bit_for_bit_and_say_so(cli: Cli, tmp_path:
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_what_is_not_to_vary_is_held_over_the_seeds(cli: Cli) -> None:
     held = cli("run", *QUICK, "--strategies", "full", "--seeds", "2", "--vary", "augmentation", "--json").records
     assert held[0]["metrics"] == held[1]["metrics"]  # nothing is random in this model's steps
@@ -180,9 +184,9 @@ def test_the_best_epoch_is_chosen_on_val_and_stopping_is_early(cli: Cli) -> None
     data = ("--datasets", "digits:train=200:val=60:test=60", "--lr", "3e-3", "--patience", "2", "--json")
     (record,) = cli(*command, *data).records
     history = record["history"]
-    accuracies = [epoch["val_accuracy"] for epoch in history]
+    accuracies = [epoch["val"] for epoch in history]
     best = accuracies.index(max(accuracies))
     assert [epoch["kept"] for epoch in history] == [number == best for number in range(len(history))]
-    assert record["metrics"]["val_accuracy"] == max(accuracies)
+    assert record["metrics"]["val"]["accuracy"] == max(accuracies)
     assert len(history) == min(12, best + 1 + 2)
     assert record["cost"]["validate_seconds"] > 0

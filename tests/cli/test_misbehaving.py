@@ -159,6 +159,7 @@ def mine(model, options):
 """
 
 
+@pytest.mark.slow
 def test_notes_that_are_no_numbers_are_null_and_chance_is_the_seeds_own(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("notes", HEAD + NOTES + REGISTER).environment
     command = ("run", *QUICK, "--strategies", "mine", "--seeds", "2", "--json")
@@ -195,6 +196,7 @@ def mine(model, options):
 """
 
 
+@pytest.mark.slow
 def test_options_of_every_kind_are_read_again_from_the_name_in_the_record(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("kinds", HEAD + OPTIONS + REGISTER).environment
     given = "mine:colour=green:rates=1+2.5:names=x+y:size=none"

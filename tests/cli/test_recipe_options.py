@@ -85,6 +85,7 @@ def tlbench_register_backbones(register):
 """
 
 
+@pytest.mark.slow
 def test_the_memory_format_is_that_which_was_asked_for(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("seen", SEEN).environment
     command = ("run", *TINY, "--backbones", "seen", "--strategies", "full,freeze", "--json")

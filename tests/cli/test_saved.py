@@ -111,6 +111,7 @@ def test_a_saved_model_is_a_backbone_and_its_identity_is_that_of_its_tensors(run
     assert digests[0] != full["weights"]["digest"]
 
 
+@pytest.mark.slow
 def test_only_the_models_of_the_best_cell_are_kept(cli: Cli, tmp_path: Path) -> None:
     finished = cli(
         *("run", "--datasets", "digits:train=150:test=40", "--epochs", "2", "--image-size", "32", "--seeds", "2"),

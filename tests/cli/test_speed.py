@@ -10,6 +10,7 @@ from conftest import QUICK, Cli
 from tlbench.trial.jobs import usable_cores
 
 
+@pytest.mark.slow
 def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
     command = ("run", *QUICK, "--strategies", "freeze,full", "--precision", "auto", "--name", "auto")
@@ -39,6 +40,7 @@ def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path
     assert "trying number formats" not in resumed.stderr  # a run keeps what it has chosen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precisions_train(cli: Cli, precision: str) -> None:
     command = ("run", *QUICK, "--strategies", "freeze,full", "--precision", precision, "--epochs", "4", "--json")
@@ -48,6 +50,7 @@ def test_half_precisions_train(cli: Cli, precision: str) -> None:
     assert full["history"][-1]["train_loss"] < full["history"][0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_compile_time_is_told_apart_from_the_steps(cli: Cli) -> None:
     command = ("run", *QUICK, "--strategies", "full", "--compile", "on", "--name", "compiled")
     done = cli(*command, "--json")
@@ -111,6 +114,7 @@ def test_a_dataset_that_the_cache_can_not_hold_is_streamed_with_the_same_result(
     assert not list((tmp_path / "small").rglob("*-images.npy"))
 
 
+@pytest.mark.slow
 def test_augmented_images_are_not_cached_and_the_record_says_why(cli: Cli) -> None:
     command = ("run", *QUICK, "--strategies", "freeze", "--epochs", "2", "--augment", "flip,crop", "--name", "changed")
     (record,) = cli(*command, "--json").records

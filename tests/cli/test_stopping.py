@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from conftest import TLBENCH, Cli, PluginMaker
 
 SLOW = '''
@@ -112,6 +113,7 @@ def test_sigkill_loses_only_the_running_trial_and_leaves_no_process(
     assert all(records(tmp_path)[file] == written for file, written in first.items())
 
 
+@pytest.mark.slow
 def test_a_killed_trial_is_tried_again_and_a_finished_run_has_nothing_left(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("slow", SLOW).environment
     assert cli(*COMMAND, "--timeout", "4", environment=environment).status == 1  # `slow` runs out of time

@@ -126,6 +126,7 @@ def run(tmp_path: Path, *strategies: str, **options: Any) -> dict[str, tlbench.R
     return {record.trial.cell.strategy.removeprefix("builtin/"): record for record in results}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FASHION.exists(), reason="needs Debian's dataset-fashion-mnist")
 def test_with_few_images_frozen_statistics_are_worth_many_points(tmp_path: Path) -> None:
     auto = run(tmp_path, "norm-tuning")["norm-tuning"]

@@ -54,6 +54,7 @@ def compile_feed(
     return compiled(model, phase, feed, make_setting(make_protocol(compile=policy, **protocol)), steps)
 
 
+@pytest.mark.slow
 def test_compiled_training_is_training_up_to_rounding(tmp_path: Path) -> None:
     ours, theirs = small(), small()
     before = {name: tensor.clone() for name, tensor in ours.module.state_dict().items()}
