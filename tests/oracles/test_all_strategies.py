@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +31,49 @@ def run(folder: Path, unserved: set[str], **changes: Any) -> tlbench.Results:
     return tlbench.run(strategies=strategies, results=folder, progress=False, **(wanted | changes))
 
 
+LOADED = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from sklearn.datasets import load_digits
+
+import tlbench
+
+torch.set_num_threads(1)
+run = tlbench.load(sys.argv[1])
+digits = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+for record in run:
+    kept = load_file(run.folder / "trials" / record.predictions)
+    model = tlbench.load_model(run.folder / "models" / record.trial.id)
+    confidence, predicted = model.predict([digits[place] for place in kept["indices"]]).values.max(1)
+    alike = torch.allclose(confidence, kept["confidence"], atol=1e-4)
+    if not (alike and torch.equal(predicted, kept["predicted"])):
+        print(record.trial.cell.strategy, (predicted != kept["predicted"]).sum().item())
+print("compared", len(run))
+"""
+"""Every model of a run, loaded in a process of its own, on the images of test."""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", CASES)
-def test_no_cell_fails(backbone: str, tmp_path: Path) -> None:
+def test_no_cell_fails_and_every_saved_model_predicts_as_its_record_says(backbone: str, tmp_path: Path) -> None:
     weights, unserved = CASES[backbone]
-    results = run(tmp_path, set(), backbones=backbone, weights=weights)
+    results = run(tmp_path, set(), backbones=backbone, weights=weights, save="all")
     assert {text.partition(" ")[0] for text in results.plan.left_out} == unserved
     failed = {record.trial.cell.strategy: record.error for record in results if record.status != "ok"}
     assert not failed
     assert len(results) == len(STRATEGIES) - len(unserved)
     for record in results:
         assert 0 <= accuracy(record) <= 1
+    command = [sys.executable, "-c", LOADED, str(results.folder)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (loaded.stdout, loaded.returncode) == (f"compared {len(results)}\n", 0), loaded.stderr
 
 
+@pytest.mark.slow
 def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_the_protocol(tmp_path: Path) -> None:
     def passes(budget: str) -> dict[str, float | None]:
         results = run(
@@ -59,6 +92,7 @@ def test_each_strategy_spends_the_passes_that_it_states_and_by_budget_those_of_t
     assert spent["model-soup"] == pytest.approx(3.0, abs=0.06)
 
 
+@pytest.mark.slow
 def test_cached_features_give_what_computing_in_each_step_gives_for_every_strategy(tmp_path: Path) -> None:
     def results(features: str) -> tlbench.Results:
         return run(tmp_path, {"vpt"}, datasets="digits:train=40:test=40", epochs=2, features=features, name=features)
