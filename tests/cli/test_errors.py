@@ -32,7 +32,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
             "no plugin named 'torchvison' has backbones; did you mean torchvision",
         ),
         (("--strategies", "freze"), "'freze'; did you mean freeze?; `tlbench list strategies` shows all"),
-        (("--datasets", "digit"), "unknown dataset 'digit'; did you mean digits?"),
+        (("--datasets", "digit"), "unknown dataset 'digit'; did you mean digits or digit-grids?"),
         (("--datasets", "digits:train=many"), "option train of dataset packaged/digits is float and can't be 'many'"),
         (("--datasets", "digits:size=3"), "dataset packaged/digits has no option 'size' (it has: train, val, test)"),
         (("--datasets", "digits:train=5000"), "train=5000 is more than the 1797 images"),

@@ -120,7 +120,7 @@ from tlbench import Train, hookimpl, strategy
 
 tlbench_api = 1
 
-@strategy("twice", learning_rates={"adamw": 1e-3}, passes=lambda options: 2.0)
+@strategy("twice", learning_rates={"adamw": 1e-3}, passes=lambda options: 2.0, head_only=True)
 def twice(model, options):
     yield Train(model.head, epochs=2)
 
