@@ -173,4 +173,5 @@ def test_git_keeps_every_run_that_a_page_is_made_from() -> None:
     named = {each.name for each in (DOCS.parent / "results").iterdir() if f'"{each.name}"' in sources}
     ignored = (DOCS.parent / ".gitignore").read_text("utf-8").splitlines()
     kept = {line.removeprefix("!/results/").rstrip("/") for line in ignored if line.startswith("!/results/")}
-    assert {"rates", "rates-sgd", "rates-batchnorm", "reference", "strategies", "strategies-costs"} == named == kept
+    runs = {"rates", "rates-sgd", "rates-batchnorm", "reference", "strategies", "strategies-costs", "tasks"}
+    assert runs == named == kept
