@@ -49,7 +49,7 @@ A plugin registers a task, and metrics that are added to tasks; the contract is
 ```python
 @hookimpl
 def tlbench_register_tasks(register):
-    register("ordinal", make_ordinal)              # a factory that gives a tlbench.Task
+    register("ordinal", make_ordinal)  # a factory that gives a tlbench.Task
 
 
 @hookimpl
@@ -58,7 +58,7 @@ def tlbench_register_metrics(register):
 
 
 @hookimpl
-def tlbench_register_columns(register):            # a figure of any record, in all reports
+def tlbench_register_columns(register):  # a figure of any record, in all reports
     register(Column("train_share", "Train share", "fraction", None, train_share))
 ```
 
