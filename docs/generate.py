@@ -93,6 +93,7 @@ def section_of(component: Component[Strategy]) -> str:
     parts += [f"*When:* {strategy.when}."] if strategy.when else []
     parts += [f"*Paper:* {strategy.paper}."] if strategy.paper else []
     parts += [f"*Default rates:* {text.rates(strategy.learning_rates)}."] if strategy.learning_rates else []
+    parts += [f"*Tasks:* {', '.join(strategy.tasks)}."] if strategy.tasks else []
     parts += ["\n".join(options_of(strategy))] if strategy.options.model_fields else []
     return "\n\n".join(part for part in parts if part)
 

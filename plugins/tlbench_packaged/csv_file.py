@@ -20,7 +20,7 @@ from tlbench_packaged.table import Table, read_table
 from tlbench_packaged.targets import Targets, read_targets
 
 IMAGES = ("image", "images", "image_path", "path", "file", "filename", "filepath")
-SPLITS = ("split", "subset", "fold_name")
+SPLITS = ("split", "subset")
 
 
 @dataclass

@@ -57,10 +57,17 @@ def make_slow(options):
             time.sleep(wait_seconds)
     return Slow()
 
+def make_broken(options):
+    class Broken(Pool):
+        def messages(self, wait_seconds):
+            raise ConnectionError("the cluster is down")
+    return Broken()
+
 @hookimpl
 def tlbench_register_executors(register):
     register("pool", lambda options: Pool(), summary="a pool of processes")
     register("slow", make_slow)
+    register("broken", make_broken)
     register("wrong", lambda options: 7)
 """
 
@@ -87,6 +94,13 @@ def test_the_time_limit_is_the_queues(cli: Cli, plugin: PluginMaker) -> None:
         environment=plugin("pools", POOL).environment,
     )
     assert [(each["status"], each["error"]["type"]) for each in finished.records] == [("timeout", "Timeout")]
+
+
+def test_an_executor_that_can_not_go_on_ends_the_run_with_a_sentence(cli: Cli, plugin: PluginMaker) -> None:
+    finished = cli("run", *QUICK, "--executor", "broken", environment=plugin("pools", POOL).environment)
+    assert finished.status == 2
+    assert "the executor Broken can't go on: it raised ConnectionError: the cluster is down" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 @pytest.mark.parametrize(

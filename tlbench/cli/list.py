@@ -137,6 +137,7 @@ def _strategy(strategy: Strategy) -> dict[str, Any]:
         "when": strategy.when,
         "paper": strategy.paper,
         "learning_rates": dict(strategy.learning_rates),
+        "tasks": None if strategy.tasks is None else list(strategy.tasks),
     }
 
 

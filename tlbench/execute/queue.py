@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from tlbench.errors import UserError
 from tlbench.events import Event, StepDone
-from tlbench.execute.executor import Ended, Executor, Returned, Told
+from tlbench.execute.executor import Ended, Executor, Message, Returned, Told
 from tlbench.execute.process import LONGEST_WAIT_SECONDS
 from tlbench.results.records import ErrorRecord, Record
 from tlbench.trial.jobs import TrialJob, failure
@@ -95,7 +97,7 @@ def run_trials(
                     running[executor.submit(job)] = each
                 except Exception as error:  # of a plugin
                     _leave(each, Ended("failed", type(error).__name__, f"it can't be started: {error}"), watcher)
-            for name, message in executor.messages(_patience(running)):
+            for name, message in _said(executor, _patience(running)):
                 if name in running:
                     _hear(running, name, message, watcher, waiting)
             for name in [name for name, each in running.items() if _is_over(each)]:
@@ -107,6 +109,22 @@ def run_trials(
         raise
     finally:
         executor.close()
+
+
+def _said(executor: Executor, wait_seconds: float) -> Iterator[tuple[Hashable, Message]]:
+    """What jobs have said; raises UserError where the executor can't go on."""
+    messages = iter(executor.messages(wait_seconds))
+    while True:
+        try:
+            found = next(messages)
+        except StopIteration:
+            return
+        except Exception as error:  # of a plugin
+            raise UserError(
+                f"the executor {type(executor).__name__} can't go on: it raised {type(error).__name__}: {error}; "
+                f"what was finished is kept, and tlbench resume does the rest"
+            ) from error
+        yield found
 
 
 def freest(taken: Sequence[int | None], gpus: int) -> int | None:
@@ -165,9 +183,10 @@ def _leave(each: Running, end: Ended, watcher: Watcher) -> None:
 
 def _interrupt(executor: Executor, running: dict[Hashable, Running], watcher: Watcher) -> None:
     """End all that runs; a job whose records have come already has them kept."""
-    for name, message in executor.messages(0.0):
-        if name in running and isinstance(message, Returned):
-            running[name].returned = list(message.records)
+    with suppress(UserError):  # said already
+        for name, message in _said(executor, 0.0):
+            if name in running and isinstance(message, Returned):
+                running[name].returned = list(message.records)
     for each in running.values():
         if each.returned:
             _hand_on(each, watcher)

@@ -29,7 +29,9 @@ def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Tr
         yield f"and {counted(len(plan.cells) - SHOWN, 'cell')} more"
     if not plan.cells:
         return
-    sizes = {data.folder: sum(data.images.values()) * data.image_size**2 * 3 for data in found.data.values()}
+    sizes = {
+        data.folder: sum(data.images.values()) * data.image_size**2 * data.channels for data in found.data.values()
+    }
     if (largest := max(sizes.values())) > cache_limit_bytes():
         yield f"decoded images: more than the cache may hold ({spelled_bytes(largest)}), so they are decoded as needed"
     else:

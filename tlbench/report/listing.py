@@ -55,6 +55,8 @@ def print_components(found: list[dict[str, Any]], column: str, verbose: bool, co
         for name in ("details", "when", "paper") if verbose else ():
             if row.get(name):
                 table.add_row("", row[name] if name == "details" else f"{name}: {row[name]}", "")
+        if verbose and row.get("tasks"):
+            table.add_row("", f"tasks: {', '.join(row['tasks'])}", "")
         if verbose and row.get("learning_rates"):
             table.add_row("", f"rates: {rates(row['learning_rates'])}", "")
         for option in row.get("options", []) if verbose else []:
