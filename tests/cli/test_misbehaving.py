@@ -210,6 +210,7 @@ def test_options_of_every_kind_are_read_again_from_the_name_in_the_record(cli: C
     assert none["trial"]["cell"]["strategy"] == "kinds/mine:rates=none"
 
 
+@pytest.mark.slow
 def test_modules_in_the_working_directory_are_not_executed(cli: Cli, tmp_path: Path) -> None:
     for name in ("timm", "random", "torch", "numpy"):
         (tmp_path / f"{name}.py").write_text(f"open('executed-{name}', 'w')\n", "utf-8")

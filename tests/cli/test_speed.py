@@ -86,6 +86,7 @@ def test_bad_requests(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_jobs_auto_tries_and_marks_what_ran_side_by_side(cli: Cli) -> None:
     done = cli("run", *QUICK, "--strategies", "full,scratch", "--jobs", "auto", "--json")
     assert done.status == 0, done.stderr
@@ -102,6 +103,7 @@ def test_trials_at_once_are_marked(cli: Cli) -> None:
     assert "†: up to 2 trials ran at once and slowed each other down." in table
 
 
+@pytest.mark.slow
 def test_a_dataset_that_the_cache_can_not_hold_is_streamed_with_the_same_result(cli: Cli, tmp_path: Path) -> None:
     command = ("run", *QUICK, "--strategies", "full", "--json")
     (kept,) = cli(*command).records

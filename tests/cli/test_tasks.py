@@ -36,12 +36,14 @@ def by_strategy(run: tlbench.Results, dataset: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_trained_beats_what_knows_no_image(run: tlbench.Results) -> None:
     precision, error = by_strategy(run, "digit-grids"), by_strategy(run, "digit-angles")
     assert min(precision[name] for name in TRAINED) > max(precision[name] for name in BASELINES)
     assert max(error[name] for name in TRAINED) < min(error[name] for name in BASELINES)
 
 
+@pytest.mark.slow
 def test_a_cell_that_can_not_be_is_left_out_with_the_reason(run: tlbench.Results) -> None:
     assert [text for text in run.plan.left_out if "linear-probe" in text] == [
         "builtin/linear-probe serves single-label, and the task of packaged/digit-grids is tasks/multi-label",
@@ -49,6 +51,7 @@ def test_a_cell_that_can_not_be_is_left_out_with_the_reason(run: tlbench.Results
     ]
 
 
+@pytest.mark.slow
 def test_the_metrics_are_scikit_learns_of_the_stored_predictions(run: tlbench.Results) -> None:
     for record in run:
         assert record.predictions is not None and record.metrics is not None
@@ -73,6 +76,7 @@ def test_the_metrics_are_scikit_learns_of_the_stored_predictions(run: tlbench.Re
             assert record.metrics.chance == pytest.approx(np.abs(labels - np.median(labels)).mean(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_table_has_each_tasks_metric_and_baselines_are_at_chance(run: tlbench.Results) -> None:
     table = run.to_markdown()
     assert "| mAP |" in table and "| MAE |" in table

@@ -65,6 +65,7 @@ def of(run: tuple[Path, Finished], strategy: str) -> list[dict[str, object]]:
     return [each for each in run[1].records if each["trial"]["cell"]["strategy"] == f"claims/{strategy}"]
 
 
+@pytest.mark.slow
 def test_what_claims_to_train_the_head_alone_is_trained_together_and_gives_the_same(run: tuple[Path, Finished]) -> None:
     honest, silent = of(run, "honest"), of(run, "silent")
     assert [each["cost"]["product_heads"] for each in honest] == [2, 2]  # type: ignore[index]
@@ -73,6 +74,7 @@ def test_what_claims_to_train_the_head_alone_is_trained_together_and_gives_the_s
         assert ours["metrics"]["test"]["nll"] == pytest.approx(theirs["metrics"]["test"]["nll"], rel=1e-4)  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_the_plan_says_which_cells_those_are(run: tuple[Path, Finished]) -> None:
     plan = json.loads((run[0] / "results" / "one" / "plan.json").read_text())
     claimed = {each["trial"]["cell_id"] for each in run[1].records} - {
@@ -81,6 +83,7 @@ def test_the_plan_says_which_cells_those_are(run: tuple[Path, Finished]) -> None
     assert set(plan["together"]) == claimed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "said"),
     [
@@ -96,5 +99,6 @@ def test_a_wrong_claim_fails_its_trials_by_name(run: tuple[Path, Finished], stra
         assert message.startswith(f"strategy claims/{strategy} states head_only, and yields {said}")
 
 
+@pytest.mark.slow
 def test_what_dies_together_is_tried_alone(run: tuple[Path, Finished]) -> None:
     assert [(each["status"], each["cost"]["basis"]) for each in of(run, "dying")] == [("ok", "measured")] * 2  # type: ignore[index]

@@ -11,6 +11,7 @@ RATES = [0.0001, 0.001, 0.01]
 DATA = ("--datasets", "digits:train=200:val=80:test=80", "--epochs", "2", "--backbones", "small_cnn")
 
 
+@pytest.mark.slow
 def test_the_rate_is_chosen_on_val_and_every_candidate_is_kept(cli: Cli) -> None:
     command = ("run", *DATA, "--strategies", "freeze,full", "--tune", "lr=1e-4,1e-3,1e-2", "--name", "tuned")
     done = cli(*command, "--json")
@@ -63,6 +64,7 @@ def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
     assert tuned["history"] == alone["history"]
 
 
+@pytest.mark.slow
 def test_heads_of_all_rates_and_seeds_in_one_product_give_what_each_gives_alone(cli: Cli) -> None:
     command = ("run", *DATA[:-1], "efficientnet_lite0", "--image-size", "32", "--strategies", "freeze", "--json")
     together = cli(*command, "--tune", "lr=1e-2,1e-3", "--seeds", "2").records

@@ -118,6 +118,7 @@ def test_auto_risks_a_first_compilation_only_for_many_steps(tmp_path: Path) -> N
     assert record.eager_step_ms
 
 
+@pytest.mark.slow
 def test_what_compiles_but_gains_nothing_runs_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = compilation._step_ms
 

@@ -54,6 +54,7 @@ def scikit_learns_accuracy(clothes: PreparedDataset) -> float:
     return float(probe.score(features(test), test.labels.numpy()))
 
 
+@pytest.mark.slow
 def test_freeze_is_as_good_as_scikit_learns_probe(clothes: PreparedDataset, tmp_path: Path) -> None:
     results = tlbench.run(
         datasets=["fashion-mnist:train=2000:test=1000"],
@@ -84,6 +85,7 @@ def test_frozen_means_frozen(clothes: PreparedDataset) -> None:
     assert changed == {"classifier.weight", "classifier.bias"}
 
 
+@pytest.mark.slow
 def test_full_beats_scratch_on_500_images(tmp_path: Path) -> None:
     results = tlbench.run(
         datasets=["fashion-mnist:train=500:test=500"],

@@ -113,9 +113,10 @@ def run_trials(
 
 def _said(executor: Executor, wait_seconds: float) -> Iterator[tuple[Hashable, Message]]:
     """What jobs have said; raises UserError where the executor can't go on."""
-    messages = iter(executor.messages(wait_seconds))
+    messages: Iterator[tuple[Hashable, Message]] | None = None
     while True:
         try:
+            messages = messages or iter(executor.messages(wait_seconds))
             found = next(messages)
         except StopIteration:
             return
