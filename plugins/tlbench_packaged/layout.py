@@ -72,7 +72,9 @@ def _no_folder(root: Path) -> str:
         return "is missing"
     if zipfile.is_zipfile(root) or root.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".7z", ".rar")):
         return "is an archive; unpack it, and name the folder"
-    if root.suffix.lower() in (".csv", ".tsv", ".json", ".txt", ".parquet"):
+    if root.suffix.lower() in (".csv", ".tsv"):
+        return f"is a table, not a folder; where it has a column of image paths, say csv:{root}"
+    if root.suffix.lower() in (".json", ".txt", ".parquet"):
         return "is a table, not a folder; put the images into a folder for each class, and name the folder above them"
     if root.suffix.lower() in endings():
         return f"is one image; name the folder above the folders of its classes, {root.absolute().parent.parent} say"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlbench.errors import UserError, nearest
-from tlbench.words import listed
+from tlbench.words import counted, listed
 
 DELIMITERS = ("\t", ";", ",")
 NAMED = 20
@@ -74,9 +74,10 @@ def read_table(path: Path, delimiter: str | None = None) -> Table:
                 _add(table, fields, begun)
             begun = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"dataset csv: {path}, line {begun}: {error}") from error
-    table.refuse_mistakes()
+        said = "a quotation mark is not closed" if "end of data" in str(error) else str(error)
+        raise UserError(f"dataset csv: {path}, line {begun}: {said}") from error
     if not table.lines:
+        table.refuse_mistakes()
         raise UserError(f"dataset csv: {path} has a header and no rows")
     return table
 
@@ -91,7 +92,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 def _add(table: Table, fields: list[str], line: int) -> None:
     if len(fields) != len(table.columns):
-        table.mistakes.append((line, f"{len(fields)} fields, and the header names {len(table.columns)}"))
+        table.mistakes.append((line, f"{counted(len(fields), 'field')}, and the header names {len(table.columns)}"))
         return
     table.lines.append(line)
     for values, value in zip(table.columns.values(), fields, strict=True):

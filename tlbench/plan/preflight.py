@@ -131,7 +131,10 @@ def _dataset(registry: Registry, spec: str) -> Component[Dataset]:
     except UserError as error:
         if not Path(spec).expanduser().exists():
             raise
-        raise UserError(f"{error}; for the images in {spec}, say folder:{spec}") from None
+        remedy = f"for the images in {spec}, say folder:{spec}"
+        if Path(spec).suffix.lower() in (".csv", ".tsv"):
+            remedy = f"for the images that {spec} names, say csv:{spec}"
+        raise UserError(f"{error}; {remedy}") from None
 
 
 def preflight(

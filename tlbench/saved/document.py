@@ -94,7 +94,10 @@ def read_document(folder: Path) -> SavedDocument:
     try:
         return SavedDocument.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from error
+        raise UserError(
+            f"there is no saved model in {folder} ({DOCUMENT}: {error.strerror}); name the folder of one, "
+            f"results/RUN/models/TRIAL_ID"
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
