@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders import load_split, make_protocol, save_split
+from builders import load_split, make_protocol, make_setting, save_split
 from conftest import Paired
 from torch import nn
 from torchvision.models import resnet50
@@ -27,7 +27,7 @@ from tlbench.engine.compilation import FullBatches, keep_compilations
 from tlbench.engine.cut import cut
 from tlbench.engine.features import Source, feed
 from tlbench.engine.fuse import fused
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.numerics import choose, measure
 from tlbench.engine.pack import packed
 from tlbench.measure.memory import PeakMemory
@@ -65,7 +65,9 @@ def test_last_block_trainable_for_ten_epochs(paired: Paired, tmp_path: Path) -> 
         prepare_phase(model, phase)
         fed, record = feed(model, phase, source, cache)
         assert record.used is (cache is not None)
-        train(model, phase, 0, Setting(protocol, 1e-4, torch.Generator(), CPU, lambda _event: None), fed)
+        train(
+            model, phase, 0, make_setting(protocol, classes=CLASSES, learning_rate=1e-4, order=torch.Generator()), fed
+        )
 
     ratio = paired(lambda: run(StageCache(tmp_path / str(next(numbers)))), lambda: run(None), 3)
     assert 1 / ratio >= 2
@@ -79,7 +81,7 @@ def test_precision_auto_on_resnet50(benchmark: Any, tmp_path: Path) -> None:
     ratios: list[float] = []
 
     def look() -> None:
-        found = measure(module, batch)
+        found = measure(module, batch, nn.functional.cross_entropy)
         chosen = choose(found)
         best = next(
             each for each in found

@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from builders import make_setting
 from conftest import Paired
 from torch import nn
 from torchvision.models import resnet50
@@ -20,7 +21,7 @@ from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
 from tlbench.engine.feed import Feed
-from tlbench.engine.loop import Setting, prepare_phase, train
+from tlbench.engine.loop import prepare_phase, train
 from tlbench.plan import Protocol
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def test_harness_against_bare_loop(paired: Paired, tmp_path: Path, name: str) ->
     ours, theirs = (make().to(memory_format=torch.channels_last) for _ in range(2))  # type: ignore[call-overload]
     model = TransferModel(ours, Backbone(build=lambda *_, **__: ours, head=head))
     protocol = Protocol(epochs=1, batch_size=BATCH, image_size=SIZE, train_size=None, test_size=None, precision="fp32")
-    setting = Setting(protocol, 1e-3, torch.Generator().manual_seed(0), CPU, lambda _event: None)
+    setting = make_setting(protocol, classes=CLASSES, learning_rate=1e-3, order=torch.Generator().manual_seed(0))
     phase = Train(model.everything)
     prepare_phase(model, phase)
     ratio = paired(

@@ -91,7 +91,7 @@ def run_tlbench(job: Job, work: Path, cache: Path) -> tuple[float, float]:
         *("--strategies", job.strategy, "--epochs", str(job.epochs), "--image-size", "96", "--json", *job.options),
     ]
     seconds, printed = timed(command, work, os.environ | {"TLBENCH_CACHE": str(cache)})
-    return seconds, statistics.fmean(record["metrics"]["accuracy"] for record in json.loads(printed)["records"])
+    return seconds, statistics.fmean(record["metrics"]["test"]["accuracy"] for record in json.loads(printed)["records"])
 
 
 def project(ten: float, two: float) -> float:

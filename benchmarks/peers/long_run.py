@@ -33,7 +33,7 @@ def run(compile_policy: str, work: Path, cache: Path, name: str) -> tuple[float,
     (record,) = json.loads(printed)["records"]
     phase = record["cost"]["phases"][0]["compile"] or {}
     said = "compiled" if phase.get("used") else phase.get("reason") or ""
-    return seconds, record["metrics"]["accuracy"], said
+    return seconds, record["metrics"]["test"]["accuracy"], said
 
 
 def main() -> None:
