@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tlbench.contracts import Dataset, Split
 from tlbench.data.contents import content_digest
-from tlbench.data.image_files import open_image
+from tlbench.data.image_files import split_of
 from tlbench.errors import UserError
 from tlbench.words import counted, listed
 from tlbench_packaged.csv_options import CsvOptions
@@ -94,11 +94,8 @@ def _splits(table: Table, column: str | None) -> dict[str, np.ndarray]:
 
 
 def _split(rows: Rows, chosen: np.ndarray, options: CsvOptions) -> Split:
-    def image(index: int) -> object:
-        return open_image(rows.files[chosen[index]], exif=options.exif)
-
-    opened: Callable[[int], object] = image
-    return Split(rows.targets.labels[chosen], opened, lambda index: rows.describe(int(chosen[index])))  # type: ignore[arg-type]
+    split = split_of([rows.files[row] for row in chosen], rows.targets.labels[chosen], exif=options.exif)
+    return replace(split, describe=lambda index: rows.describe(int(chosen[index])))
 
 
 def _fingerprint(rows: Rows, options: CsvOptions) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlbench import Solved
+from tlbench.contracts.task import merit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +44,8 @@ def best_on_val(data: Fitting, option: str, heads: Sequence[tuple[float, torch.n
     """Of heads fitted with several values of an option the best on val; of equals, that with the larger value."""
     tried = [(data.merit(head), value, head) for value, head in heads]
     best = max(tried, key=lambda each: each[:2])
-    sign = 1 if data.primary.better == "higher" else -1
-    candidates = [{option: value, f"val_{data.primary.name}": sign * merit} for merit, value, _ in tried]
+    better, figure = data.primary.better, f"val_{data.primary.name}"
+    candidates = [{option: value, figure: merit(better, score)} for score, value, _ in tried]
     return Solved(best[2], {option: best[1]}, candidates if len(tried) > 1 else ())
 
 

@@ -1,4 +1,4 @@
-"""The default learning rates: chosen on val where real weights can be had here, taken from the literature elsewhere.
+"""The default learning rates: chosen on val where real weights are available here, taken from the literature elsewhere.
 
 Those of CNNs with normalisation were chosen in `results/rates` and `results/rates-sgd`: EfficientNet-Lite0 and
 MobileNetV2 with their ImageNet weights, on 500 images each of Fashion-MNIST and scikit-learn's digits (`make rates`);

@@ -104,7 +104,8 @@ def compare(model: TransferModel, fed: Feed, phase: Train, setting: Setting) -> 
 def test_each_head_gets_what_it_gets_alone(registry: Registry, tmp_path: Path, changes: dict[str, Any]) -> None:
     protocol = make_protocol(epochs=3, **changes)
     model = model_of(registry)
-    compare(model, *features_of(model, tmp_path, protocol), make_setting(protocol))
+    together = compare(model, *features_of(model, tmp_path, protocol), make_setting(protocol))
+    assert [head.diverged_at for head in together] == [None] * len(together)
 
 
 TAGS = np.stack([np.arange(18) % 2, np.arange(18) % 3 == 0, np.arange(18) % 5 > 2], 1).astype(np.int64)

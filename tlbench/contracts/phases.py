@@ -5,10 +5,11 @@ This module imports no torch, so that registering costs nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from tlbench.contracts.task import merit
 
 if TYPE_CHECKING:
     import torch
@@ -73,8 +74,7 @@ class Fitting:
         with torch.inference_mode():
             outputs = head.to(self.val.features.device)(self.val.features)
             found = self.objective.scores(self.objective.kept(outputs, self.val.labels))[self.primary.name]
-        sign = 1 if self.primary.better == "higher" else -1
-        return -math.inf if found is None else sign * found
+        return merit(self.primary.better, found)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ This module imports no torch, so that registering costs nothing.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ Kept = Mapping[str, "torch.Tensor"]
 """What is kept of N predictions: tensors by name, each with N rows; `loss` (N, without smoothing) is one of them."""
 LossOption = Literal["label_smoothing", "class_weights", "mixup", "cutmix"]
 """Options of a run that change the loss, or need labels that can be averaged."""
+
+
+def merit(better: Better, value: float | None) -> float:
+    """A metric's value, the more the better: the negative of one that had better be low, the least where it is None."""
+    if value is None:
+        return -math.inf
+    return value if better == "higher" else -value
 
 
 @dataclass(frozen=True)

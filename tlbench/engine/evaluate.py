@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from tlbench.contracts.task import Metric, Objective
+from tlbench.contracts.task import Metric, Objective, merit
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.precision import autocast
 from tlbench.engine.setting import Setting
@@ -61,7 +61,7 @@ class Predictions:
     @property
     def merit(self) -> tuple[float, float]:
         """What is chosen by on val, the more the better: the primary metric, and of equals the lower loss."""
-        return self.value if self.primary.better == "higher" else -self.value, -self.loss
+        return merit(self.primary.better, self.scores[self.primary.name]), -self.loss
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The tensors by name, as they are kept beside the record."""

@@ -142,7 +142,7 @@ class WeightsPlan(Frozen):
         "random`), `none-published` or `unavailable` (not on this machine); null where they are not random.",
     )
     detail: str | None = Field(
-        None, description="Why the published weights can't be had; null unless the reason is `unavailable`."
+        None, description="Why the published weights are not available; null unless the reason is `unavailable`."
     )
 
 

@@ -100,7 +100,7 @@ def other_backbones(
     tell: Callable[[str], object],
     get: Get,
 ) -> tuple[OtherBackbone, ...]:
-    """The other backbones that a strategy builds, from published weights where these can be had."""
+    """The other backbones that a strategy builds, from published weights where these are available."""
     strategy = component.load()
     policy = request.weights if request.weights in POLICIES else "auto"
     found = []

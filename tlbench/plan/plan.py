@@ -33,6 +33,11 @@ class TaskPlan(Frozen):
     primary: str
     metrics: tuple[MetricPlan, ...]
 
+    @property
+    def primary_metric(self) -> MetricPlan:
+        """The metric that models are chosen and compared by."""
+        return next(each for each in self.metrics if each.name == self.primary)
+
 
 class Plan(Frozen):
     """All that a run will do. `left_out` says which strategies can't adapt which backbones or tasks, and why.

@@ -144,7 +144,7 @@ class Request(Frozen):
     detail: bool = option(False, "Time the parts of each step: data, forward, backward, optimizer.")
     weights: str = option(
         "auto",
-        "auto: pretrained where they can be had, else random and marked so; pretrained: or else stop; random; or a "
+        "auto: pretrained where they are available, else random and marked so; pretrained: or else stop; random; or a "
         "FILE of tensors; for single backbones NAME=FILE,NAME=random.",
     )
     save: Literal["none", "best", "all"] = option(

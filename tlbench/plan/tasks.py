@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from tlbench.contracts.dataset import Dataset
-from tlbench.contracts.task import LossOption, Metric, Task
+from tlbench.contracts.task import LossOption, Task
 from tlbench.errors import UserError
 from tlbench.plan.cells import load
 from tlbench.plan.normalisation import CHOICES, parse_statistics
@@ -49,17 +50,7 @@ def task_plan(registry: Registry, ref: str, task: Task) -> TaskPlan:
         raise UserError(f"task {ref} has two metrics named {repeated!r}; block the plugin that adds one with --block")
     if task.primary not in {each.name for each in task.metrics}:
         raise UserError(f"task {ref}: its primary metric {task.primary!r} is none of its metrics: {listed(names)}")
-    return TaskPlan(primary=task.primary, metrics=tuple(map(_planned, metrics)))
-
-
-def _planned(metric: Metric) -> MetricPlan:
-    return MetricPlan(
-        name=metric.name,
-        heading=metric.heading,
-        better=metric.better,
-        unit=metric.unit,
-        description=metric.description,
-    )
+    return TaskPlan(primary=task.primary, metrics=tuple(MetricPlan(**asdict(each)) for each in metrics))
 
 
 def plans(registry: Registry, tasks: Mapping[str, Task]) -> dict[str, TaskPlan]:

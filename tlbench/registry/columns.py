@@ -18,5 +18,5 @@ if TYPE_CHECKING:
 
 def columns_for(plan: Plan) -> Callable[[str], Sequence[Column]]:
     """The columns of a task's tables and documents, by its qualified name."""
-    own = Registry.of(load_plugins()).own_columns()
+    own = Registry.of(load_plugins()).own_columns(plan.request.block)
     return cache(partial(columns_of, plan, own=own))

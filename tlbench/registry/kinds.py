@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
@@ -137,6 +137,7 @@ class Registry:
         made = (Component(entry, entry.options()).load() for entry in self.metrics)
         return [each for each in made if any(name in names for name in each.tasks)]
 
-    def own_columns(self) -> list[Column]:
-        """The columns that plugins add to reports."""
-        return [Component(entry, entry.options()).load() for entry in self.columns]
+    def own_columns(self, blocked: Collection[str]) -> list[Column]:
+        """The columns that plugins add to reports, but for those of some plugins."""
+        entries = (entry for entry in self.columns if entry.origin.plugin not in blocked)
+        return [Component(entry, entry.options()).load() for entry in entries]

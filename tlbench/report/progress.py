@@ -158,7 +158,7 @@ class ConsoleDisplay:
         """The primary metric of test."""
         if record.metrics is None or (value := record.metrics.value) is None:
             return None
-        metric = next(each for each in self._task_plans[trial.cell.task].metrics if each.name == record.metrics.primary)
+        metric = self._task_plans[trial.cell.task].primary_metric
         return f"{metric.heading} {text.figure(value, metric.unit)}"
 
     def close(self) -> None:

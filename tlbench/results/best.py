@@ -6,6 +6,7 @@ import shutil
 import statistics
 from collections.abc import Sequence
 
+from tlbench.contracts.task import merit
 from tlbench.plan.plan import Plan
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
@@ -19,9 +20,8 @@ def best_cells(records: Sequence[Record], plan: Plan) -> dict[str, str]:
         metrics = record.metrics
         value = None if metrics is None or record.status != "ok" else metrics.val.get(metrics.primary)
         if metrics is not None and value is not None:
-            facts = plan.tasks[record.trial.cell.task]
-            metric = next(each for each in facts.metrics if each.name == facts.primary)
-            by_cell.setdefault(record.trial.cell_id, []).append(value if metric.better == "higher" else -value)
+            better = plan.tasks[record.trial.cell.task].primary_metric.better
+            by_cell.setdefault(record.trial.cell_id, []).append(merit(better, value))
             datasets[record.trial.cell_id] = record.trial.cell.dataset
     best: dict[str, str] = {}
     for cell, values in by_cell.items():

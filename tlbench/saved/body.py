@@ -13,13 +13,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tlbench.contracts.backbone import Backbone, Block
-from tlbench.contracts.channels import with_channels
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_body
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.saved.document import TENSORS, SavedDocument, read_document
-from tlbench.saved.rebuild import resolved, shapes_of, structure
+from tlbench.saved.rebuild import backbone_of, shapes_of, structure
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class SavedBody:
         """The module with a new head; raises UserError where the tensors don't fit."""
         model = self._structure(outputs, image_size)
         if with_tensors:
-            convert = None if model.inner else conversion(self._backbone(), image_size)
+            convert = None if model.inner else conversion(self.backbone, image_size)
             state = load_file(self.folder / TENSORS)
             body = {name: each for name, each in state.items() if not model.head.holds(name)}
             load_body(
@@ -71,16 +70,17 @@ class SavedBody:
 
     def _structure(self, outputs: int, image_size: int) -> TransferModel:
         """What the strategy left; where that is a head of another kind, the backbone's own is put back."""
-        head = self._backbone().head_paths
+        head = self.backbone.head_paths
         model = structure(self.document, self.registry, self.shapes, outputs, image_size)
         if len(head) == 1 and not model.inner and model.linear_head is None:
-            fresh = self._backbone().build(outputs, image_size=image_size, pretrained=False)
+            fresh = self.backbone.build(outputs, image_size=image_size, pretrained=False)
             model.replace_head(fresh.get_submodule(head[0]))
         return model
 
-    def _backbone(self) -> Backbone:
-        made: Backbone = resolved(self.registry.backbones, self.document.backbone).load()
-        return with_channels(made, len(self.document.preprocessing.mean))
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The backbone that the model was made of."""
+        return backbone_of(self.document, self.registry)
 
 
 def open_body(folder: Path) -> SavedBody:

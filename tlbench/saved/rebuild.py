@@ -31,6 +31,12 @@ def resolved(kind: Kind[Any], saved: SavedComponent) -> Component[Any]:
     return Component(entry, entry.options.model_validate(saved.options))
 
 
+def backbone_of(document: SavedDocument, registry: Registry) -> Backbone:
+    """The model's backbone, for images of its channels."""
+    own: Backbone = resolved(registry.backbones, document.backbone).load()
+    return with_channels(own, len(document.preprocessing.mean))
+
+
 def structure(
     document: SavedDocument, registry: Registry, shapes: Shapes, outputs: int, image_size: int
 ) -> TransferModel:
@@ -38,8 +44,7 @@ def structure(
 
     `shapes` are those of the file's tensors.
     """
-    own: Backbone = resolved(registry.backbones, document.backbone).load()
-    backbone = with_channels(own, len(document.preprocessing.mean))
+    backbone = backbone_of(document, registry)
     component = resolved(registry.strategies, document.strategy)
     strategy: Strategy = component.load()
     with torch.random.fork_rng(devices=[]):
