@@ -25,7 +25,7 @@ from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.engine.compilation import FullBatches, keep_compilations
 from tlbench.engine.cut import cut
-from tlbench.engine.features import Source, feed
+from tlbench.engine.features import FeatureInputs, feed
 from tlbench.engine.fuse import fused
 from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.numerics import choose, measure
@@ -58,7 +58,7 @@ def test_last_block_trainable_for_ten_epochs(paired: Paired, tmp_path: Path) -> 
     """
     model, protocol = lite0(), make_protocol(epochs=10, batch_size=32, image_size=SIZE)
     phase = Train(model.head | model.blocks[-1])
-    source = Source(images(tmp_path, 320), "digest", "train", HALF, protocol, CPU, PeakMemory(CPU))
+    source = FeatureInputs(images(tmp_path, 320), "digest", "train", HALF, protocol, CPU, PeakMemory(CPU))
     numbers = iter(range(10**6))
 
     def run(cache: StageCache | None) -> None:

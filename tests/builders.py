@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,21 @@ import PIL.Image
 import torch
 from torch import nn
 
-from tlbench.contracts import Backbone, Dataset, Preprocessing, Split
+from tlbench.contracts import Backbone, Dataset, Options, Preprocessing, Split, Strategy
+from tlbench.contracts.model import TransferModel
 from tlbench.contracts.task import LossOptions, Objective, Task
 from tlbench.data.batches import Images
 from tlbench.data.pixels import ArrayPixels
+from tlbench.engine.context import Context, Progress
+from tlbench.engine.distance import Start
+from tlbench.engine.features import FeatureInputs
+from tlbench.engine.seeds import Seeds
 from tlbench.engine.setting import Setting
-from tlbench.plan import Cell, Plan, Protocol, Request, Trial, WeightsPlan
+from tlbench.measure.meters import Meters
+from tlbench.plan import CHANCES, Cell, Plan, Protocol, Request, Trial, WeightsPlan
 from tlbench.plan.plan import MetricPlan, TaskPlan
+from tlbench.registry import Component, Entry
+from tlbench.registry.provenance import Provenance
 from tlbench.results.column import Column
 from tlbench.results.columns import columns_of
 from tlbench.results.costs import Cost, PhaseCost, StepMs
@@ -235,3 +245,51 @@ def write_tree(root: Path, classes: dict[str, int]) -> Path:
             pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
             PIL.Image.fromarray(pixels).save(root / name / f"{index:03}.png")
     return root
+
+
+PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
+CPU = torch.device("cpu")
+
+
+class Small(nn.Module):
+    """A convolution and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.conv(images).relu().mean((2, 3)))
+        return logits
+
+
+def make_context(folder: Path, made: Strategy, **changes: Any) -> Context:
+    """A trial of twelve images of noise in three classes, ready to be carried out in this process."""
+    images, setting, meters = make_images(folder, 12), make_setting(), Meters(CPU)
+    model = TransferModel(Small(), make_backbone("fc"))
+    entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
+    values: dict[str, Any] = {
+        "model": model,
+        "build": lambda: model,
+        "data": SimpleNamespace(train=images, val=images),
+        "setting": setting,
+        "seeds": Seeds(0, CHANCES),
+        "strategy": Component(entry, Options()),
+        "statistics": {},
+        "strata": lambda labels: labels,
+        "extra_metrics": (),
+        "feature_inputs": partial(
+            FeatureInputs,
+            dataset_digest="",
+            preprocessing=PLAIN,
+            protocol=setting.protocol,
+            device=CPU,
+            memory=meters.memory,
+        ),
+        "cache": None,
+        "start": Start(()),
+        "pretrained": True,
+        "meters": meters,
+        "progress": Progress(),
+    }
+    return Context(**(values | changes))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
     from tlbench.contracts.seen import Seen
     from tlbench.contracts.task import ExtraMetric, LossOptions, Metric, Objective, Task
+    from tlbench.contracts.train_data import OtherDataset, TrainData
     from tlbench.errors import UserError, WeightsUnavailable
     from tlbench.execute.executor import Executor
     from tlbench.hookspecs import hookimpl
@@ -48,6 +49,7 @@ _HOMES = {
     "tlbench.contracts.model": ("Part", "TransferModel"),
     "tlbench.contracts.seen": ("Seen",),
     "tlbench.contracts.task": ("ExtraMetric", "LossOptions", "Metric", "Objective", "Task"),
+    "tlbench.contracts.train_data": ("OtherDataset", "TrainData"),
     "tlbench.results.column": ("Column",),
     "tlbench.saved.model": ("Predicted", "SavedModel", "load_model"),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
@@ -67,6 +69,7 @@ __all__ = [
     "Metric",
     "Objective",
     "Options",
+    "OtherDataset",
     "Part",
     "Phase",
     "Predicted",
@@ -82,6 +85,7 @@ __all__ = [
     "Strategy",
     "Task",
     "Train",
+    "TrainData",
     "TransferModel",
     "UserError",
     "Validate",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from tlbench.data.augment import Augment
+from tlbench.data.augment import Augment, named_changes
 from tlbench.errors import UserError
 from tlbench.plan import AUGMENTATIONS, Augmentation
 
@@ -24,7 +24,7 @@ def picture(number: int = 6) -> torch.Tensor:
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_image_has_its_own_draw(name: Augmentation) -> None:
     images = picture(24)
-    changed = Augment([name], SIZE, seed=3)(images)
+    changed = Augment(named_changes([name], SIZE), seed=3)(images)
     assert changed.shape == images.shape
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -34,7 +34,7 @@ def test_every_image_has_its_own_draw(name: Augmentation) -> None:
 
 def test_a_flip_is_the_image_or_its_mirror_image() -> None:
     images = picture(40)
-    changed = Augment(["flip"], SIZE, seed=0)(images)
+    changed = Augment(named_changes(["flip"], SIZE), seed=0)(images)
     flipped = [torch.equal(each, images[0].flip(2)) for each in changed]
     kept = [torch.equal(each, images[0]) for each in changed]
     assert all(one != other for one, other in zip(flipped, kept, strict=True))
@@ -47,7 +47,7 @@ def changes(augment: Augment, batches: int = 3) -> torch.Tensor:
 
 @pytest.mark.parametrize("names", [["flip", "crop"], ["trivial", "colour", "erase"]])
 def test_the_stream_is_its_seeds_alone(names: Sequence[Augmentation]) -> None:
-    augment = Augment(names, SIZE, seed=1)
+    augment = Augment(named_changes(names, SIZE), seed=1)
     torch.manual_seed(0)
     first = changes(augment)
     drawn_after = torch.rand(3)
@@ -56,11 +56,13 @@ def test_the_stream_is_its_seeds_alone(names: Sequence[Augmentation]) -> None:
     assert not torch.equal(first[0], first[1])
     augment.restart()
     assert torch.equal(changes(augment), first)
-    assert torch.equal(changes(Augment(list(reversed(names)), SIZE, seed=1)), first)  # the order is fixed
-    assert not torch.equal(changes(Augment(names, SIZE, seed=2)), first)
+    assert torch.equal(
+        changes(Augment(named_changes(list(reversed(names)), SIZE), seed=1)), first
+    )  # the order is fixed
+    assert not torch.equal(changes(Augment(named_changes(names, SIZE), seed=2)), first)
 
 
 def test_without_kornia_it_is_a_users_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kornia.augmentation", None)
     with pytest.raises(UserError, match=r"needs kornia: pip install 'tlbench\[augment\]'"):
-        Augment(["flip"], SIZE, seed=0)
+        Augment(named_changes(["flip"], SIZE), seed=0)

@@ -14,7 +14,7 @@ from tlbench.cache import StageCache
 from tlbench.contracts.model import Part, TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.engine import features
-from tlbench.engine.features import Source, feed
+from tlbench.engine.features import FeatureInputs, feed
 from tlbench.engine.loop import Trained, prepare_phase, train
 from tlbench.events import EpochDone, Event
 from tlbench.measure.memory import PeakMemory
@@ -38,14 +38,14 @@ def last(model: TransferModel, layers: int) -> Part:
     return model.head | model.below(neck[len(neck) - layers :])
 
 
-def source_of(folder: Path, **protocol: Any) -> Source:
-    return Source(
+def source_of(folder: Path, **protocol: Any) -> FeatureInputs:
+    return FeatureInputs(
         make_images(folder, 18), "digest", "train", PLAIN, make_protocol(epochs=3, **protocol), CPU, PeakMemory(CPU)
     )
 
 
 def trained(
-    model: TransferModel, phase: Train, source: Source, cache: StageCache | None
+    model: TransferModel, phase: Train, source: FeatureInputs, cache: StageCache | None
 ) -> tuple[list[float], Trained, FeaturesRecord]:
     prepare_phase(model, phase)
     fed, record = feed(model, phase, source, cache)

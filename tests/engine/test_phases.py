@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from builders import PLAIN, accuracy, make_backbone, make_images, make_setting
+from builders import Small, accuracy, make_backbone, make_context
 from torch import nn
 
 import tlbench
@@ -21,14 +19,10 @@ from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.seen import Seen
 from tlbench.engine.adapt import adapt
-from tlbench.engine.context import Context, Progress
-from tlbench.engine.distance import Start
-from tlbench.engine.features import Source
 from tlbench.engine.seeds import Seeds
 from tlbench.errors import PhaseError
-from tlbench.measure.meters import Meters
 from tlbench.plan import CHANCES
-from tlbench.registry import Component, Entry, Registry
+from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.registry.provenance import Provenance
 from tlbench.results.records import Record
@@ -111,44 +105,6 @@ def test_a_backbone_that_closed_forms_cannot_adapt_is_left_out(tmp_path: Path) -
         tlbench.run(backbones="squeezenet1_1", strategies="ridge", weights="random", results=tmp_path, progress=False)
 
 
-class Small(nn.Module):
-    """A convolution and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.fc(self.conv(images).relu().mean((2, 3)))
-        return logits
-
-
-def make_stand(folder: Path, made: Strategy) -> Context:
-    """A trial of twelve images of noise, ready to be carried out in this process."""
-    images, setting, meters = make_images(folder, 12), make_setting(), Meters(CPU)
-    model = TransferModel(Small(), make_backbone("fc"))
-    entry = Entry("strategy", made.name, lambda _options: made, Options, "", PROVENANCE)
-    return Context(
-        model=model,
-        build=lambda: model,
-        data=SimpleNamespace(train=images, val=images),  # type: ignore[arg-type]
-        setting=setting,
-        seeds=Seeds(0, CHANCES),
-        strategy=Component(entry, Options()),
-        statistics={},
-        strata=lambda labels: labels,
-        extra_metrics=(),
-        source=partial(
-            Source, dataset_digest="", preprocessing=PLAIN, protocol=setting.protocol, device=CPU, memory=meters.memory
-        ),
-        cache=None,
-        start=Start(()),
-        pretrained=True,
-        meters=meters,
-        progress=Progress(),
-    )
-
-
 def test_findings_are_sent_back_to_the_strategy(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
@@ -163,7 +119,7 @@ def test_findings_are_sent_back_to_the_strategy(tmp_path: Path) -> None:
         seen["train"] = yield Train(model.head)
         model.notes["answer"] = 42.0
 
-    context = make_stand(tmp_path, made_up)
+    context = make_context(tmp_path, made_up)
     adapt(context)
     assert seen["images"] == 12
     assert 0 <= seen["val"].value <= 1
@@ -181,7 +137,7 @@ def test_another_model_can_be_trained_and_the_own_one_stays(tmp_path: Path) -> N
         yield Train(teacher.everything, of=teacher)
         model.notes["moved"] = teacher.distance2(model.snapshot()).item()
 
-    context = make_stand(tmp_path, made_up)
+    context = make_context(tmp_path, made_up)
     before = context.model.snapshot()
     adapt(context)
     assert all(torch.equal(tensor, before[name]) for name, tensor in context.model.snapshot().items())
@@ -194,7 +150,7 @@ def test_a_strategy_without_a_rate_can_not_train(tmp_path: Path) -> None:
     def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
         yield Train(model.head)
 
-    context = make_stand(tmp_path, made_up)
+    context = make_context(tmp_path, made_up)
     with pytest.raises(PhaseError, match="states no learning rates"):
         adapt(replace(context, setting=replace(context.setting, learning_rate=None)))
 
@@ -241,7 +197,7 @@ def test_what_is_frozen_stays_as_it_is_bit_for_bit(tmp_path: Path, phase: Any, c
     def made_up(model: TransferModel, _options: Options) -> Iterator[Phase]:
         yield phase(model)
 
-    context = replace(make_stand(tmp_path, made_up), model=TransferModel(Normed(), make_backbone("fc")))
+    context = replace(make_context(tmp_path, made_up), model=TransferModel(Normed(), make_backbone("fc")))
     with pytest.raises(PhaseError, match=f"changed what it does not train: {changed}"):
         adapt(context)
 
@@ -254,7 +210,7 @@ def test_a_phase_that_says_what_it_changes_trains_on_what_it_has_made(tmp_path: 
     def loss(cache: StageCache | None) -> float | None:
         torch.manual_seed(0)
         model = TransferModel(Small(), make_backbone("fc"))
-        context = replace(make_stand(tmp_path, made_up), model=model, cache=cache)
+        context = replace(make_context(tmp_path, made_up), model=model, cache=cache)
         context.setting.order.manual_seed(0)
         adapt(context)
         return context.progress.train_loss
@@ -279,7 +235,7 @@ def stopped_at_training(name: str, started: dict[str, torch.Tensor]) -> Strategy
 def start_of(folder: Path, name: str, seeds: Seeds) -> dict[str, torch.Tensor]:
     """What a strategy's training starts from, on the same model for all seeds."""
     started: dict[str, torch.Tensor] = {}
-    context = replace(make_stand(folder, stopped_at_training(name, started)), seeds=seeds)
+    context = replace(make_context(folder, stopped_at_training(name, started)), seeds=seeds)
     torch.manual_seed(7)
     model = TransferModel(Small(), replace(make_backbone("fc"), blocks=lambda _module: ["conv"]))
     adapt(replace(context, model=model))
@@ -319,7 +275,7 @@ def test_what_is_random_in_the_steps_does_not_depend_on_new_tensors(tmp_path: Pa
                 yield Rewrite(lambda model: torch.rand(numbers))
             yield Train(model.head, penalty=penalty)
 
-        adapt(make_stand(tmp_path, made_up))
+        adapt(make_context(tmp_path, made_up))
         return seen
 
     assert drawn_in_steps(0) == drawn_in_steps(100)
@@ -333,5 +289,5 @@ def test_two_rewrites_draw_different_numbers(tmp_path: Path) -> None:
         for _ in range(2):
             found.append((yield Rewrite(lambda model: torch.rand(3))))
 
-    adapt(make_stand(tmp_path, made_up))
+    adapt(make_context(tmp_path, made_up))
     assert not torch.equal(*found)

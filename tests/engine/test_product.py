@@ -18,7 +18,7 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.task import Task
 from tlbench.data.batches import Images
-from tlbench.engine.features import Source, feed
+from tlbench.engine.features import FeatureInputs, feed
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.product import Head, linear_suffix, train_heads
@@ -51,7 +51,7 @@ def features_of(
 ) -> tuple[Feed, Train]:
     phase = Train(model.head)
     prepare_phase(model, phase)
-    source = Source(images or make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU, PeakMemory(CPU))
+    source = FeatureInputs(images or make_images(folder, 18), "digest", "train", PLAIN, protocol, CPU, PeakMemory(CPU))
     return feed(model, phase, source, StageCache(folder))[0], phase
 
 
@@ -178,7 +178,7 @@ def test_a_head_is_linear_where_the_features_go_through_one_layer(
     phase = Train(model.head)
     prepare_phase(model, phase)
     images = make_images(tmp_path, 12, size=size)
-    source = Source(images, "digest", "train", PLAIN, make_protocol(image_size=size), CPU, PeakMemory(CPU))
+    source = FeatureInputs(images, "digest", "train", PLAIN, make_protocol(image_size=size), CPU, PeakMemory(CPU))
     fed = feed(model, phase, source, StageCache(tmp_path))[0]
     assert (linear_suffix(fed) is not None) is is_linear
     assert linear_suffix(Feed(images, model.module)) is None

@@ -129,9 +129,8 @@ def test_hints_are_the_squared_difference_of_mapped_features() -> None:
     joint = next(phases)
     assert isinstance(joint, Train) and joint.objective is not None
     with student.watched((), head_input=True) as activations:
-        logits = student.module(images)
-    loss = F.cross_entropy(logits, labels)
-    ours = joint.objective(Seen(student, images, labels, logits, F.cross_entropy, dict(activations)))
+        ours = joint.objective(Seen(student, Batch(images, labels), student.module, F.cross_entropy, activations))
+    loss = F.cross_entropy(student.module(images), labels)
     mapped = student.module.get_submodule("hint_regressor")(student.module.conv(images).relu().mean((2, 3)))  # type: ignore[operator]
     hints = teacher.module.conv(images).relu().mean((2, 3))  # type: ignore[operator]
     torch.testing.assert_close(ours, loss + 0.5 * ((mapped - hints) ** 2).sum() / (6 * 7))

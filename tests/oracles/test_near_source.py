@@ -175,9 +175,9 @@ def last_phase(strategy: Strategy, model: TransferModel, sent: Any = None, **opt
 
 def seen(model: TransferModel, images: torch.Tensor, phase: Train) -> Seen:
     with model.watched(phase.watch, head_input=True) as activations:
-        logits = model.module(images)
-    labels = torch.arange(len(images)) % 3
-    return Seen(model, images, labels, logits, F.cross_entropy, dict(activations))
+        seen = Seen(model, Batch(images, torch.arange(len(images)) % 3), model.module, F.cross_entropy, activations)
+        assert len(seen.outputs) == len(images)  # the forward pass, while activations are watched
+    return seen
 
 
 def test_l2_sps_gradient_is_autograds_of_the_formula(moved: tuple[TransferModel, TransferModel]) -> None:

@@ -17,6 +17,7 @@ from tlbench.contracts.blocks import blocks_of
 from tlbench.contracts.family import MAP_NORMS, TOKEN_NORMS, family_of
 from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.sequential import run_only_its_own
+from tlbench.contracts.train_data import OtherDataset
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
 Snapshot = Mapping[str, torch.Tensor]
@@ -60,12 +61,13 @@ class TransferModel:
 
     What a strategy writes into `notes` stands in the record. `published` builds the source model whole, with its own
     head; None where the model did not start from published weights, or they have none. `another(name)` builds another
-    backbone of those that the strategy has named, for the trial's outputs and images. `inner` is where the backbone's
-    own names begin: empty, but where a strategy has put it inside of another module. `layout` says what each block is
-    made of. `statistics_mixed` says that averaging has mixed the BatchNorm statistics of different models, so that they
-    must be estimated again. `family` says which learning rates suit the backbone. `classes` are the names of the
-    dataset's classes, labels or targets, and `generator` has a seed of the trial's own, for what a strategy draws
-    itself. `optimizer` is the name of the one that the trial trains with, where a strategy's rates depend on it.
+    backbone of those that the strategy has named, for the trial's outputs and images, and `dataset(name)` tells of one
+    of the other datasets that it has named. `inner` is where the backbone's own names begin: empty, but where a
+    strategy has put it inside of another module. `layout` says what each block is made of. `statistics_mixed` says that
+    averaging has mixed the BatchNorm statistics of different models, so that they must be estimated again. `family`
+    says which learning rates suit the backbone. `classes` are the names of the dataset's classes, labels or targets,
+    and `generator` has a seed of the trial's own, for what a strategy draws itself. `optimizer` is the name of the one
+    that the trial trains with, where a strategy's rates depend on it.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -75,6 +77,7 @@ class TransferModel:
         self._head_paths = backbone.head_paths
         self.layout = blocks_of(module, backbone)
         self.another: Callable[[str], TransferModel] = _no_other
+        self.dataset: Callable[[str], OtherDataset] = _no_other_dataset
         self.published: Callable[[], nn.Module] | None = None
         self.notes = Notes()
         self.classes: tuple[str, ...] = ()
@@ -310,6 +313,10 @@ class TransferModel:
 
 def _no_other(name: str) -> TransferModel:
     raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
+
+
+def _no_other_dataset(name: str) -> OtherDataset:
+    raise LookupError(f"dataset {name!r} is not among those that the strategy has named (`datasets`)")
 
 
 def _sum_of_squares(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import Part, TransferModel
     from tlbench.contracts.seen import Seen
     from tlbench.contracts.task import Metric, Objective
+    from tlbench.contracts.train_data import TrainData
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Train:
     What is minimised is the mean loss of a batch, or what `objective` makes of all that the step has seen: the
     activations of the modules named in `watch` among it. `penalty` is added. `after_step` is called when the optimizer
     has moved the tensors. `of` is the model to train where it is not the trial's own: a teacher.
+
+    `data` are the images to train on where they are not the labelled training images as the protocol has them: views,
+    another dataset, images without labels. A step has a batch of them, and one of each of `beside`, which begin again
+    when they have come to their end; the steps are counted by `data`.
     """
 
     part: Part
@@ -45,6 +50,8 @@ class Train:
     after_step: Callable[[TransferModel], object] | None = None
     of: TransferModel | None = None
     moves: Part | None = None
+    data: TrainData | None = None
+    beside: Sequence[TrainData] = ()
 
 
 @dataclass(frozen=True)
@@ -120,10 +127,11 @@ class Validate:
 class Look:
     """Look at the training images, in batches of an order that the seed draws; sends back what `apply` gives.
 
-    The model's parameters and buffers stay as they are.
+    The model's parameters and buffers stay as they are. `data` are other images to look at.
     """
 
     apply: Callable[[TransferModel, Iterable[Batch]], Any]
+    data: TrainData | None = None
 
 
 Phase = Train | Solve | Rewrite | Validate | Look

@@ -44,8 +44,8 @@ class Strategy:
 
     `tasks` names the tasks that it serves; None is any. `serves(model, options)` says why the strategy can't adapt a
     model, naming the layers, or None; the model has names and shapes, but no numbers. `others(options)` names the other
-    backbones that the strategy builds by `model.another`. `summary`, `details`, `paper` and `when` (to use it) are for
-    `tlbench list` and the documentation.
+    backbones that the strategy builds by `model.another`, `datasets(options)` the other datasets that it trains on
+    (`TrainData`). `summary`, `details`, `paper` and `when` (to use it) are for `tlbench list` and the documentation.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Strategy:
     backbone: str | None = None
     serves: Callable[[TransferModel, Any], str | None] | None = None
     others: Callable[[Any], Sequence[str]] | None = None
+    datasets: Callable[[Any], Sequence[str]] | None = None
     passes: Callable[[Any], float] | None = None
     batchnorm: BatchNormPolicy = "auto"
     tasks: tuple[str, ...] | None = None
@@ -86,6 +87,7 @@ def strategy(
     backbone: str | None = None,
     serves: Callable[[TransferModel, Any], str | None] | None = None,
     others: Callable[[Any], Sequence[str]] | None = None,
+    datasets: Callable[[Any], Sequence[str]] | None = None,
     passes: Callable[[Any], float] | None = None,
     batchnorm: BatchNormPolicy = "auto",
     tasks: tuple[str, ...] | None = None,
@@ -109,6 +111,7 @@ def strategy(
             backbone,
             serves,
             others,
+            datasets,
             passes,
             batchnorm,
             tasks,

@@ -1,4 +1,4 @@
-"""Training images changed at random, each by its own draw: by kornia on the batch and its device, or by torchvision."""
+"""Training images changed at random: by a stream of chance of their own, and by the changes that a protocol names."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ PADDING_SHARE = 8
 """`pad` adds an eighth of the side all around."""
 
 
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Images N×C×S×S with values from 0 to 1, to the same changed at random."""
+
+
 class Augment:
-    """Augmentations by name, in a fixed order, with a stream of chance of its own.
+    """A change of images with a stream of chance of its own.
 
     So what is drawn for the images depends on nothing else that draws (dropout, say), and is the same for all
-    strategies. Raises UserError where kornia is not installed.
+    strategies.
     """
 
-    def __init__(self, names: Sequence[Augmentation], image_size: int, seed: int) -> None:
-        self._changes = [MAKERS[name](_kornia(), image_size) for name in AUGMENTATIONS if name in names]
+    def __init__(self, change: Change, seed: int) -> None:
+        self._change = change
         self._seed = seed
         self.restart()
 
@@ -31,16 +35,30 @@ class Augment:
         self._state = torch.Generator().manual_seed(self._seed).get_state()
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Images N×3×S×S with values from 0 to 1, changed; the state of chance of the process is left as it was."""
+        """Images changed; the state of chance of the process is left as it was."""
         outer = torch.get_rng_state()
         torch.set_rng_state(self._state)
         try:
-            for change in self._changes:
-                images = change(images)
+            images = self._change(images)
             self._state = torch.get_rng_state()
         finally:
             torch.set_rng_state(outer)
         return images.clamp(0, 1)
+
+
+def named_changes(names: Sequence[Augmentation], image_size: int) -> Change:
+    """Augmentations by name, in a fixed order, each image by its own draw.
+
+    They are kornia's, on the batch and its device, or torchvision's. Raises UserError where kornia is not installed.
+    """
+    changes = [MAKERS[name](_kornia(), image_size) for name in AUGMENTATIONS if name in names]
+
+    def change(images: torch.Tensor) -> torch.Tensor:
+        for each in changes:
+            images = each(images)
+        return images
+
+    return change
 
 
 def _kornia() -> Any:
@@ -51,7 +69,7 @@ def _kornia() -> Any:
     return kornia.augmentation
 
 
-def _each(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def _each(name: str) -> Change:
     """torchvision's change of that name, image by image: kornia's draw one operation for the whole batch."""
     from torchvision.transforms import v2
 
@@ -64,7 +82,7 @@ def _each(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     return apply
 
 
-MAKERS: dict[Augmentation, Callable[[Any, int], Callable[[torch.Tensor], torch.Tensor]]] = {
+MAKERS: dict[Augmentation, Callable[[Any, int], Change]] = {
     "trivial": lambda kornia, size: _each("TrivialAugmentWide"),
     "rand": lambda kornia, size: _each("RandAugment"),
     "crop": lambda kornia, size: kornia.RandomResizedCrop((size, size), scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)),

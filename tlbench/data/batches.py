@@ -23,7 +23,10 @@ from tlbench.errors import TestSplitShut
 
 
 class Images:
-    """A split's images made into batches on the device: normalised, and with `augment` changed at random before."""
+    """A split's images made into batches on the device: normalised, and with `augment` changed at random before.
+
+    With several `views`, each is in a batch so many times. Where they are not `labelled`, batches have no labels.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,8 @@ class Images:
         self.labels = labels
         self.indices = indices
         self.augment: Augment | None = None
+        self.views = 1
+        self.labelled = True
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, -1, 1, 1) * 255
         self._scale = 1 / (torch.tensor(preprocessing.std, device=device).view(1, -1, 1, 1) * 255)
         self._device = device
@@ -59,18 +64,22 @@ class Images:
         """The same images as they are."""
         return self.augmented(None)
 
-    def augmented(self, augment: Augment | None) -> Images:
-        """The same images, changed at random."""
+    def augmented(self, augment: Augment | None, views: int = 1, labelled: bool = True) -> Images:
+        """The same images, changed at random; several times each, or without their labels."""
         changed = copy.copy(self)
-        changed.augment = augment
+        changed.augment, changed.views, changed.labelled = augment, views, labelled
         return changed
 
     def _made(self, pixels: torch.Tensor, chosen: torch.Tensor) -> Batch:
         values = pixels.to(self._device).permute(0, 3, 1, 2).float()
-        if self.augment is not None:
-            values = 255 * self.augment(values / 255)
-        images = (values - self._mean) * self._scale
-        return Batch(images.contiguous(memory_format=self._format), self.labels[chosen].to(self._device))
+        views = [values if self.augment is None else 255 * self.augment(values / 255) for _ in range(self.views)]
+        images = (_joined(views) - self._mean) * self._scale
+        labels = _joined([self.labels[chosen].to(self._device)] * self.views) if self.labelled else None
+        return Batch(images.contiguous(memory_format=self._format), labels)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def epoch_order(number: int, batch_size: int, generator: torch.Generator) -> list[torch.Tensor]:

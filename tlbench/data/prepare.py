@@ -27,7 +27,7 @@ from tlbench.data.split import cut, draw
 from tlbench.errors import UserError
 from tlbench.words import legible
 
-VERSION = 6
+VERSION = 7
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "val", "test")
@@ -284,6 +284,19 @@ def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     )
 
 
+def shared_with_test(target: PreparedDataset, other: PreparedDataset) -> int | None:
+    """How many test images are among another dataset's training images, or nearly; None where a sample was decoded."""
+    if not target.digest or not other.digest:
+        return None
+    equal = equal_to(_hashes(target, "test", "hashes"), _hashes(other, "train", "hashes")) >= 0
+    near = near_to(_hashes(target, "test", "signatures"), _hashes(other, "train", "signatures")) >= 0
+    return int((equal | near).sum())
+
+
+def _hashes(prepared: PreparedDataset, split: str, kind: str) -> list[bytes]:
+    return [row.tobytes() for row in np.load(prepared.folder / f"{split}-{kind}.npy")]
+
+
 def _too_large(images: int, image_size: int, channels: int) -> bool:
     """Whether arrays of so many images would be more than the cache may hold."""
     return images * image_size**2 * channels > cache_limit_bytes()
@@ -334,6 +347,8 @@ def _save(pool: Pool, split: str, folder: Path) -> None:
         images.flush()
     np.save(folder / f"{split}-labels.npy", pool.labels)
     np.save(folder / f"{split}-indices.npy", pool.indices)
+    for kind, hashes in (("hashes", pool.hashes), ("signatures", pool.signatures)):
+        np.save(folder / f"{split}-{kind}.npy", np.frombuffer(b"".join(hashes), np.uint8).reshape(len(pool), -1))
 
 
 def _check_splits(name: str, names: tuple[str, ...], task: Task, pools: dict[str, Pool]) -> None:

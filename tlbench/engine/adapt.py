@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Generator, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,22 +14,16 @@ import torch
 from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import Part
 from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Train, Validate
-from tlbench.data.batches import epoch_order
-from tlbench.engine.batchnorm import reestimate, settle
-from tlbench.engine.compilation import compiled
+from tlbench.data.batches import Images, epoch_order
+from tlbench.engine.batchnorm import reestimate
 from tlbench.engine.context import Context
 from tlbench.engine.evaluate import Predictions
-from tlbench.engine.features import feed
-from tlbench.engine.feed import first_batch
 from tlbench.engine.frozen import digests, refuse_changes
-from tlbench.engine.loop import phase_steps, prepare_phase, train
-from tlbench.engine.probe import probe_step
 from tlbench.engine.seeds import Stream
-from tlbench.engine.selection import Selection
 from tlbench.engine.solve import solve
+from tlbench.engine.streams import images_of
+from tlbench.engine.train_phase import train_phase
 from tlbench.errors import Diverged, PhaseError
-from tlbench.measure.meters import PhaseMeasured
-from tlbench.results.costs import CompileRecord
 from tlbench.results.records import CandidateRecord, EpochRecord
 
 NOTHING = Part(frozenset())
@@ -81,7 +74,7 @@ def _rewrite(context: Context, phase: Rewrite, new_tensors: Stream) -> Any:
     with new_tensors.drawing():
         found = phase.apply(context.model)
     if context.model.statistics_mixed:
-        reestimate(context.model, _looked_at(context, " of statistics"))
+        reestimate(context.model, _looked_at(context, " of statistics", context.data.train))
         context.meters.add_images(len(context.data.train))
     return found
 
@@ -93,7 +86,7 @@ def _carry_out(context: Context, phase: Phase, number: int) -> Any:
             phase = context.in_budget(phase)
             trained = context if phase.of is None else dataclasses.replace(context, model=phase.of)
             with _frozen(trained, phase.part if phase.moves is None else phase.part | phase.moves):
-                _train(trained, phase, number)
+                train_phase(trained, phase, number)
             if phase.of is None:
                 context.progress.note_trained(context.model.parameters(phase.part))
             return None
@@ -105,15 +98,14 @@ def _carry_out(context: Context, phase: Phase, number: int) -> Any:
                 return context.predict("val", context.data.val)
         case Look():
             with _frozen(context, NOTHING):
-                return phase.apply(context.model, _looked_at(context, " of a look"))
+                return phase.apply(context.model, _looked_at(context, " of a look", images_of(context, phase.data)))
     raise PhaseError(f"strategy {context.strategy.ref} yielded {phase!r}, which is not a phase")
 
 
-def _looked_at(context: Context, use: str) -> Iterator[Batch]:
-    """The training images in batches, in an order that the seed draws for one use."""
+def _looked_at(context: Context, use: str, images: Images) -> Iterator[Batch]:
+    """Training images in batches, in an order that the seed draws for one use."""
     drawn = torch.Generator().manual_seed(context.seeds.of("order", use))
-    order = epoch_order(len(context.data.train), context.setting.protocol.batch_size, drawn)
-    return context.data.train.batches(order)
+    return images.batches(epoch_order(len(images), context.setting.protocol.batch_size, drawn))
 
 
 @contextlib.contextmanager
@@ -165,54 +157,3 @@ def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[Candi
 
 def _since(begun: float) -> float:
     return time.perf_counter() - begun
-
-
-def _train(context: Context, phase: Train, number: int) -> None:
-    model, data, setting, meters, progress = (
-        context.model,
-        context.data,
-        context.setting,
-        context.meters,
-        context.progress,
-    )
-    prepare_phase(model, phase)
-    steps = phase_steps(phase, setting.protocol, len(data.train))
-    batchnorm = settle(model, setting.protocol, steps, context.pretrained, context.strategy.load().batchnorm)
-    with meters.stages.within("features"):
-        fed, features = feed(model, phase, context.source(images=data.train, split="train"), context.cache)
-    with meters.stages.within("measure"):
-        batch = first_batch(data.train, setting.protocol.batch_size)
-        probe = probe_step(model, phase, fed, batch, setting)
-        del batch
-    meters.share(features)
-    compilation = None
-    if setting.protocol.compile != "off" and phase.watch:
-        compilation = CompileRecord(used=False, reason="the phase watches the activations of single modules")
-    elif setting.protocol.compile != "off" and setting.most_steps is None:
-        with meters.stages.within("compile"):
-            fed, compilation = compiled(model, phase, fed, setting, steps)
-    val = partial(context.evaluation_feed, "val", data.val)
-    selection = Selection(model, number, val, setting, meters.stages)
-
-    def after_epoch(epoch: int, loss: float) -> bool:
-        meters.energy.sample()
-        return selection.after_epoch(epoch, loss)
-
-    trained = train(model, phase, number, setting, fed, after_epoch)
-    progress.history += selection.end()
-    progress.train_loss = trained.loss
-    parameters = dict(model.parameters(phase.part))
-    meters.add(
-        PhaseMeasured(
-            phase=number,
-            learning_rate=setting.learning_rate,
-            steps=trained.steps,
-            images=sum(trained.steps.images),
-            trainable_parameters=sum(parameter.numel() for parameter in parameters.values()),
-            optimizer_bytes=trained.optimizer_bytes,
-            probe=probe,
-            features=features,
-            compile=compilation,
-            batchnorm=batchnorm,
-        )
-    )

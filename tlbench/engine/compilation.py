@@ -71,8 +71,8 @@ def compiled(
     as it was, and the record says why.
     """
     protocol, device = setting.protocol, setting.device
-    size = min(protocol.batch_size, len(feed.source))
-    batch = first_batch(feed.source, size)
+    batch = first_batch(feed.source, protocol.batch_size)
+    size = len(batch)
     file = _file(feed.forward, batch, protocol, device)
     known = _read(file)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,11 +14,12 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import ExtraMetric, Statistics
+from tlbench.contracts.train_data import OtherDataset
 from tlbench.data.batches import Images, TrialData
 from tlbench.engine.cut import Cut
 from tlbench.engine.distance import Start
 from tlbench.engine.evaluate import Predictions, predict
-from tlbench.engine.features import Source, evaluation_cut, feed_of
+from tlbench.engine.features import FeatureInputs, evaluation_cut, feed_of
 from tlbench.engine.feed import Feed
 from tlbench.engine.seeds import Seeds
 from tlbench.engine.setting import Setting
@@ -59,13 +60,22 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class OtherImages:
+    """The training images of another dataset that a strategy trains on, and what it is told of them."""
+
+    images: Images
+    described: OtherDataset
+
+
+@dataclass(frozen=True)
 class Context:
     """A trial made ready: its model, its splits, how it trains, and the strategy that will say what to do.
 
     `build` makes the same model again; `statistics` is what the task knows of train, `strata` the key that it
-    stratifies by, `extra_metrics` are those that plugins add to the task; `source` says what the features of a split
-    are made of. `cache` keeps features of frozen parts; None where they are to be computed in each step. `start` has
-    the body's parameters as they were; `pretrained` says that they are not random.
+    stratifies by, `extra_metrics` are those that plugins add to the task; `feature_inputs` says what the features of a
+    split are made of, `others` has the other datasets that the strategy trains on, by name. `cache` keeps features of
+    frozen parts; None where they are to be computed in each step. `start` has the body's parameters as they were;
+    `pretrained` says that they are not random.
     """
 
     model: TransferModel
@@ -77,12 +87,13 @@ class Context:
     statistics: Statistics
     strata: Callable[[np.ndarray], np.ndarray]
     extra_metrics: tuple[ExtraMetric, ...]
-    source: Callable[..., Source]
+    feature_inputs: Callable[..., FeatureInputs]
     cache: StageCache | None
     start: Start
     pretrained: bool
     meters: Meters
     progress: Progress
+    others: Mapping[str, OtherImages] = field(default_factory=dict)
 
     def in_budget(self, phase: Train) -> Train:
         """A phase with its share of the epochs; with a budget of passes, all trainings have the protocol's together."""
@@ -98,11 +109,11 @@ class Context:
 
     def evaluation_cut(self) -> Cut | str:
         """The model cut, as it is now, for predictions of several splits; or why it isn't."""
-        return evaluation_cut(self.model, self.source(images=self.data.val, split="val"), self.cache)
+        return evaluation_cut(self.model, self.feature_inputs(images=self.data.val, split="val"), self.cache)
 
     def evaluation_feed(self, split: Literal["val", "test"], images: Images, pieces: Cut | str | None = None) -> Feed:
         """What predictions of a split are made with: features of what is frozen now, where there are any."""
-        source = self.source(images=images, split=split)
-        fed, features = feed_of(self.model, pieces or self.evaluation_cut(), source, self.cache)
+        inputs = self.feature_inputs(images=images, split=split)
+        fed, features = feed_of(self.model, pieces or self.evaluation_cut(), inputs, self.cache)
         self.meters.share(features)
         return fed

@@ -50,7 +50,7 @@ _compared: set[Path] = set()
 
 
 @dataclass(frozen=True)
-class Source:
+class FeatureInputs:
     """What the features of a split are made of, apart from the model: for the key of the cache.
 
     `memory` measures what computing them takes.
@@ -101,64 +101,66 @@ class Features:
         return map(self.batch, order)
 
 
-def feed(model: TransferModel, phase: Train, source: Source, cache: StageCache | None) -> tuple[Feed, FeaturesRecord]:
+def feed(
+    model: TransferModel, phase: Train, inputs: FeatureInputs, cache: StageCache | None
+) -> tuple[Feed, FeaturesRecord]:
     """What the steps of a phase (whose parts are frozen by now) compute: the suffix on features, or all on images."""
-    whole = Feed(source.images, model.module)
-    if source.images.augment is not None:
+    whole = Feed(inputs.images, model.module)
+    if inputs.images.augment is not None:
         return whole, FeaturesRecord(used=False, reason="the images are augmented at random")
-    if source.protocol.mixup or source.protocol.cutmix:
+    if inputs.protocol.mixup or inputs.protocol.cutmix:
         return whole, FeaturesRecord(used=False, reason="the images are mixed at random")
     if phase.penalty is not None or phase.objective is not None or phase.watch:
         return whole, FeaturesRecord(used=False, reason="what is minimised may look at the frozen part")
     if phase.after_step is not None or phase.moves is not None:
         return whole, FeaturesRecord(used=False, reason="what the phase does after a step may change the frozen part")
-    if phase.epochs * source.protocol.epochs < 1:
+    if phase.epochs * inputs.protocol.epochs < 1:
         return whole, FeaturesRecord(used=False, reason="the phase sees no image twice")
-    return feed_of(model, _cut(model, source, cache), source, cache)
+    return feed_of(model, _cut(model, inputs, cache), inputs, cache)
 
 
-def evaluation_cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
-    """The model cut for predictions, as it is now in eval mode; or why it isn't. `source` gives a batch to check by."""
+def evaluation_cut(model: TransferModel, inputs: FeatureInputs, cache: StageCache | None) -> Cut | str:
+    """The model cut for predictions, as it is now in eval mode; or why it isn't. `inputs` gives a batch to check by."""
     with modes_restored(model.module):
         model.module.eval()
-        return _cut(model, source, cache)
+        return _cut(model, inputs, cache)
 
 
-def _cut(model: TransferModel, source: Source, cache: StageCache | None) -> Cut | str:
+def _cut(model: TransferModel, inputs: FeatureInputs, cache: StageCache | None) -> Cut | str:
     if cache is None:
         return "--features compute"
     if all(parameter.requires_grad for parameter in model.module.parameters()):
         return "nothing is frozen"
     try:
-        images = first_batch(source.images, source.protocol.batch_size).images
+        images = first_batch(inputs.images, inputs.protocol.batch_size).images
         return cut(model.module, images, after=model.head_paths)
     except NotCuttable as error:
         return str(error)
 
 
 def feed_of(
-    model: TransferModel, pieces: Cut | str, source: Source, cache: StageCache | None
+    model: TransferModel, pieces: Cut | str, inputs: FeatureInputs, cache: StageCache | None
 ) -> tuple[Feed, FeaturesRecord]:
     """What is computed of a split: the rest of a model that was cut (or why it wasn't) on features, or all of it."""
-    whole = Feed(source.images, model.module)
+    whole = Feed(inputs.images, model.module)
     if isinstance(pieces, str) or cache is None:
         return whole, FeaturesRecord(used=False, reason=str(pieces))
-    with source.memory.section() as peak_bytes:
+    with inputs.memory.section() as peak_bytes:
         try:
-            kept, size = _kept(pieces, source, cache, peak_bytes)
+            kept, size = _kept(pieces, inputs, cache, peak_bytes)
         except UserError as error:  # the cache can't be written: a pity, and no reason to fail
             return whole, FeaturesRecord(used=False, reason=str(error), cut_at=pieces.at)
     if isinstance(kept, str):
         return whole, FeaturesRecord(used=False, reason=kept, cut_at=pieces.at, bytes=size)
     peak_memory_bytes = json.loads((kept.path / TAKEN).read_text("utf-8"))["peak_memory_bytes"]
     if kept.reused:  # alone, the trial would have computed them
-        source.memory.as_if_taken(peak_memory_bytes)
+        inputs.memory.as_if_taken(peak_memory_bytes)
     features = Features(
         kept.path / FILE,
-        source.images.labels,
-        DTYPES[source.protocol.precision],
-        FORMATS[source.protocol.memory_format],
-        source.device,
+        inputs.images.labels,
+        DTYPES[inputs.protocol.precision],
+        FORMATS[inputs.protocol.memory_format],
+        inputs.device,
     )
     record = FeaturesRecord(
         used=True,
@@ -173,62 +175,62 @@ def feed_of(
 
 
 def _kept(
-    pieces: Cut, source: Source, cache: StageCache, peak_bytes: Callable[[], int]
+    pieces: Cut, inputs: FeatureInputs, cache: StageCache, peak_bytes: Callable[[], int]
 ) -> tuple[Kept | str, int | None]:
     """The features from the cache, computed first where they must be; or why they are not worth it, and their bytes.
 
     Kept features are used only where they are what the prefix gives now for some of the images: of those that differ
     though their keys are equal, each has a variant of its own.
     """
-    key = _key(pieces, source)
+    key = _key(pieces, inputs)
     for variant in range(MOST_VARIANTS):
         key["variant"] = variant
         prefix: nn.Module = pieces.prefix
         if not cache.holds("features", key):
-            batch = first_batch(source.images, source.protocol.batch_size).images
-            if source.protocol.precision == "fp32":
+            batch = first_batch(inputs.images, inputs.protocol.batch_size).images
+            if inputs.protocol.precision == "fp32":
                 prefix = packed(fused(pieces.prefix, batch), batch)
-            reason, size = _not_worth_it(prefix, batch, source)
+            reason, size = _not_worth_it(prefix, batch, inputs)
             if reason is not None:
                 return reason, size
 
         def computed(folder: Path, prefix: nn.Module = prefix) -> None:
-            compute(prefix, source, folder / FILE)
+            compute(prefix, inputs, folder / FILE)
             (folder / TAKEN).write_text(json.dumps({"peak_memory_bytes": peak_bytes()}), "utf-8")
 
         kept = cache.get("features", key, computed)
-        if not kept.reused or _are_those_of(pieces.prefix, source, kept.path / FILE):
+        if not kept.reused or _are_those_of(pieces.prefix, inputs, kept.path / FILE):
             return kept, None
     return f"{MOST_VARIANTS} other models have kept features under the same key", None
 
 
-def _are_those_of(prefix: nn.Module, source: Source, file: Path) -> bool:
+def _are_those_of(prefix: nn.Module, inputs: FeatureInputs, file: Path) -> bool:
     """Whether a few kept features are what a prefix gives now; a file is looked at once in a process."""
     if file in _compared:
         return True
-    places = torch.linspace(0, len(source.images) - 1, COMPARED_IMAGES).long()
-    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
-        now = _as_stored(prefix(source.images.batch(places).images), source).cpu()
+    places = torch.linspace(0, len(inputs.images) - 1, COMPARED_IMAGES).long()
+    with torch.inference_mode(), autocast(inputs.device, inputs.protocol.precision):
+        now = _as_stored(prefix(inputs.images.batch(places).images), inputs).cpu()
     then = open_array(file)[places]
     if now.shape != then.shape or now.dtype != then.dtype:
         return False
-    dtype = DTYPES[source.protocol.precision]
+    dtype = DTYPES[inputs.protocol.precision]
     now, then = (each.view(dtype).double() for each in (now, then))
-    alike = bool((now - then).abs().max() <= COMPARED_WITHIN[source.protocol.precision] * now.abs().max())
+    alike = bool((now - then).abs().max() <= COMPARED_WITHIN[inputs.protocol.precision] * now.abs().max())
     if alike:
         _compared.add(file)
     return alike
 
 
-def compute(prefix: nn.Module, source: Source, file: Path) -> None:
+def compute(prefix: nn.Module, inputs: FeatureInputs, file: Path) -> None:
     """Write the features of all images of a split, in its order; maps as N×H×W×C."""
     values: np.memmap[Any, Any] | None = None
     done = 0
-    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
-        for batch in in_order(source.images, evaluation_batch(source.protocol, source.device)):
-            out = _as_stored(prefix(batch.images), source).cpu().numpy()
+    with torch.inference_mode(), autocast(inputs.device, inputs.protocol.precision):
+        for batch in in_order(inputs.images, evaluation_batch(inputs.protocol, inputs.device)):
+            out = _as_stored(prefix(batch.images), inputs).cpu().numpy()
             if values is None:
-                shape = (len(source.images), *out.shape[1:])
+                shape = (len(inputs.images), *out.shape[1:])
                 values = new_array(file, shape, out.dtype)
             values[done : done + len(out)] = out
             done += len(out)
@@ -236,23 +238,23 @@ def compute(prefix: nn.Module, source: Source, file: Path) -> None:
         values.flush()
 
 
-def _as_stored(out: torch.Tensor, source: Source) -> torch.Tensor:
+def _as_stored(out: torch.Tensor, inputs: FeatureInputs) -> torch.Tensor:
     """NumPy knows no bf16: its bits are kept as 16-bit integers."""
-    ordered = (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(DTYPES[source.protocol.precision]).contiguous()
+    ordered = (out.permute(0, 2, 3, 1) if out.ndim == 4 else out).to(DTYPES[inputs.protocol.precision]).contiguous()
     return ordered.view(torch.int16) if ordered.dtype == torch.bfloat16 else ordered
 
 
-def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tuple[str | None, int]:
+def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, inputs: FeatureInputs) -> tuple[str | None, int]:
     """Why features had better be computed in each step, if so; and how many bytes they would take."""
-    with torch.inference_mode(), autocast(source.device, source.protocol.precision):
+    with torch.inference_mode(), autocast(inputs.device, inputs.protocol.precision):
         prefix(batch)
-        wait_for(source.device)
+        wait_for(inputs.device)
         begun = time.perf_counter()
         out = prefix(batch)
-        wait_for(source.device)
+        wait_for(inputs.device)
     seconds_an_image = (time.perf_counter() - begun) / len(batch)
-    bytes_an_image = out[0].numel() * DTYPES[source.protocol.precision].itemsize
-    size = bytes_an_image * len(source.images)
+    bytes_an_image = out[0].numel() * DTYPES[inputs.protocol.precision].itemsize
+    size = bytes_an_image * len(inputs.images)
     if size > cache_limit_bytes():
         return f"they would take {spelled_bytes(size)}, more than the cache may hold (${LIMIT_VARIABLE})", size
     if not stays_in_memory(size) and bytes_an_image / DISK_BYTES_PER_SECOND > seconds_an_image:
@@ -260,14 +262,14 @@ def _not_worth_it(prefix: nn.Module, batch: torch.Tensor, source: Source) -> tup
     return None, size
 
 
-def _key(pieces: Cut, source: Source) -> dict[str, object]:
+def _key(pieces: Cut, inputs: FeatureInputs) -> dict[str, object]:
     return {
         "version": 5,
-        "dataset": source.dataset_digest,
-        "split": source.split,
+        "dataset": inputs.dataset_digest,
+        "split": inputs.split,
         "function": function_digest(pieces.prefix),
-        "preprocessing": dataclasses.asdict(source.preprocessing),
-        "precision": source.protocol.precision,
-        "memory_format": source.protocol.memory_format,
-        "device": source.device.type,
+        "preprocessing": dataclasses.asdict(inputs.preprocessing),
+        "precision": inputs.protocol.precision,
+        "memory_format": inputs.protocol.memory_format,
+        "device": inputs.device.type,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from torch import nn
 from tlbench.contracts.batch import Batch
 
 
-class Source(Protocol):
+class BatchSource(typing.Protocol):
     """Examples as batches: images, or features of them."""
 
     def __len__(self) -> int: ...
@@ -28,12 +28,12 @@ class Source(Protocol):
         """A batch for each of an order's sets of places."""
 
 
-def in_order(source: Source, batch_size: int) -> Iterator[Batch]:
+def in_order(source: BatchSource, batch_size: int) -> Iterator[Batch]:
     """All examples in order."""
     return source.batches(torch.arange(len(source)).split(batch_size))  # type: ignore[no-untyped-call]
 
 
-def first_batch(source: Source, batch_size: int) -> Batch:
+def first_batch(source: BatchSource, batch_size: int) -> Batch:
     """The first examples: a full batch, if there are so many."""
     return source.batch(torch.arange(min(batch_size, len(source))))
 
@@ -45,6 +45,6 @@ class Feed:
     `prefix` is what the features were made by, where they are features.
     """
 
-    source: Source
+    source: BatchSource
     forward: nn.Module
     prefix: nn.Module | None = None

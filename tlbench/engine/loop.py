@@ -69,7 +69,7 @@ def train(
     if setting.learning_rate is None:
         raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
     optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
-    mix = mixing(protocol, setting.objective)
+    mix = mixing(protocol, setting.objective) if phase.data is None or phase.data.for_the_task else None
     averaged = Averaged(model.module, protocol.ema) if protocol.ema else None
     steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
     scaler = gradient_scaler(device, protocol.precision)
@@ -79,6 +79,7 @@ def train(
         epoch += 1
         losses: list[torch.Tensor] = []
         sizes: list[int] = []
+        images: list[int] = []
         order = epoch_order(len(examples), protocol.batch_size, setting.order)[: steps - done]
         batches = examples.batches(order)
         for _ in order:
@@ -106,12 +107,13 @@ def train(
             done += 1
             losses.append(loss.detach())
             sizes.append(len(batch))
-            setting.report(StepDone(number, done, steps, epoch, len(batch)))
+            images.append(batch.images_in_all)
+            setting.report(StepDone(number, done, steps, epoch, images[-1]))
         times = clock.resolve()
-        log.add(times, sizes)
+        log.add(times, images)
         mean_loss = _mean(losses, sizes, first_step=done - len(losses) + 1)
         seconds = sum(time.seconds for time in times)
-        setting.report(EpochDone(number, epoch, mean_loss, sum(sizes) / seconds if seconds else None))
+        setting.report(EpochDone(number, epoch, mean_loss, sum(images) / seconds if seconds else None))
         stop = after_epoch(epoch, mean_loss)
     if averaged is not None:
         averaged.put_in_place()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tlbench.contracts.batch import Batch
@@ -27,15 +29,15 @@ def probe_step(model: TransferModel, phase: Train, feed: Feed, images: Batch, se
     with passes_undone(model.module, device):
         if feed.prefix is not None:
             with before.counting(), torch.no_grad(), autocast(device, protocol.precision):
-                batch = Batch(feed.prefix(images.images), images.labels)
+                batch = replace(images, images=feed.prefix(images.images))
         with forward.counting(), saved.counting():
             loss = batch_loss(model, phase, feed.forward, batch, setting)
         with backward.counting():
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = gradient_bytes(model.module)
     return StepProbe(
-        forward_flops_per_image=(before.total + forward.total) / len(batch),
-        train_flops_per_image=(forward.total + backward.total) / len(batch),
+        forward_flops_per_image=(before.total + forward.total) / batch.images_in_all,
+        train_flops_per_image=(forward.total + backward.total) / batch.images_in_all,
         gradient_bytes=gradients,
         activation_bytes=saved.bytes,
     )

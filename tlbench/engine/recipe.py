@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -73,7 +74,7 @@ def mixing(protocol: Protocol, objective: Objective) -> Callable[[Batch], Batch]
 
     def mix(batch: Batch) -> Batch:
         images, labels = mixer(batch.images, objective.encoded(batch.labels))
-        return Batch(images, labels)
+        return replace(batch, images=images, known_labels=labels)
 
     return mix
 

@@ -61,9 +61,9 @@ def _stored(model: TransferModel) -> Iterator[tuple[str, torch.Tensor]]:
 def _examples(context: Context, split: Literal["train", "val"]) -> tuple[Examples, FeaturesRecord]:
     """All features of a split as the head is given them, from the cache where they can be kept."""
     images = context.data.train.plain() if split == "train" else context.data.val
-    source = context.source(images=images, split=split)
-    pieces = evaluation_cut(context.model, source, context.cache)
-    fed, record = feed_of(context.model, pieces, source, context.cache)
+    inputs = context.feature_inputs(images=images, split=split)
+    pieces = evaluation_cut(context.model, inputs, context.cache)
+    fed, record = feed_of(context.model, pieces, inputs, context.cache)
     context.meters.share(record)
     size = evaluation_batch(context.setting.protocol, context.setting.device)
     with torch.inference_mode():

@@ -35,7 +35,7 @@ def diagnose(wanted_device: str, block: tuple[str, ...], _report: Report) -> Dia
     from tlbench.measure.environment import at_start, machine
     from tlbench.measure.health import findings, readings
     from tlbench.measure.peak import measure_peak_flops
-    from tlbench.plan.preflight import choose_device
+    from tlbench.plan.machine import choose_device
     from tlbench.registry.plugins import load_plugins
 
     name = choose_device(wanted_device)

@@ -13,14 +13,14 @@ from tlbench.measure import nvml
 
 RAPL = Path("/sys/class/powercap")
 
-Source = Literal["nvml", "rapl"]
+EnergyMeterKind = Literal["nvml", "rapl"]
 
 
 @dataclass(frozen=True)
 class Counter:
     """Joules since some moment in the past, and the value at which the count starts again from 0, if it does."""
 
-    source: Source
+    source: EnergyMeterKind
     read: Callable[[], float]
     wraps_at: float | None = None
 
@@ -40,7 +40,7 @@ class EnergyMeter:
         self.joules: float | None = None
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> EnergyMeterKind | None:
         """Where the figure comes from."""
         return self._counters[0].source if self._counters else None
 

@@ -23,6 +23,7 @@ from tlbench.plan.choices import (
     Precision,
     Schedule,
 )
+from tlbench.words import counted
 
 
 class Numerics(Frozen):
@@ -161,6 +162,39 @@ class OtherBackbone(Frozen):
     )
 
 
+class OtherDatasetPlan(Frozen):
+    """Another dataset that a strategy trains on beside the cell's own."""
+
+    dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
+    digest: str = Field(description="SHA-256 over the labels and pixels of every example that is used, in order.")
+    task: str = Field(description="Qualified name of the dataset's task.")
+    train_images: int = Field(description="Number of its training images, the ones that are used.")
+    test_images_shared: int | None = Field(
+        None,
+        description="Number of the cell's test images that are among these training images, or nearly; null in a dry "
+        "run.",
+    )
+    options: ResolvedOptions = Field(
+        default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
+    )
+
+    def leak_into(self, target: str) -> str:
+        """What is to be said of test images of the target that are trained on."""
+        number = self.test_images_shared or 0
+        return (
+            f"{counted(number, 'test image')} of {target} {'is' if number == 1 else 'are'} among the training images "
+            f"of {self.dataset}, or nearly; figures on test are too good"
+        )
+
+
+UNDECISIVE: dict[str, Any] = {
+    "weights": {"detail"},
+    "protocol": {"asked_batch_size", "asked_memory_format"},
+    "other_datasets": {"__all__": {"train_images", "test_images_shared"}},
+}
+"""What a cell keeps to be told of, and its results do not depend on."""
+
+
 class Cell(Frozen):
     """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol."""
 
@@ -183,6 +217,9 @@ class Cell(Frozen):
     others: tuple[OtherBackbone, ...] = Field(
         (), description="Backbones that the strategy builds besides the cell's own."
     )
+    other_datasets: tuple[OtherDatasetPlan, ...] = Field(
+        (), description="Datasets that the strategy trains on besides the cell's own."
+    )
     dataset_digest: str = Field(
         description="SHA-256 over the labels and pixels of every example that is used, in order."
     )
@@ -196,12 +233,13 @@ class Cell(Frozen):
     @cached_property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
-        undecisive = {"weights": {"detail"}, "protocol": {"asked_batch_size", "asked_memory_format"}}
-        decisive = self.model_dump(mode="json", exclude=undecisive)
+        decisive = self.model_dump(mode="json", exclude=UNDECISIVE)
         if self.task == SINGLE_LABEL:  # the one task there was when the first ids were made
             del decisive["task"]
         if self.protocol.normalisation == "weights":  # as it was before it could be chosen
             del decisive["protocol"]["normalisation"]
+        if not self.other_datasets:  # as it was before there were any
+            del decisive["other_datasets"]
         if not self.options:  # records of releases that did not keep them
             del decisive["options"]
             for other in decisive["others"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,7 @@ from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepare import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan.cell import Cell, OtherBackbone, Protocol, ResolvedOptions, WeightsPlan
+from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, WeightsPlan
 from tlbench.plan.request import OwnRate, Request, TunedRate
 from tlbench.plan.sizes import check_size, on_meta
 from tlbench.plan.sources import POLICIES, Get, choose_weights
@@ -114,46 +115,61 @@ def other_backbones(
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A backbone on a dataset: what all cells of the two have in common.
+
+    `weights` are None where no strategy wants any; `resolved` has the values of all options of both and of the task.
+    """
+
+    backbone: str
+    dataset: str
+    task: str
+    device: str
+    protocol: Protocol
+    weights: WeightsPlan | None
+    family: Family
+    data: PreparedDataset
+    resolved: Mapping[str, ResolvedOptions]
+
+
 def make_cell(
     request: Request,
-    backbone: str,
-    dataset: str,
-    strategy_ref: str,
+    pair: Pair,
+    component: Component[Strategy],
     strategy: Strategy,
-    task: str,
-    device: str,
-    protocol: Protocol,
-    published: WeightsPlan | None,
-    family: Family,
     others: tuple[OtherBackbone, ...],
-    data: PreparedDataset,
-    options: Mapping[str, ResolvedOptions],
+    other_datasets: tuple[OtherDatasetPlan, ...],
 ) -> Cell:
-    if strategy.pretrained and published is not None:
-        weights = published
+    """The cell of a strategy; raises UserError where the strategy states no learning rate, and none is given."""
+    protocol = pair.protocol
+    if strategy.pretrained and pair.weights is not None:
+        weights = pair.weights
     else:
         weights = WeightsPlan(kind="random", reason="strategy")
     has_steps = bool(strategy.learning_rates)
-    own_rate = strategy.rate(protocol.optimizer, family)
+    own_rate = strategy.rate(protocol.optimizer, pair.family)
     needs_own = any(isinstance(each, OwnRate) for each in request.tune) if request.tune else request.lr is None
     if has_steps and own_rate is None and needs_own:
         raise UserError(
-            f"strategy {strategy_ref} states no learning rate for {protocol.optimizer} on {backbone} ({family}); "
-            f"give one with --lr"
+            f"strategy {component.ref} states no learning rate for {protocol.optimizer} on {pair.backbone} "
+            f"({pair.family}); give one with --lr"
         )
+    options = {**pair.resolved, "strategy": component.resolved}
     return Cell(
-        backbone=backbone,
+        backbone=pair.backbone,
         source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
-        dataset=dataset,
-        strategy=strategy_ref,
-        device=device,
+        dataset=pair.dataset,
+        strategy=component.ref,
+        device=pair.device,
         protocol=protocol,
         learning_rate=None if request.tune or not has_steps else request.lr or own_rate,
         tuned_rates=_rates_to_try(request.tune, own_rate) if has_steps else (),
         weights=weights,
         others=others,
-        dataset_digest=data.digest,
-        task=task,
+        other_datasets=other_datasets,
+        dataset_digest=pair.data.digest,
+        task=pair.task,
         options={kind: given for kind, given in options.items() if given},
     )
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from tlbench.cache import cache_limit_bytes, spelled_bytes
 from tlbench.execute.concurrency import images_per_second
 from tlbench.plan.cell import Cell, Trial, WeightsPlan
+from tlbench.plan.found import Preflight
 from tlbench.plan.plan import Plan
-from tlbench.plan.preflight import Preflight
 from tlbench.registry.kinds import Registry
 from tlbench.report import text
 from tlbench.report.short import short_names

@@ -23,6 +23,12 @@ MARKED = (
 def footer(table: list[Row]) -> list[str]:
     """What a table of one dataset needs said under it."""
     lines = list(dict.fromkeys(said for row in table if row.data for said in _data_notes(row.data)))
+    lines += dict.fromkeys(
+        f"Warning: {each.leak_into(row.cell.dataset)}."
+        for row in table
+        for each in row.cell.other_datasets
+        if each.test_images_shared
+    )
     protocols: dict[str, dict[str, None]] = {}
     for row in table:
         protocols.setdefault(text.protocol(row.cell.protocol, row.cell.device), {})[pair(row)] = None

@@ -19,8 +19,8 @@ from rich.table import Column
 
 from tlbench.events import Event, StepDone
 from tlbench.plan.cell import Trial
+from tlbench.plan.found import Preparing
 from tlbench.plan.plan import Plan, TaskPlan
-from tlbench.plan.preflight import Preparing
 from tlbench.report import text
 from tlbench.report.short import short, short_names
 from tlbench.results.costs import Cost

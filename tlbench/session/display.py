@@ -6,8 +6,8 @@ from typing import Protocol
 
 from tlbench.events import Event
 from tlbench.plan.cell import Trial
+from tlbench.plan.found import Note, Preparing
 from tlbench.plan.plan import Plan
-from tlbench.plan.preflight import Note, Preparing
 from tlbench.results.records import Record
 
 

@@ -8,8 +8,8 @@ from tlbench.cache import hold_lease
 from tlbench.execute.concurrency import try_at_once
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Trial
+from tlbench.plan.found import Preflight
 from tlbench.plan.plan import Plan
-from tlbench.plan.preflight import Preflight
 from tlbench.plan.request import Request
 from tlbench.results.store import RunFolder
 from tlbench.session.display import Display
@@ -42,6 +42,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
     return TrialJob(
         trial=trial,
         data=found.data[cell.id],
+        other_data=found.other_data[cell.id],
         folder=folder.trials,
         provenance={
             "backbone": plan.provenance[cell.backbone],

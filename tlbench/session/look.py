@@ -15,8 +15,9 @@ from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.process import ProcessDied, call
 from tlbench.plan.batch_size import fits
 from tlbench.plan.cell import Numerics, Trial
+from tlbench.plan.found import Note, Preflight, Preparing
 from tlbench.plan.plan import Plan
-from tlbench.plan.preflight import Note, Preflight, Preparing, preflight
+from tlbench.plan.preflight import preflight
 from tlbench.plan.request import Request
 from tlbench.plan.sources import Means
 from tlbench.registry.kinds import Registry

@@ -15,8 +15,9 @@ from tlbench.errors import UserError
 from tlbench.execute.executor import Executor
 from tlbench.execute.queue import run_trials
 from tlbench.plan.forecast import forecast
+from tlbench.plan.found import Preflight
+from tlbench.plan.named import resolve
 from tlbench.plan.plan import Plan
-from tlbench.plan.preflight import Preflight, resolve
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
 from tlbench.registry.kinds import Registry

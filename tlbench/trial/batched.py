@@ -85,7 +85,7 @@ def _product(context: Context, job: TrialJob) -> Product:
     prepare_phase(context.model, phase)
     with context.meters.stages.within("features"):
         fed, features = feed(
-            context.model, phase, context.source(images=context.data.train, split="train"), context.cache
+            context.model, phase, context.feature_inputs(images=context.data.train, split="train"), context.cache
         )
     layer = linear_suffix(fed)
     if layer is None:

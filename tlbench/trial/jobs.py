@@ -33,7 +33,7 @@ class TrialJob:
 
     `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach;
     `numerics` is what was measured to choose the cell's precision. `lease` is the one that cached features are
-    kept for.
+    kept for. `other_data` are the other datasets that the strategy trains on, by its own names for them.
 
     `others` are trials of the same cell, which are trained together with it. With `product`, the heads of all trials
     and rates are trained as one; what goes wrong then is no trial's fault, and each is tried `alone`. `place` is the
@@ -43,6 +43,7 @@ class TrialJob:
 
     trial: Trial
     data: PreparedDataset
+    other_data: dict[str, PreparedDataset]
     folder: Path
     provenance: dict[str, Provenance]
     block: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +11,20 @@ import torch
 from torch import nn
 
 from tlbench.cache import StageCache
-from tlbench.contracts.backbone import Backbone
+from tlbench.contracts.backbone import Backbone, Preprocessing
 from tlbench.contracts.channels import with_channels
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.task import LossOptions
-from tlbench.data.augment import Augment
-from tlbench.data.batches import TrialData
+from tlbench.contracts.train_data import OtherDataset
+from tlbench.data.augment import Augment, named_changes
+from tlbench.data.batches import TrialData, open_split
 from tlbench.data.normalise import normalised
 from tlbench.data.prepare import at_hand
 from tlbench.engine.compilation import keep_compilations
-from tlbench.engine.context import Context, Progress
+from tlbench.engine.context import Context, OtherImages, Progress
 from tlbench.engine.device import take_device
 from tlbench.engine.distance import Start
-from tlbench.engine.features import Source
+from tlbench.engine.features import FeatureInputs
 from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds, Stream, seed_others
@@ -53,9 +54,12 @@ def make_ready(
     task, names = registry.tasks.resolve(cell.task).load(), job.data.classes
     outputs = task.outputs(names)
 
+    others = other_images(job, registry, backbone.preprocessing, device)
+
     def build() -> TransferModel:
         model = load_model(backbone, cell, outputs, seeds, device)
         model.another = partial(another, backbone, cell, outputs, seeds, registry)
+        model.dataset = partial(_described, others)
         model.classes = names
         model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
         return model
@@ -74,7 +78,7 @@ def make_ready(
     )
     if protocol.augmentation:
         seed = seeds.of("augmentation", " of the images")
-        data.train = data.train.augmented(Augment(protocol.augmentation, protocol.image_size, seed))
+        data.train = data.train.augmented(Augment(named_changes(protocol.augmentation, protocol.image_size), seed))
     statistics = task.statistics(names, data.train.labels.numpy())
     loss_options = LossOptions(protocol.label_smoothing, protocol.class_weights)
     setting = Setting(
@@ -88,8 +92,8 @@ def make_ready(
         objective=task.objective(names, statistics, loss_options),
         primary=task.primary_metric,
     )
-    source = partial(
-        Source, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
+    feature_inputs = partial(
+        FeatureInputs, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
         device=device, memory=meters.memory,
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
@@ -99,8 +103,30 @@ def make_ready(
     pretrained = cell.weights.kind != "random"
     return Context(
         model, build, data, setting, seeds, strategy, statistics, task.strata,
-        tuple(registry.metrics_of(cell.task)), source, cache, start, pretrained, meters, progress,
+        tuple(registry.metrics_of(cell.task)), feature_inputs, cache, start, pretrained, meters, progress, others,
     )  # fmt: skip
+
+
+def other_images(
+    job: TrialJob, registry: Registry, preprocessing: Preprocessing, device: torch.device
+) -> dict[str, OtherImages]:
+    """The training images of the other datasets that a strategy trains on, normalised as the target's are."""
+    memory_format, found = FORMATS[job.trial.cell.protocol.memory_format], {}
+    for (name, data), plan in zip(job.other_data.items(), job.trial.cell.other_datasets, strict=True):
+        load, task = registry.datasets.resolve(plan.dataset).load, registry.tasks.resolve(plan.task).load()
+        prepared = at_hand(data, load, task, lambda: StageCache(lease=job.lease))
+        images = open_split(
+            prepared, "train", preprocessing=preprocessing, device=device, memory_format=memory_format, source=load
+        )
+        objective = task.objective(data.classes, task.statistics(data.classes, images.labels.numpy()))
+        found[name] = OtherImages(images, OtherDataset(data.classes, objective, len(images)))
+    return found
+
+
+def _described(others: Mapping[str, OtherImages], name: str) -> OtherDataset:
+    if name not in others:
+        raise LookupError(f"dataset {name!r} is not among those that the strategy has named (`datasets`)")
+    return others[name].described
 
 
 def set_up_torch(job: TrialJob) -> None:

@@ -1,0 +1,72 @@
+"""What preflight tells while it looks, and what it has found in the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tlbench.data.prepare import PreparedDataset
+from tlbench.measure.machine import Machine
+from tlbench.plan.cell import Cell
+from tlbench.plan.choices import Precision
+from tlbench.plan.plan import TaskPlan
+from tlbench.registry.provenance import Provenance
+from tlbench.results.records import NumericsCandidate
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Progress of a dataset's decoding."""
+
+    dataset: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence about what preflight is doing."""
+
+    text: str
+
+
+Tell = Callable[[Preparing | Note], object]
+
+
+@dataclass
+class Preflight:
+    """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
+
+    `other_data` has the other datasets that a cell's strategy trains on, as it names them. `left_out` says which
+    strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task, `together` the cells whose
+    heads are trained together. `threads` are those that `peak_flops_per_second`, by precision, was measured with;
+    `numerics` has what was measured to choose a cell's precision.
+    """
+
+    machine: Machine
+    threads: int
+    peak_flops_per_second: dict[Precision, float] = field(default_factory=dict)
+    numerics: dict[str, list[NumericsCandidate]] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    data: dict[str, PreparedDataset] = field(default_factory=dict)
+    other_data: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
+    provenance: dict[str, Provenance] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    tasks: dict[str, TaskPlan] = field(default_factory=dict)
+    together: list[str] = field(default_factory=list)
+
+    def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
+        """The same with something else in every cell's protocol."""
+        changed = {
+            cell.id: cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})
+            for cell in self.cells
+        }
+        return dataclasses.replace(
+            self,
+            cells=list(changed.values()),
+            data={changed[cell].id: each for cell, each in self.data.items()},
+            other_data={changed[cell].id: each for cell, each in self.other_data.items()},
+            numerics={changed[cell].id: each for cell, each in self.numerics.items()},
+            together=[changed[cell].id for cell in self.together],
+        )
