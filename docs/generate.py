@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import compared
+import keywords
 import options
 import rates
 import results_format
@@ -24,7 +25,7 @@ from tlbench_strategies.partial import gradual_unfreeze, layer_decay
 ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
-OPTIONS = ROOT / "docs" / "options.md"
+OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
 TASKS = ROOT / "docs" / "tasks.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
@@ -123,6 +124,7 @@ if __name__ == "__main__":
     SPEED.write_text(speed.between(SPEED.read_text("utf-8"), speed.within_a_process()), "utf-8")
     RATES.write_text(rates.page(), "utf-8")
     OPTIONS.write_text(options.page(), "utf-8")
+    KEYWORDS.write_text(keywords.module(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

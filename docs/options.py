@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
+from tlbench.plan.option import facts
 from tlbench.plan.request import Request
 
 PAGE = """# Options of a run
 
 Each is a flag of `tlbench run`, a key of its configuration and a keyword of `tlbench.run(…)`, declared once
-([request.py](../tlbench/plan/request.py)). This page is made from that by `python docs/generate.py`.
+([request.py](../tlbench/plan/request.py), [recipe.py](../tlbench/plan/recipe.py)). Options of the recipe are the
+same for all cells of a run and are said under its tables. This page is made from that by `python docs/generate.py`.
 
 ```
 tlbench run --config bench.toml --epochs 10        # flags win over the file
@@ -23,8 +25,8 @@ tlbench run --config results/RUN/config.toml       # every run leaves its own
 Flags have dashes where keys and keywords have underscores. `results`, `name`, `dry-run`, `json` and `quiet` say where a
 run goes and what is shown of it; they are flags alone.
 
-| option | default | |
-| --- | --- | --- |
+| option | default | unit | |
+| --- | --- | --- | --- |
 {rows}
 """
 
@@ -36,12 +38,12 @@ def page() -> str:
 
 def _rows() -> Iterator[str]:
     for name, field in Request.model_fields.items():
-        yield f"| `{name}` | {_default(field)} | {field.description or ''} |".replace("N|all", "N or all")
+        unit = facts(field).get("unit") or ""
+        yield f"| `{name}` | {_default(field)} | {unit} | {field.description or ''} |"
 
 
 def _default(field: FieldInfo) -> str:
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    if shown := extra.get("shown"):
+    if shown := facts(field).get("shown"):
         return str(shown)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     return "none" if default is None else f"`{json.dumps(default)}`"

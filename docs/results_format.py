@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
+from pydantic.fields import FieldInfo
 
+from tlbench.plan.option import facts
 from tlbench.results.records import Record
 
 PAGE = """# Results format
@@ -49,9 +51,10 @@ tensors of their own besides.
 not have. Where there is a reason, it stands in the field beside it. [Measurement](measurement.md) tells how each figure
 is taken.
 
-**Versions.** `schema_version` is {version}. Documents of version 2, which knew single-label classification alone, are
-read as well, and upgraded when they are read; the files stay as they are. What version 2 did not have is null or empty
-then. Documents of any other version are refused.
+**Versions.** `schema_version` is {version}. Documents of versions 2 and 3 are read as well, and upgraded when they are
+read; the files stay as they are. Version 2 knew single-label classification alone; what it did not have is null or
+empty then. Version 3 had names of its own for two fields of the protocol (`warmup_share`, `augmentation`), and null
+where mixup, CutMix, averaging or clipping was off. Documents of any other version are refused.
 
 **Units.** A name that ends in `_seconds`, `_ms`, `_bytes`, `_joules` or `_per_second` states its unit. A multiply-add
 is 2 FLOPs. Phases are numbered from 0, over all that a strategy yields; epochs and steps are numbered from 1.
@@ -93,6 +96,13 @@ def paths_of(root: type[BaseModel]) -> dict[type[BaseModel], list[str]]:
 
     follow(root, "")
     return found
+
+
+def described(field: FieldInfo) -> str:
+    """What a field holds; an option of a run is null where nobody asked for it."""
+    text = str(field.description)
+    unasked = "said" in facts(field) and field.default is None
+    return f"{text.removesuffix('.')}; null where it was not asked for." if unasked else text
 
 
 def may_be_null(annotation: Any) -> bool:
@@ -154,7 +164,6 @@ def _section(model: type[BaseModel], paths: list[str]) -> str:
     place = f" At {', '.join(f'`{path}`' for path in paths)}." if paths else ""
     about = " ".join((model.__doc__ or "").split()) + place
     rows = (
-        f"| `{name}` | {type_of(field.annotation)} | {field.description} |"
-        for name, field in model.model_fields.items()
+        f"| `{name}` | {type_of(field.annotation)} | {described(field)} |" for name, field in model.model_fields.items()
     )
     return SECTION.format(name=model.__name__, about=about, rows="\n".join(rows))

@@ -48,7 +48,7 @@ SCRATCH = WeightsPlan(kind="random", reason="strategy")
 def make_protocol(**changes: Any) -> Protocol:
     """A short protocol, without warm-up and clipping."""
     values = {"epochs": 2, "batch_size": 4, "image_size": 8, "train_size": None, "test_size": None}
-    plain = {"precision": "fp32", "warmup_share": 0.0, "gradient_clip": None}
+    plain = {"precision": "fp32", "warmup": 0.0, "gradient_clip": 0.0}
     return Protocol.model_validate(values | plain | changes)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -82,6 +84,19 @@ def cli(tmp_path: Path) -> Cli:
         return run_cli(*arguments, cwd=tmp_path, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def generate() -> Iterator[ModuleType]:
+    """The script that makes the pages of the docs, as a module."""
+    docs = Path(__file__).parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("generate", docs / "generate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(docs)  # as for a script there
+        spec.loader.exec_module(module)
+        yield module
 
 
 QUICK = ("--datasets", "digits:train=96:test=60", "--epochs", "1", "--backbones", "small_cnn")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard
@@ -18,23 +16,8 @@ from tlbench.results.records import Record
 
 STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
 
-DOCS = Path(__file__).parents[1] / "docs"
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def generate(monkeypatch_module: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch_module.syspath_prepend(DOCS)  # as for a script there
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def test_the_page_of_strategies_is_made_from_them(generate: ModuleType) -> None:
@@ -77,6 +60,10 @@ def test_the_page_of_options_is_made_from_their_declarations(generate: ModuleTyp
     assert (DOCS / "options.md").read_text("utf-8") == generate.options.page()
 
 
+def test_the_keywords_of_run_are_made_from_the_options(generate: ModuleType) -> None:
+    assert (ROOT / "tlbench" / "keywords.py").read_text("utf-8") == generate.keywords.module()
+
+
 def test_the_page_of_tasks_is_made_from_them_and_from_the_committed_run(generate: ModuleType) -> None:
     assert (DOCS / "tasks.md").read_text("utf-8") == generate.tasks.page()
     run = tlbench.load("tasks", DOCS.parent / "results")
@@ -108,7 +95,7 @@ def test_every_field_of_a_record_is_described_and_says_when_it_is_null(generate:
     null = {name for name, field in fields.items() if results_format.may_be_null(field.annotation)}
     assert {"Record.metrics", "Metrics.test", "Metrics.by_target", "WeightsPlan.reason"} <= null
     assert not {"Record.trial", "Metrics.primary", "Cost.phases"} & null
-    assert [name for name in sorted(null) if "null" not in str(fields[name].description)] == []
+    assert [name for name in sorted(null) if "null" not in results_format.described(fields[name])] == []
 
 
 def test_the_page_of_rates_is_made_from_the_committed_runs(generate: ModuleType) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from tlbench.contracts.optimizers import OptimizerName
-from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError, nearest
-from tlbench.plan.choices import Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Schedule
+from tlbench.keywords import RunOptions
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import NAMED, Request, make_request
 from tlbench.results.records import Record
@@ -56,56 +54,6 @@ class Results:
         from tlbench.results.store import RunFolder
 
         return to_markdown(self.records, RunFolder(self.folder).example_scores, columns_for(self.plan))
-
-
-class RunOptions(TypedDict, total=False):
-    """The options of a run, as `tlbench run --help` explains them; None is the default."""
-
-    backbones: Sequence[str] | str | None
-    datasets: Sequence[str] | str | None
-    strategies: Sequence[str] | str | None
-    seeds: int | None
-    epochs: int | None
-    budget: Budget | None
-    batch_size: int | None
-    image_size: int | None
-    train_size: int | Literal["all"] | None
-    test_size: int | Literal["all"] | None
-    drop_duplicates: bool | None
-    skip_unreadable: bool | None
-    lr: float | None
-    tune: Sequence[float | str] | str | None
-    precision: Literal["auto", "fp32", "bf16", "fp16"] | None
-    memory_format: Literal["auto", "contiguous", "channels_last"] | None
-    normalisation: str | None
-    compile: CompilePolicy | None
-    augment: Sequence[Augmentation] | str | None
-    optimizer: OptimizerName | None
-    schedule: Schedule | None
-    warmup: float | None
-    weight_decay: float | None
-    gradient_clip: float | None
-    label_smoothing: float | None
-    mixup: float | None
-    cutmix: float | None
-    ema: float | None
-    class_weights: bool | None
-    batchnorm: BatchNormPolicy | None
-    deterministic: bool | None
-    vary: Sequence[Chance] | str | None
-    select: Literal["last", "best"] | None
-    patience: int | None
-    find_batch_size: bool | None
-    detail: bool | None
-    features: FeaturesPolicy | None
-    weights: str | None
-    save: Literal["none", "best", "all"] | None
-    device: str | None
-    jobs: int | Literal["auto"] | None
-    executor: str | None
-    timeout: float | None
-    data_root: str | Path | None
-    block: Sequence[str] | None
 
 
 def run(

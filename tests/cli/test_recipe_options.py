@@ -21,8 +21,8 @@ def test_a_recipe_is_one_for_all(cli: Cli, tmp_path: Path) -> None:
     assert finished.status == 0, finished.stderr
     for record in finished.records:
         protocol = record["trial"]["cell"]["protocol"]
-        assert (protocol["optimizer"], protocol["schedule"], protocol["warmup_share"]) == ("sgd", "constant", 0)
-        assert (protocol["weight_decay"], protocol["gradient_clip"]) == (0.1, None)
+        assert (protocol["optimizer"], protocol["schedule"], protocol["warmup"]) == ("sgd", "constant", 0)
+        assert (protocol["weight_decay"], protocol["gradient_clip"]) == (0.1, 0)
         assert (protocol["label_smoothing"], protocol["mixup"], protocol["cutmix"]) == (0.1, 0.2, 1)
         assert (protocol["ema"], protocol["class_weights"]) == (0.9, True)
         (phase,) = record["cost"]["phases"]
@@ -32,9 +32,7 @@ def test_a_recipe_is_one_for_all(cli: Cli, tmp_path: Path) -> None:
             == {"builtin/freeze": 0.1, "builtin/last-k:k=1": 0.03}[record["trial"]["cell"]["strategy"]]
         )
     table = cli("show", "recipe", "--results", str(tmp_path)).stdout
-    assert (
-        "label smoothing 0.1, mixup 0.2, CutMix 1.0, all classes weighted alike, weights averaged (decay 0.9)" in table
-    )
+    assert "label smoothing 0.1, mixup 0.2, CutMix 1, all classes weighted alike, weights averaged (decay 0.9)" in table
     assert "sgd (weight decay 0.1), constant schedule" in table
 
 

@@ -96,7 +96,7 @@ def compare(model: TransferModel, fed: Feed, phase: Train, setting: Setting) -> 
     [
         {},
         {"precision": "bf16"},
-        {"gradient_clip": 0.3, "warmup_share": 0.2},
+        {"gradient_clip": 0.3, "warmup": 0.2},
         {"batch_size": 18},
         {"label_smoothing": 0.2},
     ],

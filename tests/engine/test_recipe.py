@@ -73,7 +73,7 @@ def test_sgd_is_pytorchs_with_nesterovs_momentum(tmp_path: Path) -> None:
 
 
 def test_a_constant_schedule_stays_where_warm_up_ends() -> None:
-    protocol = make_protocol(schedule="constant", warmup_share=0.4)
+    protocol = make_protocol(schedule="constant", warmup=0.4)
     assert [rate_factor(step, 5, protocol) for step in range(5)] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
 
 

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from builders import make_dataset, make_split
 from typer.testing import CliRunner
 
-from tlbench.api import RunOptions
 from tlbench.cli.options import given_values, with_flags_of
 from tlbench.errors import UserError
+from tlbench.keywords import RunOptions
+from tlbench.plan.cell import Protocol
 from tlbench.plan.config import config_of, read_config
+from tlbench.plan.defaults import protocol_for
 from tlbench.plan.option import option
+from tlbench.plan.recipe import Recipe
 from tlbench.plan.request import Request, make_request
+from tlbench.report import text
+
+DATASET = make_dataset(make_split(np.zeros((2, 8, 8, 3), np.uint8)))
 
 
-class Larger(Request):
-    """A request with one option more."""
+class WithMomentum(Recipe):
+    """A recipe with one option more: what follows is made from this field."""
 
     momentum: float = option(0.9, "Of SGD, and nothing else.", ge=0, lt=1)
+
+
+class Larger(WithMomentum, Request):
+    """A request of that recipe."""
+
+
+class LargerProtocol(WithMomentum, Protocol):
+    """The protocol of such a request."""
 
 
 def command() -> tuple[typer.Typer, list[dict[str, object]]]:
@@ -46,6 +63,38 @@ def test_a_new_field_is_a_flag_with_help_and_a_configuration_key(tmp_path: Path)
     file = tmp_path / "bench.toml"
     file.write_text(config_of(Larger(momentum=0.7)))
     assert Larger.model_validate(read_config(file, Larger)).momentum == 0.7
+
+
+def test_a_new_field_of_the_recipe_is_said_under_the_table() -> None:
+    def said(**options: object) -> str:
+        request = Larger.model_validate(options)
+        return text.protocol(protocol_for(request, DATASET, "cpu", [], LargerProtocol), "cpu")
+
+    assert ", momentum 0.5, " in said(momentum=0.5)
+    assert "momentum" not in said()  # the default
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "adamw (weight decay 0.01), cosine schedule (warm-up 0.1), gradients clipped at norm 1, no augmentation"),
+        ({"warmup": 0, "schedule": "constant"}, "constant schedule (warm-up 0)"),
+        ({"augment": "flip,crop"}, "crop and flip augmentation"),
+        ({"vary": "order"}, "seeds vary order alone"),
+        ({"vary": ""}, "seeds vary nothing"),
+        ({"patience": 3}, "best epoch on val, patience 3"),
+        ({"batchnorm": "frozen", "class_weights": True}, "all classes weighted alike, BatchNorm statistics: frozen"),
+        ({"compile": "auto", "deterministic": False}, "compile auto"),
+        ({"normalisation": "dataset", "label_smoothing": 0.1}, "normalisation dataset, label smoothing 0.1"),
+    ],
+)
+def test_what_departs_from_the_usual_is_said(options: dict[str, object], expected: str) -> None:
+    protocol = protocol_for(make_request(**options), DATASET, "cpu", [])
+    assert expected in text.protocol(protocol, "cpu")
+
+
+def test_a_new_field_is_a_typed_keyword(generate: ModuleType) -> None:
+    assert "    momentum: float | None\n" in generate.keywords.module(Larger)
 
 
 @pytest.mark.parametrize("name", Request.model_fields)

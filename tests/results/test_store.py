@@ -70,11 +70,11 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def deep(levels: int) -> str:
-    return '{"schema_version": 3, "x": ' + "[" * levels + "]" * levels + "}"
+    return '{"schema_version": 4, "x": ' + "[" * levels + "]" * levels + "}"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"schema_version": 3}', "[1]", "null", '{"schema_version": 3, "x": 2}', deep(100_000)]
+    "text", ["", "{", '{"schema_version": 4}', "[1]", "null", '{"schema_version": 4, "x": 2}', deep(100_000)]
 )
 def test_a_damaged_document_is_named_and_the_others_are_read(folder: RunFolder, text: str) -> None:
     folder.write_record(make_record(CELL))
@@ -155,11 +155,11 @@ def test_a_document_that_is_not_text_is_named(folder: RunFolder) -> None:
         folder.plan()
 
 
-@pytest.mark.parametrize("version", [1, 4, None, "3"])
+@pytest.mark.parametrize("version", [1, 5, None, "4"])
 def test_a_foreign_schema_version_is_named(folder: RunFolder, version: object) -> None:
     document = json.loads(make_record(CELL).model_dump_json()) | {"schema_version": version}
     (folder.trials / f"{CELL.id}-0.json").write_text(json.dumps(document))
-    assert f"has schema version {version} and this tlbench reads 3" in folder.read()[1][0]
+    assert f"has schema version {version} and this tlbench reads 4" in folder.read()[1][0]
 
 
 def test_each_images_score_is_read_in_the_order_of_the_test_set_and_none_where_it_is_not_kept(

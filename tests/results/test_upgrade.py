@@ -1,4 +1,4 @@
-"""Runs of schema version 2, which knew one task, are read as if they were of the present version."""
+"""Runs of earlier schema versions are read as if they were of the present one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from tlbench.results.upgrade import upgraded_record
 from tlbench_tasks.single_label import SingleLabel
 
 RESULTS = Path(__file__).parents[2] / "results"
-RUNS = sorted(
-    path.parent.name for path in RESULTS.glob("*/plan.json") if json.loads(path.read_bytes())["schema_version"] == 2
-)
+VERSIONS = {path.parent.name: json.loads(path.read_bytes())["schema_version"] for path in RESULTS.glob("*/plan.json")}
+RUNS = sorted(name for name, version in VERSIONS.items() if version == 2)
 METRICS = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 CELL = make_cell()
 
@@ -69,7 +68,7 @@ def test_there_are_committed_runs_of_schema_2() -> None:
     assert {"rates", "strategies", "strategies-costs"} <= set(RUNS)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", sorted(VERSIONS))
 def test_a_committed_run_is_read_whole_and_every_id_is_still_that_of_its_cell(run: str) -> None:
     folder, documents = committed(run)
     plan, (records, damaged) = folder.plan(), folder.read()
@@ -138,9 +137,19 @@ def test_the_columns_of_a_committed_run_read_its_records() -> None:
         assert columns["paid_seconds"].read(record) == old["cost"]["paid_seconds"]
 
 
+def test_of_schema_3_a_protocol_gets_the_names_of_the_options(tmp_path: Path) -> None:
+    document = make_record(CELL).model_dump(mode="json") | {"schema_version": 3}
+    protocol = document["trial"]["cell"]["protocol"]
+    del protocol["warmup"], protocol["augment"]
+    protocol |= {"warmup_share": 0.25, "augmentation": ["flip"], "gradient_clip": None, "mixup": None, "ema": None}
+    found = read(tmp_path, document).trial.cell.protocol
+    assert (found.warmup, found.augment) == (0.25, ("flip",))
+    assert (found.gradient_clip, found.mixup, found.ema) == (0, 0, 0)
+
+
 def test_a_small_document_in_full(tmp_path: Path) -> None:
     record = read(tmp_path, of_schema_2())
-    assert record.schema_version == 3
+    assert record.schema_version == 4
     assert record.metrics == Metrics(
         primary="accuracy",
         test={
@@ -208,7 +217,7 @@ def test_what_is_written_again_is_of_the_present_version(tmp_path: Path) -> None
     folder = RunFolder(tmp_path / "run")
     folder.write_record(record)
     (document,) = (json.loads(path.read_text()) for path in folder.trials.glob("*.json"))
-    assert document["schema_version"] == 3
+    assert document["schema_version"] == 4
     assert folder.records() == [record]
 
 

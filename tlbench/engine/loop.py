@@ -93,7 +93,7 @@ def train(
             clock.lap("forward")
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             clock.lap("backward")
-            if protocol.gradient_clip is not None:
+            if protocol.gradient_clip:
                 scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(parameters, protocol.gradient_clip)
             set_rates(optimizer, rate_factor(done, steps, protocol))

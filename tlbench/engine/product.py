@@ -96,7 +96,7 @@ def train_heads(heads: Sequence[Head], feed: Feed, phase: Train, number: int, se
             loss = _losses(weights, biases, feed, chosen, setting)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
-            if protocol.gradient_clip is not None:
+            if protocol.gradient_clip:
                 _clip_each(weights, biases, protocol.gradient_clip)
             factor = phase.lr * rate_factor(done, steps, protocol)
             for group in optimizer.param_groups:

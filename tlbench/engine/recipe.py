@@ -51,7 +51,7 @@ def rate_factor(step: int, steps: int, protocol: Protocol) -> float:
 
     With the schedule `constant` it stays where the line ends.
     """
-    warmup = round(protocol.warmup_share * steps)
+    warmup = round(protocol.warmup * steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if protocol.schedule == "constant":

@@ -10,19 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from tlbench.contracts.optimizers import OptimizerName
-from tlbench.contracts.strategy import BatchNormPolicy
-from tlbench.plan.choices import (
-    CHANCES,
-    Augmentation,
-    Budget,
-    Chance,
-    CompilePolicy,
-    Frozen,
-    MemoryFormat,
-    Precision,
-    Schedule,
-)
+from tlbench.plan.choices import Frozen, MemoryFormat, Precision
+from tlbench.plan.recipe import Recipe
 from tlbench.words import counted
 
 
@@ -33,16 +22,10 @@ class Numerics(Frozen):
     memory_format: MemoryFormat = Field(description="Order of images in memory.")
 
 
-class Protocol(Frozen):
-    """What is equal for all cells of a dataset."""
+class Protocol(Recipe):
+    """What is equal for all cells of a dataset: the recipe of the request, and what it leaves open, filled in."""
 
     epochs: int = Field(description="Epochs that the budget gives.")
-    budget: Budget = Field(
-        "epochs",
-        description="`epochs` where each training that a strategy makes has so many, `passes` where all its trainings "
-        "have so many together.",
-    )
-    batch_size: int = Field(description="Images in a training step.")
     image_size: int = Field(description="Pixels of an image's side.")
     train_size: int | None = Field(description="Largest number of training images; null where there is no limit.")
     test_size: int | None = Field(
@@ -53,67 +36,14 @@ class Protocol(Frozen):
         False,
         description="Whether each model has the precision and the memory format that were measured to be its fastest.",
     )
-    normalisation: str = Field(
-        "weights",
-        description="What images are normalised by: the statistics of the weights (`weights`) or of the training "
-        "images (`dataset`), or MEAN/STD.",
-    )
-    compile: CompilePolicy = Field(
-        "off", description="Whether steps are compiled by torch.compile; `auto` where the steps ahead repay it."
-    )
-    optimizer: OptimizerName = Field("adamw", description="Optimizer of all training steps.")
-    weight_decay: float = Field(0.01, description="Weight decay of kernels and matrices, not of biases and norms.")
-    schedule: Schedule = Field("cosine", description="Course of the learning rate after its warm-up.")
-    warmup_share: float = Field(
-        0.1, description="Share of each phase's steps in which the learning rate rises, in 0..1."
-    )
-    gradient_clip: float | None = Field(
-        1.0, description="Norm that larger gradients are scaled down to; null where they are not clipped."
-    )
-    label_smoothing: float = Field(0.0, description="Share of a label that is spread over all classes, in 0..1.")
-    mixup: float | None = Field(
-        None, description="Alpha of the shares that pairs of images and labels are mixed by; null where none are mixed."
-    )
-    cutmix: float | None = Field(
-        None, description="Alpha of the shares of an image that are pasted into another; null where none are pasted."
-    )
-    ema: float | None = Field(
-        None, description="Decay of the moving average of the weights that is tested; null where none is taken."
-    )
-    class_weights: bool = Field(
-        False, description="Whether all classes count alike in the loss, however many images each has."
-    )
-    batchnorm: BatchNormPolicy = Field(
-        "auto",
-        description="Whether BatchNorm statistics of what is trained move (`train`) or not (`frozen`); `auto` decides "
-        "for each phase.",
-    )
-    deterministic: bool = Field(False, description="Whether torch's deterministic algorithms are on.")
-    vary: tuple[Chance, ...] = Field(CHANCES, description="What the seed decides; the rest is as with seed 0.")
-    select: Literal["last", "best"] = Field(
-        "last", description="Epoch whose model each phase ends with: the last, or the best on val."
-    )
-    patience: int | None = Field(
-        None,
-        description="Number of epochs in a row without a better one on val after which a phase ends; null where it "
-        "does not end early.",
+    memory_format: MemoryFormat = Field("channels_last", description="Order of images in memory.")
+    asked_memory_format: MemoryFormat | None = Field(
+        None, description="Memory format that was asked for; null where it was left open (`auto`)."
     )
     asked_batch_size: int | None = Field(
         None,
         description="Batch size that was asked for; null unless `--find-batch-size` had to take a smaller one.",
     )
-    augmentation: tuple[Augmentation, ...] = Field(
-        (), description="Random changes of the training images, in the order in which they are applied."
-    )
-    memory_format: MemoryFormat = Field("channels_last", description="Order of images in memory.")
-    asked_memory_format: MemoryFormat | None = Field(
-        None, description="Memory format that was asked for; null where it was left open (`auto`)."
-    )
-
-    @property
-    def plain_steps(self) -> bool:
-        """Whether steps are AdamW's on images and labels as they are, and nothing is averaged."""
-        return self.optimizer == "adamw" and not (self.mixup or self.cutmix or self.ema or self.class_weights)
 
 
 class WeightsPlan(Frozen):
@@ -234,10 +164,9 @@ class Cell(Frozen):
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""
         decisive = self.model_dump(mode="json", exclude=UNDECISIVE)
+        decisive["protocol"] = _as_first_digested(decisive["protocol"])
         if self.task == SINGLE_LABEL:  # the one task there was when the first ids were made
             del decisive["task"]
-        if self.protocol.normalisation == "weights":  # as it was before it could be chosen
-            del decisive["protocol"]["normalisation"]
         if not self.other_datasets:  # as it was before there were any
             del decisive["other_datasets"]
         if not self.options:  # records of releases that did not keep them
@@ -251,6 +180,16 @@ class Cell(Frozen):
         copied = super().model_copy(update=update, deep=deep)
         vars(copied).pop("id", None)
         return copied
+
+
+def _as_first_digested(protocol: dict[str, Any]) -> dict[str, Any]:
+    """A protocol as the first ids digested it, so that these stay what they are: older names, null for what is off."""
+    older = {"warmup": "warmup_share", "augment": "augmentation"}
+    found = {older.get(name, name): value for name, value in protocol.items()}
+    found |= {name: found[name] or None for name in ("gradient_clip", "mixup", "cutmix", "ema")}
+    if found["normalisation"] == "weights":
+        del found["normalisation"]
+    return found
 
 
 class Trial(Frozen):

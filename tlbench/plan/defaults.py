@@ -7,7 +7,6 @@ from typing import Literal
 
 from tlbench.contracts.dataset import Dataset
 from tlbench.plan.cell import Protocol
-from tlbench.plan.choices import AUGMENTATIONS, CHANCES
 from tlbench.plan.request import Request
 
 CPU_EPOCHS, CPU_TRAIN_SIZE, CPU_TEST_SIZE = 5, 2000, 1000
@@ -15,42 +14,27 @@ GPU_EPOCHS = 10
 CPU_LEAST_SIZE = 96
 
 
-def protocol_for(request: Request, dataset: Dataset, device: str, trained_at: Sequence[int]) -> Protocol:
+def protocol_for(
+    request: Request, dataset: Dataset, device: str, trained_at: Sequence[int], model: type[Protocol] = Protocol
+) -> Protocol:
     """The request's protocol, its gaps filled: small where there is no GPU.
 
-    `trained_at` has the image sizes that the backbones' published weights were trained at.
+    `trained_at` has the image sizes that the backbones' published weights were trained at. What request and protocol
+    both have is taken over as it is.
     """
     on_cpu = device == "cpu"
-    return Protocol(
-        epochs=request.epochs or (CPU_EPOCHS if on_cpu else GPU_EPOCHS),
-        budget=request.budget,
-        batch_size=request.batch_size,
-        image_size=request.image_size or default_image_size(dataset.native_size, trained_at, on_cpu),
-        train_size=_at_most(request.train_size, CPU_TRAIN_SIZE if on_cpu else None),
-        test_size=_at_most(request.test_size, CPU_TEST_SIZE if on_cpu else None),
-        precision="fp32" if request.precision == "auto" else request.precision,
-        auto_precision=request.precision == "auto",
-        memory_format="channels_last" if request.memory_format == "auto" else request.memory_format,
-        asked_memory_format=None if request.memory_format == "auto" else request.memory_format,
-        normalisation=request.normalisation,
-        compile=request.compile,
-        optimizer=request.optimizer,
-        weight_decay=request.weight_decay,
-        schedule=request.schedule,
-        warmup_share=request.warmup,
-        gradient_clip=request.gradient_clip or None,
-        label_smoothing=request.label_smoothing,
-        mixup=request.mixup or None,
-        cutmix=request.cutmix or None,
-        ema=request.ema or None,
-        class_weights=request.class_weights,
-        batchnorm=request.batchnorm,
-        augmentation=tuple(each for each in AUGMENTATIONS if each in request.augment),
-        deterministic=request.deterministic,
-        vary=tuple(chance for chance in CHANCES if chance in request.vary),
-        select="best" if request.patience else request.select,
-        patience=request.patience,
-    )
+    filled = {
+        "epochs": request.epochs or (CPU_EPOCHS if on_cpu else GPU_EPOCHS),
+        "image_size": request.image_size or default_image_size(dataset.native_size, trained_at, on_cpu),
+        "train_size": _at_most(request.train_size, CPU_TRAIN_SIZE if on_cpu else None),
+        "test_size": _at_most(request.test_size, CPU_TEST_SIZE if on_cpu else None),
+        "precision": "fp32" if request.precision == "auto" else request.precision,
+        "auto_precision": request.precision == "auto",
+        "memory_format": "channels_last" if request.memory_format == "auto" else request.memory_format,
+        "asked_memory_format": None if request.memory_format == "auto" else request.memory_format,
+        "select": "best" if request.patience else request.select,
+    }
+    return model.model_validate(request.model_dump(include=set(model.model_fields)) | filled)
 
 
 def _at_most(asked: int | Literal["all"] | None, default: int | None) -> int | None:

@@ -46,7 +46,7 @@ class Plan(Frozen):
     seeds and rates, are trained in one product, by one job.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     name: str
     created: datetime
     request: Request

@@ -16,12 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from tlbench.contracts.optimizers import OptimizerName
-from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.errors import UserError
-from tlbench.plan.choices import CHANCES, Augmentation, Budget, Chance, CompilePolicy, FeaturesPolicy, Frozen, Schedule
-from tlbench.plan.normalisation import checked_normalisation
+from tlbench.plan.choices import FeaturesPolicy, Frozen
 from tlbench.plan.option import option
+from tlbench.plan.recipe import Recipe
 from tlbench.words import legible, split_names
 
 
@@ -56,31 +54,26 @@ NAMED = ("backbones", "strategies", "datasets")
 """Options that take names of components, with commas or one by one."""
 
 
-class Request(Frozen):
-    """What a person asks for; what is None follows from the machine and the dataset.
-
-    Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.
-    """
+class Compared(Frozen):
+    """What is compared, on how much data, at which rates."""
 
     backbones: tuple[str, ...] = option(("packaged/efficientnet_lite0",), "Backbones", metavar="NAMES")
     strategies: tuple[str, ...] = option(("freeze", "full"), "Strategies", metavar="NAMES")
     datasets: tuple[str, ...] = option(("packaged/digits",), "Datasets", metavar="NAMES")
     seeds: int = option(1, "How many seeds each cell runs with.", ge=1)
     epochs: int | None = option(None, "Epochs.", shown="5 on CPU, 10 on GPU", ge=1)
-    budget: Budget = option(
-        "epochs",
-        "What --epochs counts: epochs of each training that a strategy makes, or passes: of all its trainings "
-        "together, so that all strategies spend the same.",
-    )
-    batch_size: int = option(32, "Images in a training step.", ge=1)
     image_size: int | None = option(
-        None, "Pixels of an image's side.", shown="follows weights and dataset", ge=1, le=4096
+        None, "Pixels of an image's side.", unit="pixels", shown="follows weights and dataset", ge=1, le=4096
     )
     train_size: Annotated[int, Field(ge=2)] | Literal["all"] | None = option(
-        None, "At most so many training images.", metavar="N|all", shown="2000 on CPU, all on GPU"
+        None,
+        "At most so many training images.",
+        unit="images",
+        metavar="N|all",
+        shown="2000 on CPU, all on GPU",
     )
     test_size: Annotated[int, Field(ge=1)] | Literal["all"] | None = option(
-        None, "At most so many test images.", metavar="N|all", shown="1000 on CPU, all on GPU"
+        None, "At most so many test images.", unit="images", metavar="N|all", shown="1000 on CPU, all on GPU"
     )
     drop_duplicates: bool = option(False, "Leave training images out that val or test has, too, or nearly.")
     skip_unreadable: bool = option(False, "Go on without the images that can't be decoded.")
@@ -101,43 +94,44 @@ class Request(Frozen):
         "The order of images in memory: contiguous, channels_last, or auto (channels_last; with --precision auto, the "
         "faster for each model).",
     )
-    normalisation: str = option(
-        "weights",
-        "What images are normalised by: the statistics that the weights were trained with, the dataset's own, or given "
-        "ones: MEAN/STD, of each channel as 0.48,0.46,0.41/0.23,0.22,0.23.",
-        metavar="weights|dataset|MEAN/STD",
-    )
-    compile: CompilePolicy = option("off", "torch.compile: off, on, or auto: where the steps ahead repay it.")
-    augment: tuple[Augmentation, ...] = option(
-        (),
-        "Random changes of training images: trivial, rand, crop, pad, flip, colour, erase (extra: augment).",
-        metavar="NAMES",
-        shown="none",
-    )
-    optimizer: OptimizerName = option("adamw", "adamw, or sgd (Nesterov's momentum, 0.9).")
-    schedule: Schedule = option("cosine", "The rate after warm-up: cosine (falls to 0) or constant.")
-    warmup: float = option(0.1, "The share of a phase's steps in which the rate rises.", ge=0, lt=1)
-    weight_decay: float = option(0.01, "Of kernels and matrices, not of biases and norms.", ge=0, allow_inf_nan=False)
-    gradient_clip: float = option(1.0, "The largest norm of a step's gradient; 0 for any.", ge=0, allow_inf_nan=False)
-    label_smoothing: float = option(0.0, "The share of a label spread over all classes.", ge=0, lt=1)
-    mixup: float = option(0.0, "Mix pairs of images and labels; alpha, 0 for none.", ge=0, allow_inf_nan=False)
-    cutmix: float = option(0.0, "Paste a part of one image into another; alpha, 0 for none.", ge=0, allow_inf_nan=False)
-    ema: float = option(0.0, "Test a moving average of the weights; its decay, 0 for none.", ge=0, lt=1)
-    class_weights: bool = option(False, "Let all classes count alike in the loss, however many images each.")
-    batchnorm: BatchNormPolicy = option(
-        "auto",
-        "BatchNorm statistics of what is trained: train (they move), frozen, or auto: frozen where steps or batches "
-        "are too few for new ones.",
-    )
-    select: Literal["last", "best"] = option("last", "Which epoch's model is tested: the last, or the best on val.")
-    patience: int | None = option(
-        None, "Stop when val has not improved for so many epochs; means --select best.", shown="no", ge=1
-    )
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _rates_of_text(cls, value: object) -> object:
+        """The rates of `lr=A,B,…`."""
+        if not isinstance(value, str):
+            return value
+        name, equals, values = value.partition("=")
+        if name.strip() != "lr" or not equals:
+            raise ValueError(
+                "it is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x (only the learning rate can be tuned)"
+            )
+        return tuple(each.strip() for each in values.split(",") if each.strip())
+
+    @field_validator("tune")
+    @classmethod
+    def _a_choice(cls, value: tuple[TunedRate, ...]) -> tuple[TunedRate, ...]:
+        if len(set(value)) == 1:
+            raise ValueError("there is nothing to choose between; name two learning rates or more, or give --lr")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator(*NAMED, mode="before")
+    @classmethod
+    def _parted_names(cls, value: object) -> object:
+        return tuple(split_names(value)) if isinstance(value, str) else value
+
+    @field_validator(*NAMED)
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not [each for each in value if each.strip()]:
+            raise ValueError("name at least one")
+        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
+
+
+class Execution(Frozen):
+    """Where a run takes place, and what is kept of it."""
+
     find_batch_size: bool = option(False, "Halve --batch-size until a step of every cell fits into memory.")
-    deterministic: bool = option(False, "Bit-identical training on the same machine; may be slower.")
-    vary: tuple[Chance, ...] = option(
-        CHANCES, "What the seed decides; leave some out to hold them as with seed 0.", metavar="NAMES"
-    )
     features: FeaturesPolicy = option(
         "cache", "Features of a frozen part: cache (computed once) or compute (in every step)."
     )
@@ -161,6 +155,7 @@ class Request(Frozen):
     timeout: float | None = option(
         None,
         "Seconds that a trial may take.",
+        unit="seconds",
         shown="none",
         gt=0,
         validation_alias=AliasChoices("timeout", "timeout_seconds"),  # as plans of earlier releases have it
@@ -170,40 +165,12 @@ class Request(Frozen):
         (), "Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK.", metavar="PLUGIN", shown="none"
     )
 
-    @field_validator("tune", mode="before")
-    @classmethod
-    def _rates_of_text(cls, value: object) -> object:
-        """The rates of `lr=A,B,…`."""
-        if not isinstance(value, str):
-            return value
-        name, equals, values = value.partition("=")
-        if name.strip() != "lr" or not equals:
-            raise ValueError(
-                "it is not of the form lr=1e-4,3e-4,1e-3 or lr=0.3x,1x,3x (only the learning rate can be tuned)"
-            )
-        return tuple(each.strip() for each in values.split(",") if each.strip())
 
-    @field_validator("augment", "vary", mode="before")
-    @classmethod
-    def _parted_at_commas(cls, value: object) -> object:
-        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+class Request(Execution, Recipe, Compared):
+    """What a person asks for; what is None follows from the machine and the dataset.
 
-    @field_validator(*NAMED, mode="before")
-    @classmethod
-    def _parted_names(cls, value: object) -> object:
-        return tuple(split_names(value)) if isinstance(value, str) else value
-
-    @field_validator("normalisation")
-    @classmethod
-    def _statistics(cls, value: str) -> str:
-        return checked_normalisation(value)
-
-    @field_validator("tune")
-    @classmethod
-    def _a_choice(cls, value: tuple[TunedRate, ...]) -> tuple[TunedRate, ...]:
-        if len(set(value)) == 1:
-            raise ValueError("there is nothing to choose between; name two learning rates or more, or give --lr")
-        return tuple(dict.fromkeys(value))
+    Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.
+    """
 
     @model_validator(mode="after")
     def _one_way_to_a_rate(self) -> Request:
@@ -222,13 +189,6 @@ class Request(Frozen):
         if self.ema and (self.select == "best" or self.patience):
             raise ValueError("--ema tests the averaged weights of the last step; it can't go with --select best")
         return self
-
-    @field_validator(*NAMED)
-    @classmethod
-    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not [each for each in value if each.strip()]:
-            raise ValueError("name at least one")
-        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
 
 
 def make_request(**values: object) -> Request:

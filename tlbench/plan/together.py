@@ -26,7 +26,7 @@ def trained_together(request: Request, cell: Cell, strategy: Strategy, model: Tr
         and request.seeds * max(1, len(cell.tuned_rates)) > 1
         and request.features == "cache"
         and protocol.select == "last"
-        and not protocol.augmentation
+        and not protocol.augment
         and protocol.precision != "fp16"  # a scaled loss is scaled for all heads alike
         and protocol.plain_steps
         and not protocol.deterministic

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tlbench.contracts.strategy import Rates
 from tlbench.contracts.task import Unit
 from tlbench.plan.cell import Cell, Protocol
-from tlbench.plan.choices import CHANCES
+from tlbench.plan.option import said
 from tlbench.report.rows import Row
 from tlbench.results.column import Column
 from tlbench.stats import Estimate
@@ -137,16 +137,17 @@ def protocol(value: Protocol, device: str) -> str:
     """A protocol in one line."""
     train = "all" if value.train_size is None else f"at most {value.train_size:,}"
     test = "all" if value.test_size is None else f"at most {value.test_size:,}"
-    epochs = counted(value.epochs, "epoch")
-    if value.budget == "passes":
-        epochs += " in all for each strategy"
-    clip = "" if value.gradient_clip is None else f"gradients clipped at norm {value.gradient_clip:g}, "
     asked = f" ({value.asked_batch_size} asked for)" if value.asked_batch_size else ""
-    return (
-        f"{epochs}, batch {value.batch_size}{asked}, {value.image_size} px, {train} training and {test} test images, "
-        f"{value.optimizer} (weight decay {value.weight_decay:g}), {value.schedule} schedule after "
-        f"{100 * value.warmup_share:g} % warm-up, {clip}{_recipe(value)}{_numerics(value)}, "
-        f"{' and '.join(value.augmentation) or 'no'} augmentation, {_choices(value)}on {device}"
+    return ", ".join(
+        [
+            counted(value.epochs, "epoch"),
+            f"batch {value.batch_size}{asked}",
+            f"{value.image_size} px",
+            f"{train} training and {test} test images",
+            *said(value),
+            _numerics(value),
+            f"on {device}",
+        ]
     )
 
 
@@ -156,43 +157,11 @@ def protocol_in_short(value: Protocol, device: str) -> str:
 
 
 def _numerics(value: Protocol) -> str:
-    """The precision, or how it was chosen; compilation, unless it is off."""
-    compiled = "" if value.compile == "off" else f", compile {value.compile}"
+    """The precision, or how it was chosen."""
     if value.auto_precision:
         asked = value.asked_memory_format
-        return f"each model's fastest precision{' and memory format' if asked is None else f', {asked}'}{compiled}"
-    return f"{value.precision}, {value.memory_format}{compiled}"
-
-
-def _recipe(value: Protocol) -> str:
-    """What departs from the plain loss and the plain weights."""
-    said = {
-        f"images normalised by {_statistics(value.normalisation)}": value.normalisation != "weights",
-        f"label smoothing {value.label_smoothing:g}": value.label_smoothing,
-        f"mixup {value.mixup}": value.mixup,
-        f"CutMix {value.cutmix}": value.cutmix,
-        "all classes weighted alike": value.class_weights,
-        f"weights averaged (decay {value.ema})": value.ema,
-        f"BatchNorm statistics {'frozen' if value.batchnorm == 'frozen' else 'trained'}": value.batchnorm != "auto",
-    }
-    return "".join(f"{text}, " for text, asked in said.items() if asked)
-
-
-def _statistics(normalisation: str) -> str:
-    return "the dataset's statistics" if normalisation == "dataset" else f"mean and deviation {normalisation}"
-
-
-def _choices(value: Protocol) -> str:
-    """What departs from the usual: epochs chosen on val, determinism, chance that is held."""
-    said = []
-    if value.select == "best":
-        patience = f", patience {value.patience}" if value.patience else ""
-        said.append(f"best epoch on val{patience}, ")
-    if value.deterministic:
-        said.append("deterministic, ")
-    if held := [chance for chance in CHANCES if chance not in value.vary]:
-        said.append(f"{' and '.join(held)} as with seed 0, ")
-    return "".join(said)
+        return f"each model's fastest precision{' and memory format' if asked is None else f', {asked}'}"
+    return f"{value.precision}, {value.memory_format}"
 
 
 def rates(value: Rates) -> str:

@@ -15,7 +15,7 @@ from tlbench.results.costs import Cost
 from tlbench.results.part import Part
 from tlbench.words import bounded
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 EXAMPLE_SCORES = "example_scores"
 """The tensor of a predictions file with each example's share in the primary metric."""
 
@@ -251,7 +251,7 @@ class PreprocessingRecord(Part):
 class Record(Part):
     """The result of one trial."""
 
-    schema_version: Literal[3] = Field(3, description="Version of this format.")
+    schema_version: Literal[4] = Field(4, description="Version of this format.")
     trial: TrialKey = Field(description="Which trial the record is of.")
     status: Status = Field(description="How the trial ended; there is a result where it is `ok`.")
     started: datetime = Field(description="Date and time at which the trial began, in UTC.")

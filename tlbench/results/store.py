@@ -18,7 +18,7 @@ from tlbench.errors import UserError, nearest
 from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
 from tlbench.results.records import EXAMPLE_SCORES, SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
-from tlbench.results.upgrade import upgraded_plan, upgraded_record
+from tlbench.results.upgrade import EARLIER_VERSIONS, upgraded_plan, upgraded_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +207,7 @@ def _read(path: Path, document: type[T]) -> T:
         return document.model_validate_json(text)
     except ValidationError as error:
         version, fault = _version(text), error
-        if version == 2:
+        if version in EARLIER_VERSIONS:
             try:
                 return document.model_validate(_upgraded(json.loads(text), document))
             except ValidationError as earlier:

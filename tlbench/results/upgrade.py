@@ -1,12 +1,14 @@
 """Documents of earlier schema versions, made into those of the present one.
 
-Schema 2 knew one task, and had its figures as fields of their own.
+Schema 2 knew one task, and had its figures as fields of their own. Schema 3 had other names than the options for
+fields of the protocol.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+EARLIER_VERSIONS = (2, 3)
 TASK = "tasks/single-label"
 METRICS = (
     ("accuracy", "Accuracy", "higher", "share"),
@@ -23,19 +25,41 @@ Document = dict[str, Any]
 
 
 def upgraded_plan(document: Document) -> Document:
-    """A plan of schema 2 or 3."""
-    if document.get("schema_version") != 2:
+    """A plan of schema 2, 3 or 4."""
+    version = document.get("schema_version")
+    if version not in EARLIER_VERSIONS:
         return document
-    names = ("name", "heading", "better", "unit")
-    metrics = [dict(zip(names, each, strict=True)) for each in METRICS]
-    return document | {"schema_version": 3, "tasks": {TASK: {"primary": "accuracy", "metrics": metrics}}}
+    document = document | {"schema_version": 4, "cells": [_renamed_cell(each) for each in document["cells"]]}
+    if version == 2:
+        names = ("name", "heading", "better", "unit")
+        metrics = [dict(zip(names, each, strict=True)) for each in METRICS]
+        document["tasks"] = {TASK: {"primary": "accuracy", "metrics": metrics}}
+    return document
 
 
 def upgraded_record(document: Document) -> Document:
-    """A record of schema 2 or 3."""
-    if document.get("schema_version") != 2:
+    """A record of schema 2, 3 or 4."""
+    version = document.get("schema_version")
+    if version not in EARLIER_VERSIONS:
         return document
-    document = document | {"schema_version": 3}
+    trial = document["trial"]
+    document = document | {"schema_version": 4, "trial": trial | {"cell": _renamed_cell(trial["cell"])}}
+    return _with_metrics_by_name(document) if version == 2 else document
+
+
+def _renamed_cell(cell: Document) -> Document:
+    """A cell whose protocol has the names of the options, and 0 for what is off."""
+    protocol = _renamed(cell["protocol"], {"warmup_share": "warmup", "augmentation": "augment"})
+    off = {name: 0.0 for name in OFF if name in protocol and protocol[name] is None}
+    return cell | {"protocol": protocol | off}
+
+
+OFF = ("gradient_clip", "mixup", "cutmix", "ema")
+"""Options that were null where they were off."""
+
+
+def _with_metrics_by_name(document: Document) -> Document:
+    document = dict(document)
     if metrics := document.get("metrics"):
         document["metrics"] = _metrics(metrics)
     document["history"] = [_renamed(each, {"val_accuracy": "val"}) for each in document.get("history", [])]

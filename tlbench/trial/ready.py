@@ -76,9 +76,9 @@ def make_ready(
         FORMATS[protocol.memory_format],
         load_dataset,
     )
-    if protocol.augmentation:
+    if protocol.augment:
         seed = seeds.of("augmentation", " of the images")
-        data.train = data.train.augmented(Augment(named_changes(protocol.augmentation, protocol.image_size), seed))
+        data.train = data.train.augmented(Augment(named_changes(protocol.augment, protocol.image_size), seed))
     statistics = task.statistics(names, data.train.labels.numpy())
     loss_options = LossOptions(protocol.label_smoothing, protocol.class_weights)
     setting = Setting(
