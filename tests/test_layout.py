@@ -71,7 +71,7 @@ ROOMS = (
     ("contracts", set()),
     ("results", {"contracts", "plan", "registry"}),
     ("saved", {"contracts", "data", "engine", "plan", "registry", "results"}),
-    ("data", {"contracts", "plan"}),
+    ("data", {"cache", "contracts", "plan"}),
     ("report", {"contracts", "data", "plan", "results", "trial"}),
 )
 

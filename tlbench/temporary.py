@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tlbench.cache import locked
+from tlbench.cache.leases import locked
 
 PREFIX = "tlbench-"
 STARTING, HELD = ".starting", ".held"

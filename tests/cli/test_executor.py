@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from conftest import QUICK, Cli, PluginMaker
+from safetensors.numpy import load_file
 
 POOL = """
 import itertools
 import multiprocessing
+import os
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 
 from tlbench import hookimpl
-from tlbench.execute.executor import Ended, Returned
-from tlbench.execute.local import run_in_process
+from tlbench.execute.executor import Ended
+from tlbench.execute.elsewhere import run_elsewhere
 
 tlbench_api = 1
 
 def work(job):
     if job.trial.cell.strategy.endswith("majority"):
         raise RuntimeError("the machine has gone away")
-    return run_in_process(job, print_nothing)
+    os.environ["TLBENCH_CACHE"] = os.environ["ELSEWHERE"]  # another machine: nothing of the run's is there
+    assert os.environ["RUN_FOLDER"] not in repr(job)
+    return run_elsewhere(job, print_nothing)
 
 def print_nothing(event):
     pass
@@ -41,7 +48,7 @@ class Pool:
         done, _ = wait(self.futures.values(), wait_seconds, FIRST_COMPLETED)
         for name in [name for name, future in self.futures.items() if future in done]:
             error = self.futures[name].exception()
-            yield name, Returned(self.futures[name].result()) if error is None else Ended(
+            yield name, self.futures[name].result().returned() if error is None else Ended(
                 "failed", type(error).__name__, str(error)
             )
             del self.futures[name]
@@ -72,19 +79,40 @@ def tlbench_register_executors(register):
 """
 
 
-def test_an_executor_of_a_plugin_runs_the_jobs_and_its_failures_are_records(cli: Cli, plugin: PluginMaker) -> None:
+def test_an_executor_of_a_plugin_runs_the_jobs_elsewhere_and_its_failures_are_records(
+    cli: Cli, plugin: PluginMaker, tmp_path: Path
+) -> None:
+    """Jobs run without the run's folder and cache; records, predictions and models come back by value."""
+    elsewhere = tmp_path / "elsewhere"
     environment = plugin("pools", POOL).environment
-    arguments = (*QUICK, "--strategies", "full,majority,freeze", "--json")
-    here = cli("run", *arguments, environment=environment)
-    there = cli("run", *arguments, "--executor", "pool", environment=environment)
+    environment |= {"ELSEWHERE": str(elsewhere), "RUN_FOLDER": str(tmp_path / "results")}
+    arguments = (*QUICK, "--strategies", "full,majority,freeze", "--seeds", "2", "--save", "all", "--json")
+    here = cli("run", *arguments, "--name", "here", environment=environment)
+    there = cli("run", *arguments, "--name", "there", "--executor", "pool", environment=environment)
     assert (here.status, there.status) == (0, 1), here.stderr + there.stderr
-    by_strategy = [{each["trial"]["cell"]["strategy"]: each for each in run.records} for run in (here, there)]
+    by_strategy = [
+        {each["trial"]["cell"]["strategy"]: each for each in run.records if each["trial"]["seed"] == 0}
+        for run in (here, there)
+    ]
     for strategy in ("builtin/full", "builtin/freeze"):
         ours, theirs = (run[strategy] for run in by_strategy)
         assert theirs["metrics"]["test"]["accuracy"] == ours["metrics"]["test"]["accuracy"]
         assert theirs["trial"]["id"] == ours["trial"]["id"]
     failed = by_strategy[1]["builtin/majority"]
     assert (failed["status"], failed["error"]["message"]) == ("failed", "the machine has gone away")
+    assert list((elsewhere / "stages" / "dataset").glob("*/train-images.npy"))
+    files = [
+        {
+            str(file.relative_to(tmp_path / "results" / run))
+            for file in (tmp_path / "results" / run).rglob("*.safetensors")
+        }
+        for run in ("here", "there")
+    ]
+    assert files[0] - files[1] == {each for each in files[0] if failed["trial"]["cell_id"] in each}
+    assert files[1] and files[1] < files[0]
+    for name in files[1]:
+        ours, theirs = (load_file(tmp_path / "results" / run / name) for run in ("here", "there"))
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours), name
     assert "pools/pool" in cli("list", "executors", environment=environment).stdout
 
 

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from tlbench.cache import small_file
+from tlbench.cache import Remembered
 from tlbench.data import contents
 from tlbench.data.contents import content_digest
 
@@ -26,6 +27,11 @@ def files(tmp_path: Path) -> list[Path]:
     for number, file in enumerate(found):
         file.write_bytes(bytes([number]) * 100)
     return found
+
+
+def remembered(root: Path) -> Path:
+    """The file of the cache that holds what is known of a folder's files."""
+    return Remembered(contents.KIND, str(root.absolute()), TypeAdapter(dict[str, str])).path
 
 
 def digest(files: list[Path]) -> str:
@@ -66,12 +72,12 @@ def test_unchanged_files_are_read_once(files: list[Path], monkeypatch: pytest.Mo
 
 def test_files_changed_just_now_are_not_remembered(files: list[Path]) -> None:
     digest(files)
-    assert small_file(contents.KIND, str(files[0].parent.absolute())).read_text("utf-8") == "{}"
+    assert remembered(files[0].parent).read_text("utf-8") == "{}"
 
 
 def test_a_damaged_memory_costs_time_alone(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest(files)
-    small_file(contents.KIND, str(files[0].parent.absolute())).write_text("[1,", "utf-8")
+    remembered(files[0].parent).write_text("[1,", "utf-8")
     assert digest(files) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -260,3 +261,26 @@ def test_what_somebody_has_removed_is_made_again_unless_the_dataset_has_changed(
     changed = make_dataset(make_split(noise(60, seed=5)), fingerprint="b")
     with pytest.raises(UserError, match="were removed from the cache during the run, and the dataset has changed"):
         at_hand(made, lambda: changed, TASK, lambda: StageCache(tmp_path / "cache"))
+
+
+def test_a_dataset_that_states_no_fingerprint_is_decoded_again_where_its_files_are_not(tmp_path: Path) -> None:
+    made = prepared(tmp_path / "here", THREE)
+    shutil.rmtree(tmp_path / "here")
+    again = at_hand(made, lambda: THREE, TASK, lambda: StageCache(tmp_path / "cache"))
+    assert again.digest == made.digest
+    assert again.folder != made.folder
+    assert (again.folder / "train-images.npy").exists()
+
+
+def test_a_prepared_dataset_lies_in_the_cache_of_the_machine_that_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path / "here"))
+    dataset = make_dataset(make_split(noise(60)), fingerprint="a")
+    made = pickle.loads(pickle.dumps(prepare_cached(wanted(), dataset, TASK, StageCache())))
+    assert (made.folder / "train-images.npy").exists()
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path / "there"))
+    assert not made.folder.exists()
+    again = at_hand(made, lambda: dataset, TASK, StageCache)
+    assert again.folder.is_relative_to(tmp_path / "there")
+    assert again.digest == made.digest

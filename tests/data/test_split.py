@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlbench.data.split import apportion, cut, draw
+from tlbench.data.split import apportion, draw, hold_out
 
 RANDOM = np.random.default_rng(7)
 SIZES = [list(RANDOM.integers(0, 60, groups)) for groups in (1, 2, 3, 7, 20)]
@@ -50,10 +50,10 @@ def test_a_draw_has_each_class_where_it_is_large_enough() -> None:
 
 def test_a_cut_leaves_an_image_of_each_class() -> None:
     labels = np.array([0] * 10 + [1, 2, 3])
-    kept, taken = cut(labels, hashes_of(np.arange(13)), 6)
+    kept, taken = hold_out(labels, hashes_of(np.arange(13)), 6)
     assert set(labels[kept]) == {0, 1, 2, 3}
     assert set(labels[taken]) == {0}
-    kept, taken = cut(np.array([0, 0, 1]), [b"a", b"b", b"a"], 2)
+    kept, taken = hold_out(np.array([0, 0, 1]), [b"a", b"b", b"a"], 2)
     assert set(taken) <= {1}
 
 
@@ -75,7 +75,7 @@ def hashes_of(keys: np.ndarray) -> list[bytes]:
 
 def test_cut_is_stratified_and_exact_where_no_images_are_equal() -> None:
     labels = np.repeat([0, 1, 2], [60, 30, 10])
-    kept, taken = cut(labels, hashes_of(np.arange(100)), 20)
+    kept, taken = hold_out(labels, hashes_of(np.arange(100)), 20)
     assert np.bincount(labels[taken]).tolist() == [12, 6, 2]
     assert sorted([*kept, *taken]) == list(range(100))
     assert (np.diff(kept) > 0).all()
@@ -85,14 +85,14 @@ def test_cut_is_stratified_and_exact_where_no_images_are_equal() -> None:
 def test_cut_takes_the_lowest_hashes_of_each_class() -> None:
     labels = np.arange(90) % 3
     hashes = hashes_of(np.arange(90))
-    _, taken = cut(labels, hashes, 30)
+    _, taken = hold_out(labels, hashes, 30)
     for label in range(3):
         of_class = sorted(hashes[index] for index in np.flatnonzero(labels == label))
         assert sorted(hashes[index] for index in taken if labels[index] == label) == of_class[:10]
 
 
 def test_an_image_under_two_labels_counts_once() -> None:
-    _, taken = cut(np.array([0, 0, 0, 1, 1, 1, 1]), [b"a", b"b", b"x", b"a", b"c", b"y", b"z"], 4)
+    _, taken = hold_out(np.array([0, 0, 0, 1, 1, 1, 1]), [b"a", b"b", b"x", b"a", b"c", b"y", b"z"], 4)
     assert len(taken) == 4
 
 
@@ -101,14 +101,14 @@ def test_cut_keeps_equal_images_together_even_across_labels(number: int) -> None
     random = np.random.default_rng(number)
     keys, labels = random.integers(0, 40, 80), random.integers(0, 3, 80)
     hashes = hashes_of(keys)
-    kept, taken = cut(labels, hashes, number)
+    kept, taken = hold_out(labels, hashes, number)
     assert not {hashes[index] for index in kept} & {hashes[index] for index in taken}
     assert len(taken) <= number
     assert len(kept) + len(taken) == 80
 
 
 def test_cut_leaves_a_group_that_is_larger_than_the_part() -> None:
-    kept, taken = cut(np.array([0, 0, 0, 0]), [b"a", b"a", b"a", b"b"], 2)
+    kept, taken = hold_out(np.array([0, 0, 0, 0]), [b"a", b"a", b"a", b"b"], 2)
     assert taken.tolist() == [3]
     assert kept.tolist() == [0, 1, 2]
 
@@ -118,6 +118,6 @@ def test_cut_does_not_depend_on_the_order_of_files() -> None:
     labels = random.integers(0, 3, 60)
     hashes = hashes_of(random.integers(0, 50, 60))
     order = random.permutation(60)
-    _, taken = cut(labels, hashes, 15)
-    _, taken_shuffled = cut(labels[order], [hashes[index] for index in order], 15)
+    _, taken = hold_out(labels, hashes, 15)
+    _, taken_shuffled = hold_out(labels[order], [hashes[index] for index in order], 15)
     assert sorted(order[taken_shuffled]) == taken.tolist()

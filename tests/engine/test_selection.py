@@ -13,7 +13,7 @@ from torch import nn
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
 from tlbench.engine.selection import Selection
-from tlbench.measure.stages import Stages
+from tlbench.measure.spans import Spans
 
 CPU = torch.device("cpu")
 LABELS = np.array([0, 0, 0, 1, 1, 2])
@@ -37,18 +37,18 @@ class Says(nn.Module):
             self.fc.bias.copy_(torch.eye(3)[answer])
 
 
-def epochs(folder: Path, answers: list[int], **protocol: object) -> tuple[Says, Selection, list[bool], Stages]:
+def epochs(folder: Path, answers: list[int], **protocol: object) -> tuple[Says, Selection, list[bool], Spans]:
     save_split(folder, "val", noise(len(LABELS)), LABELS)
     val = load_split(folder, "val")
-    module, stages = Says().train(), Stages()
+    module, spans = Says().train(), Spans()
     model, setting = TransferModel(module, make_backbone("fc")), make_setting(make_protocol(**protocol))
-    selection = Selection(model, 2, lambda: Feed(val, module), setting, stages)
+    selection = Selection(model, 2, lambda: Feed(val, module), setting, spans)
     stops = []
     for epoch, answer in enumerate(answers, 1):
         module.say(answer)
         stops.append(selection.after_epoch(epoch, 1.0 / epoch))
         assert module.drop.training
-    return module, selection, stops, stages
+    return module, selection, stops, spans
 
 
 def said(module: Says) -> int:
@@ -56,7 +56,7 @@ def said(module: Says) -> int:
 
 
 def test_the_last_epoch_is_kept_and_val_not_looked_at(tmp_path: Path) -> None:
-    module, selection, stops, stages = epochs(tmp_path, [0, 1, 2])
+    module, selection, stops, spans = epochs(tmp_path, [0, 1, 2])
     history = selection.end()
     assert said(module) == 2
     assert stops == [False] * 3
@@ -65,11 +65,11 @@ def test_the_last_epoch_is_kept_and_val_not_looked_at(tmp_path: Path) -> None:
         (2, None, False),
         (3, None, True),
     ]
-    assert "validate" not in stages.seconds
+    assert "validate" not in spans.seconds
 
 
 def test_the_best_epoch_is_kept_the_first_of_equals(tmp_path: Path) -> None:
-    module, selection, stops, stages = epochs(tmp_path, [2, 0, 1, 0], select="best")
+    module, selection, stops, spans = epochs(tmp_path, [2, 0, 1, 0], select="best")
     history = selection.end()
     assert said(module) == 0
     assert stops == [False] * 4
@@ -77,7 +77,7 @@ def test_the_best_epoch_is_kept_the_first_of_equals(tmp_path: Path) -> None:
     assert [each.kept for each in history] == [False, True, False, False]
     assert [each.train_loss for each in history] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
     assert {each.phase for each in history} == {2}
-    assert stages.seconds["validate"] > 0
+    assert spans.seconds["validate"] > 0
 
 
 @pytest.mark.parametrize(

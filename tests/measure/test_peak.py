@@ -24,7 +24,6 @@ def test_it_is_measured_once_for_each_machine_dtype_and_number_of_threads(
     peak_flops(CPU, torch.float32, 2)
     files = list((tmp_path / "peaks").iterdir())
     assert len(files) == 2
-    assert any("1 threads" in json.loads(file.read_text())["machine"] for file in files)
 
 
 def test_a_damaged_file_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +32,7 @@ def test_a_damaged_file_is_measured_again(tmp_path: Path, monkeypatch: pytest.Mo
     peak_flops(CPU, torch.float32, 1)
     (file,) = (tmp_path / "peaks").iterdir()
     file.write_text("{")
-    assert peak_flops(CPU, torch.float32, 1) == json.loads(file.read_text())["flops_per_second"]
+    assert peak_flops(CPU, torch.float32, 1) == json.loads(file.read_text())
 
 
 def test_the_threads_of_the_process_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
-from tlbench.cache import keep, small_file
+from pydantic import TypeAdapter
+
+from tlbench.cache import Remembered
 
 KIND = "contents"
 SETTLED_SECONDS = 2.0
@@ -28,8 +28,8 @@ def content_digest(root: Path, files: Iterable[Path]) -> str:
     Raises OSError where a file can't be read.
     """
     ordered = sorted(files)
-    memory = small_file(KIND, str(root.absolute()))
-    known = _remembered(memory)
+    memory = Remembered(KIND, str(root.absolute()), TypeAdapter(dict[str, str]))
+    known = memory.read() or {}
     before = [_state(file) for file in ordered]
     unknown = [(file, state) for file, state in zip(ordered, before, strict=True) if _key(state) not in known]
     with ThreadPoolExecutor(os.cpu_count()) as workers:
@@ -40,8 +40,7 @@ def content_digest(root: Path, files: Iterable[Path]) -> str:
     if read:
         latest = time.time() - SETTLED_SECONDS
         settled = {_key(state) for state in before if state[3] / 1e9 < latest}
-        with suppress(OSError):  # a cache that can't be written costs time alone
-            keep(memory, json.dumps({key: found[key] for key in sorted(settled)}))
+        memory.keep({key: found[key] for key in sorted(settled)})
     whole = hashlib.sha256()
     for file, state in zip(ordered, before, strict=True):
         whole.update(f"{file.relative_to(root)}\0{found[_key(state)]}\0".encode("utf-8", "surrogateescape"))
@@ -60,11 +59,3 @@ def _key(state: State) -> str:
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _remembered(file: Path) -> dict[str, str]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

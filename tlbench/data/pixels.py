@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import typing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ AHEAD = 4
 """Batches that are fetched before they are asked for."""
 
 
-class Pixels(Protocol):
+class Pixels(typing.Protocol):
     """A split's images as uint8, N×S×S×C; with `streams`, they had better be fetched ahead of time by threads."""
 
     streams: bool

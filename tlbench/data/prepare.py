@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from tlbench.cache import StageCache, cache_limit_bytes
+from tlbench.cache import StageCache, cache_folder, cache_limit_bytes
 from tlbench.contracts.backbone import Interpolation
 from tlbench.contracts.dataset import Dataset, Split
 from tlbench.contracts.options import SplitOptions
@@ -23,11 +24,12 @@ from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreada
 from tlbench.data.labels import check_labels
 from tlbench.data.leaks import Leak, equal_to, near_to
 from tlbench.data.levels import Levels, NeedsLevels
-from tlbench.data.split import cut, draw
+from tlbench.data.split import draw, hold_out
 from tlbench.errors import UserError
+from tlbench.temporary import temporary_folder
 from tlbench.words import legible
 
-VERSION = 7
+VERSION = 8
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "val", "test")
@@ -64,8 +66,9 @@ class Wanted:
 
 
 class PreparedDataset(BaseModel):
-    """Where a prepared dataset lies, its facts, and the seconds that it took to prepare when it was.
+    """A prepared dataset's facts, and the seconds that it took to prepare when it was.
 
+    `place` is where its files lie, relative to the cache of the machine where it is read, unless a run has them.
     `task` is the task's qualified name, `classes` name classes, labels or targets, and `described` says them in words.
     `mean` and `deviation` are those of the training images' channels, from 0 to 1.
     `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
@@ -79,7 +82,7 @@ class PreparedDataset(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    folder: Path
+    place: Path
     task: str
     classes: tuple[str, ...]
     described: str
@@ -102,6 +105,11 @@ class PreparedDataset(BaseModel):
     streamed: bool = False
     prepare_seconds: float | None = None
     wanted: Wanted | None = Field(None, exclude=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie on this machine, if they do."""
+        return cache_folder() / self.place
 
 
 def prepare_cached(
@@ -130,7 +138,8 @@ def prepare_cached(
 
     kept = cache.get("dataset", key, compute)
     made = PreparedDataset.model_validate_json((kept.path / DESCRIPTION).read_text("utf-8"))
-    return made.model_copy(update={"folder": kept.path, "prepare_seconds": kept.seconds, "wanted": wanted})
+    place = kept.path.relative_to(cache_folder()) if kept.path.is_relative_to(cache_folder()) else kept.path
+    return made.model_copy(update={"place": place, "prepare_seconds": kept.seconds, "wanted": wanted})
 
 
 def at_hand(
@@ -139,13 +148,20 @@ def at_hand(
     """The same, made again where the cache was emptied meanwhile; raises UserError where it comes out unlike."""
     if (prepared.folder / "test-labels.npy").exists() or prepared.wanted is None:
         return prepared
-    again = prepare_cached(prepared.wanted, dataset(), task, cache())
+    again = prepared_again(prepared.wanted, dataset(), task, cache())
     if again.digest != prepared.digest:
         raise UserError(
             f"dataset {prepared.wanted.name}: its images were removed from the cache during the run, and the dataset "
             f"has changed since; start another run"
         )
     return again
+
+
+def prepared_again(wanted: Wanted, dataset: Dataset, task: Task, cache: StageCache) -> PreparedDataset:
+    """A dataset decoded on another machine than the run's, or after the cache was emptied."""
+    if dataset.fingerprint is not None:
+        return prepare_cached(wanted, dataset, task, cache)
+    return prepare(wanted, dataset, task, Path(tempfile.mkdtemp(prefix="dataset-", dir=temporary_folder())))
 
 
 def prepare(
@@ -167,7 +183,7 @@ def prepare(
     rest = pools["train"]
     for split in ("test", "val"):
         if split not in pools:
-            kept, taken = cut(rest.strata, rest.hashes, sizes[split])
+            kept, taken = hold_out(rest.strata, rest.hashes, sizes[split])
             pools[split], rest = rest.part(taken), rest.part(kept)
     dropped = 0
     if wanted.drop_duplicates:
@@ -183,7 +199,7 @@ def prepare(
     mean, deviation = _moments(pools["train"])
     leaks = tuple(_leak(dataset, pools[split], split, pools["train"]) for split in ("val", "test"))
     return PreparedDataset(
-        folder=folder,
+        place=folder.absolute(),
         task=wanted.task,
         classes=names,
         described=task.described(names),
@@ -204,6 +220,7 @@ def prepare(
         digest=_digest(pools),
         origins={split: pool.origin for split, pool in pools.items()},
         streamed=streamed,
+        wanted=wanted,
     )
 
 

@@ -56,10 +56,10 @@ def draw(labels: Integers, number: int, seed: int = 0) -> Integers:
     return np.sort(np.concatenate(taken))
 
 
-def cut(labels: Integers, hashes: Sequence[bytes], number: int) -> tuple[Integers, Integers]:
-    """Cut a stratified part of about `number` examples off: (indices kept, indices cut), both ascending.
+def hold_out(labels: Integers, hashes: Sequence[bytes], number: int) -> tuple[Integers, Integers]:
+    """Hold a stratified part of about `number` examples out: (indices kept, indices held out), both ascending.
 
-    In each class, images go in the order of their content hashes, so the cut does not depend on the order of
+    In each class, images go in the order of their content hashes, so the part does not depend on the order of
     files, and equal images fall on the same side even when their labels differ. The part is never larger than
     `number`, and leaves an image of each class.
     """
@@ -83,5 +83,5 @@ def cut(labels: Integers, hashes: Sequence[bytes], number: int) -> tuple[Integer
                 left[each] -= count
             taken += group.total()
             size += group.total()
-    is_cut = np.array([digest in chosen for digest in hashes], dtype=bool)
-    return np.flatnonzero(~is_cut), np.flatnonzero(is_cut)
+    is_held = np.array([digest in chosen for digest in hashes], dtype=bool)
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)

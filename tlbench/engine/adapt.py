@@ -32,7 +32,7 @@ NOTHING = Part(frozenset())
 def adapt(context: Context) -> None:
     """Ask the strategy for its phases, and carry each out."""
     progress, strategy = context.progress, context.strategy
-    context.meters.stages.enter("train")
+    context.meters.spans.enter("train")
     context.meters.energy.start()
     torch.manual_seed(context.seeds.of("augmentation"))
     if context.data.train.augment is not None:
@@ -94,7 +94,7 @@ def _carry_out(context: Context, phase: Phase, number: int) -> Any:
             with _frozen(context, context.model.head):
                 return context.meters.add_solve(solve(context, phase, number))
         case Validate():
-            with context.meters.stages.within("validate"):
+            with context.meters.spans.within("validate"):
                 return context.predict("val", context.data.val)
         case Look():
             with _frozen(context, NOTHING):
@@ -111,10 +111,10 @@ def _looked_at(context: Context, use: str, images: Images) -> Iterator[Batch]:
 @contextlib.contextmanager
 def _frozen(context: Context, but: Part) -> Iterator[None]:
     """Hold a phase to changing nothing outside of a part; comparing counts as measuring."""
-    with context.meters.stages.within("measure"):
+    with context.meters.spans.within("measure"):
         before = digests(context.model, but)
     yield
-    with context.meters.stages.within("measure"):
+    with context.meters.spans.within("measure"):
         refuse_changes(context.model, but, before)
 
 
@@ -126,7 +126,7 @@ def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[Candi
     """
     tried: list[CandidateRecord] = []
     best: tuple[Predictions, Context, list[EpochRecord], float | None] | None = None
-    progress, stages, device = context.progress, context.meters.stages, context.setting.device
+    progress, spans, device = context.progress, context.meters.spans, context.setting.device
     for number, rate in enumerate(rates):
         begun = time.perf_counter()
         order = context.seeds.generator("order")
@@ -137,7 +137,7 @@ def tuned(context: Context, rates: Sequence[float]) -> tuple[Context, list[Candi
         progress.history, progress.train_loss = [], None
         try:
             adapt(candidate)
-            with stages.within("validate"):
+            with spans.within("validate"):
                 val = candidate.predict("val", context.data.val)
         except Diverged:
             if number == len(rates) - 1 and best is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import statistics
 import time
@@ -11,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from torch import nn
 
-from tlbench.cache import compile_folder, keep, small_file
+from tlbench.cache import Remembered, compile_folder
 from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
@@ -73,8 +71,8 @@ def compiled(
     protocol, device = setting.protocol, setting.device
     batch = first_batch(feed.source, protocol.batch_size)
     size = len(batch)
-    file = _file(feed.forward, batch, protocol, device)
-    known = _read(file)
+    memory = Remembered("compile/known", _key(feed.forward, batch, protocol, device), TypeAdapter(Known))
+    known = memory.read()
 
     def timed(forward: nn.Module, repeats: int) -> list[float]:
         return _step_ms(model, phase, Feed(feed.source, forward), batch, setting, repeats)
@@ -98,8 +96,7 @@ def compiled(
         eager_step_ms=eager_ms,
         compiled_step_ms=compiled_ms,
     )
-    with contextlib.suppress(OSError):  # it will be measured again
-        keep(file, known.model_dump_json())
+    memory.keep(known)
     measured = {
         "seconds": seconds,
         "cold_seconds": known.cold_seconds,
@@ -158,21 +155,11 @@ def _step_ms(
     return times
 
 
-def _read(file: Path) -> Known | None:
-    try:
-        return Known.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def _file(forward: nn.Module, batch: Batch, protocol: Protocol, device: torch.device) -> Path:
+def _key(forward: nn.Module, batch: Batch, protocol: Protocol, device: torch.device) -> list[object]:
     """By the tensors' names, shapes and what is trained of them, the inputs, the numerics and the machine."""
     tensors = [(key, *each.shape, each.requires_grad) for key, each in forward.named_parameters()]
     modes = [module.training for module in forward.modules()]
-    key = json.dumps(
-        [
-            type(forward).__name__, tensors, modes, list(batch.images.shape), protocol.precision,
-            protocol.memory_format, device.type, device_name(device), torch.get_num_threads(), torch.__version__,
-        ]
-    )  # fmt: skip
-    return small_file("compile/known", key)
+    return [
+        type(forward).__name__, tensors, modes, list(batch.images.shape), protocol.precision, protocol.memory_format,
+        device.type, device_name(device), torch.get_num_threads(), torch.__version__,
+    ]  # fmt: skip

@@ -12,7 +12,7 @@ from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.feed import Feed
 from tlbench.engine.setting import Setting
 from tlbench.engine.undone import modes_restored
-from tlbench.measure.stages import Stages
+from tlbench.measure.spans import Spans
 from tlbench.results.records import EpochRecord
 
 
@@ -26,14 +26,14 @@ class Selection:
     """
 
     def __init__(
-        self, model: TransferModel, phase: int, val: Callable[[], Feed], setting: Setting, stages: Stages
+        self, model: TransferModel, phase: int, val: Callable[[], Feed], setting: Setting, spans: Spans
     ) -> None:
         self._model = model
         self._phase = phase
         self._make_val = val
         self._val: Feed | None = None
         self._setting = setting
-        self._stages = stages
+        self._spans = spans
         self._epochs: list[tuple[int, float, float | None]] = []
         self._best_epoch: int | None = None
         self._best_merit = -math.inf
@@ -44,7 +44,7 @@ class Selection:
         if self._setting.protocol.select == "last":
             self._epochs.append((epoch, loss, None))
             return False
-        with self._stages.within("validate"):
+        with self._spans.within("validate"):
             val = self._predicted()
             if val.merit[0] > self._best_merit:
                 self._best_epoch, self._best_merit = epoch, val.merit[0]

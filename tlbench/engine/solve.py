@@ -29,7 +29,7 @@ def solve(context: Context, phase: Solve, number: int) -> SolveRecord:
     """
     model = context.model
     model.train_only(model.head)
-    with context.meters.stages.within("features"):
+    with context.meters.spans.within("features"):
         train, features = _examples(context, "train")
         val, _ = _examples(context, "val")
     begun = time.perf_counter()

@@ -28,9 +28,9 @@ def train_phase(context: Context, phase: Train, number: int) -> None:
     setting = replace(context.setting, objective=objective_of(context, phase.data))
     steps = phase_steps(phase, setting.protocol, len(source))
     batchnorm = settle(model, setting.protocol, steps, context.pretrained, context.strategy.load().batchnorm)
-    with meters.stages.within("features"):
+    with meters.spans.within("features"):
         fed, features = _feed(context, phase, source)
-    with meters.stages.within("measure"):
+    with meters.spans.within("measure"):
         batch = first_batch(source, setting.protocol.batch_size)
         probe = probe_step(model, phase, fed, batch, setting)
         del batch
@@ -79,7 +79,7 @@ def _compiled(
         return fed, None
     if phase.watch:
         return fed, CompileRecord(used=False, reason="the phase watches the activations of single modules")
-    with context.meters.stages.within("compile"):
+    with context.meters.spans.within("compile"):
         return compiled(context.model, phase, fed, setting, steps)
 
 
@@ -90,4 +90,4 @@ def _selection(context: Context, phase: Train, number: int) -> Selection:
         protocol = setting.protocol.model_copy(update={"select": "last", "patience": None})
         setting = replace(setting, protocol=protocol)
     val = partial(context.evaluation_feed, "val", context.data.val)
-    return Selection(context.model, number, val, setting, context.meters.stages)
+    return Selection(context.model, number, val, setting, context.meters.spans)

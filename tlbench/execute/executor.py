@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, runtime_checkable
 
 if TYPE_CHECKING:
     from tlbench.events import Event
@@ -21,9 +23,13 @@ class Told:
 
 @dataclass(frozen=True)
 class Returned:
-    """A job has ended with the records of its trials: its last message."""
+    """A job has ended with the records of its trials: its last message.
+
+    `outbox` is a folder of this machine with what belongs beside them; it is emptied.
+    """
 
     records: list[Record]
+    outbox: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,12 @@ Message = Told | Returned | Ended
 
 
 @runtime_checkable
-class Executor(Protocol):
-    """Runs jobs, each by `tlbench.execute.local.run_in_process(job, report)` in a process of its own.
+class Executor(typing.Protocol):
+    """Runs jobs, each in a process of its own, and brings back what they leave.
 
-    A job is pickled; it reads the datasets and features of the cache and writes predictions into the run's folder, so
-    that a process elsewhere needs both under the same paths.
+    A job is pickled, and nothing in it needs the machine that it comes from: `run_elsewhere(job, report)` gives a
+    `Parcel` of records and files, made with the cache of the machine where it runs. On this machine,
+    `run_in_process(job, outbox, report)` leaves the files in a folder. Both are in `tlbench.execute`.
     """
 
     def submit(self, job: TrialJob) -> Hashable:

@@ -6,14 +6,17 @@ import multiprocessing.connection
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tlbench.events import Event, PluginRaised, Report, StepDone
 from tlbench.execute.crash import CONTIGUOUS, crash
 from tlbench.execute.executor import Ended, Message, Returned, Told
 from tlbench.execute.oom import OomWatch
+from tlbench.execute.outbox import discard, new_outbox
 from tlbench.execute.process import Child, Raised, Said
 from tlbench.execute.process import Returned as ProcessReturned
 from tlbench.results.records import Record
+from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob
 
 STEP_EVENT_SECONDS = 0.1
@@ -26,6 +29,7 @@ class Running:
     job: TrialJob
     child: Child
     memory: OomWatch
+    outbox: Path
 
 
 class LocalProcesses:
@@ -38,14 +42,16 @@ class LocalProcesses:
     def submit(self, job: TrialJob) -> int:
         """Start the job's process."""
         self._number += 1
-        memory = OomWatch()
-        self._running[self._number] = Running(job, Child(run_in_process, job), memory)
+        memory, outbox = OomWatch(), new_outbox()
+        self._running[self._number] = Running(job, Child(run_in_process, job, outbox), memory, outbox)
         return self._number
 
     def cancel(self, job: Hashable) -> None:
         """Kill the job's process."""
         assert isinstance(job, int)
-        self._running.pop(job).child.kill()
+        each = self._running.pop(job)
+        each.child.kill()
+        discard(each.outbox)
 
     def messages(self, wait_seconds: float) -> Iterator[tuple[int, Message]]:
         """What the processes have said; a process that has died is explained."""
@@ -58,8 +64,10 @@ class LocalProcesses:
                 del self._running[number]
                 if isinstance(message, ProcessReturned):
                     each.child.end()
-                    yield number, Returned(message.value)
-                elif isinstance(message, Raised):
+                    yield number, Returned(message.value, each.outbox)
+                    break
+                discard(each.outbox)
+                if isinstance(message, Raised):
                     each.child.end()
                     yield number, Ended("failed", "Exception", message.message, message.trace)
                 else:
@@ -72,8 +80,8 @@ class LocalProcesses:
             self.cancel(number)
 
 
-def run_in_process(job: TrialJob, report: Report) -> list[Record]:
-    """What a job's process does."""
+def run_in_process(job: TrialJob, outbox: Path, report: Report) -> list[Record]:
+    """What a job's process does; what belongs beside its records is left in a folder, laid out as a run's is."""
     from tlbench.registry.kinds import Registry
     from tlbench.registry.plugins import Fault, load_plugins
     from tlbench.trial.batched import run_job
@@ -83,8 +91,10 @@ def run_in_process(job: TrialJob, report: Report) -> list[Record]:
 
     plugins = load_plugins(job.block)
     registry = Registry.of(plugins)
-    with plugins.around("tlbench_around_trial", tell, trial=job.trial, folder=job.folder):
-        return run_job(job, registry, _throttled(report))
+    out = RunFolder(outbox)
+    out.trials.mkdir(exist_ok=True)
+    with plugins.around("tlbench_around_trial", tell, trial=job.trial, folder=out.trials):
+        return run_job(job, registry, out, _throttled(report))
 
 
 def _death(each: Running) -> Ended:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import time
+import typing
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from pathlib import Path
 
 from tlbench.errors import UserError
 from tlbench.events import Event, StepDone
@@ -18,7 +19,7 @@ from tlbench.results.records import ErrorRecord, Record
 from tlbench.trial.jobs import TrialJob, failure
 
 
-class Watcher(Protocol):
+class Watcher(typing.Protocol):
     """Who is told how the trials go."""
 
     def started(self, job: TrialJob) -> None:
@@ -26,6 +27,9 @@ class Watcher(Protocol):
 
     def event(self, job: TrialJob, event: Event) -> None:
         """A job tells of its progress."""
+
+    def delivered(self, job: TrialJob, outbox: Path) -> None:
+        """A job has ended, and left files beside the records that follow."""
 
     def finished(self, job: TrialJob, record: Record) -> None:
         """One of a job's trials has ended, one way or another."""
@@ -152,12 +156,19 @@ def _hear(
             each.last = message.event
         watcher.event(each.job, message.event)
     elif isinstance(message, Returned):
-        each.returned = list(message.records)
+        _take(each, message, watcher)
         _hand_on(each, watcher)
         del running[name]
     else:
         _end(each, message, watcher, waiting)
         del running[name]
+
+
+def _take(each: Running, message: Returned, watcher: Watcher) -> None:
+    """Keep what a job gives back: first the files, which the records name."""
+    if message.outbox is not None:
+        watcher.delivered(each.job, message.outbox)
+    each.returned = list(message.records)
 
 
 def _hand_on(each: Running, watcher: Watcher) -> None:
@@ -187,7 +198,7 @@ def _interrupt(executor: Executor, running: dict[Hashable, Running], watcher: Wa
     with suppress(UserError):  # said already
         for name, message in _said(executor, 0.0):
             if name in running and isinstance(message, Returned):
-                running[name].returned = list(message.records)
+                _take(running[name], message, watcher)
     for each in running.values():
         if each.returned:
             _hand_on(each, watcher)

@@ -11,7 +11,7 @@ from torch import nn
 from tlbench.measure import steps
 from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
-from tlbench.measure.stages import Stages
+from tlbench.measure.spans import Spans
 from tlbench.measure.steps import PhaseSteps
 from tlbench.results.costs import (
     BatchNormRecord,
@@ -59,7 +59,7 @@ class Meters:
     """The stopwatch, the memory gauge and the energy meter of a trial, and the measurements of its phases."""
 
     def __init__(self, device: torch.device) -> None:
-        self.stages = Stages()
+        self.spans = Spans()
         self.energy = energy_meter(device)
         self._device = device
         self.memory = PeakMemory(device)
@@ -121,24 +121,24 @@ class Meters:
         costs = [_phase_cost(phase) for phase in self._phases]
         features = [*(each.features for each in self._phases), *(each.features for each in self._solves)]
         shared = sum(each.shared_seconds or 0.0 for each in features)
-        paid_seconds, stages = self.stages.end(), self.stages.seconds
-        features_seconds = stages["features"] + shared if "features" in stages else None
-        train_seconds = stages.get("train", 0.0)
+        paid_seconds, spans = self.spans.end(), self.spans.seconds
+        features_seconds = spans["features"] + shared if "features" in spans else None
+        train_seconds = spans.get("train", 0.0)
         images = sum(phase.images for phase in self._phases) + sum(solve.images for solve in self._solves)
         fastest = max((each.images_per_second for each in self._inference), default=None)
         return Cost(
             concurrent_trials=concurrent_trials,
             paid_seconds=paid_seconds,
-            load_seconds=stages["load"],
-            measure_seconds=stages.get("measure", 0.0),
+            load_seconds=spans["load"],
+            measure_seconds=spans.get("measure", 0.0),
             features_seconds=features_seconds,
-            features_paid_seconds=stages.get("features"),
+            features_paid_seconds=spans.get("features"),
             shared_seconds=self._shared_seconds,
-            compile_seconds=stages.get("compile"),
+            compile_seconds=spans.get("compile"),
             train_seconds=train_seconds,
-            validate_seconds=stages.get("validate"),
-            evaluate_seconds=stages["evaluate"],
-            save_seconds=stages["save"],
+            validate_seconds=spans.get("validate"),
+            evaluate_seconds=spans["evaluate"],
+            save_seconds=spans["save"],
             warmup_steps=sum(phase.warmup_steps for phase in phases),
             warmup_seconds=sum(phase.warmup_seconds for phase in phases),
             images_per_second=end_to_end(images, train_seconds, features_seconds),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import time
 
 import torch
+from pydantic import TypeAdapter
 
-from tlbench.cache import keep, small_file
+from tlbench.cache import Remembered
 from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
 
@@ -22,15 +21,8 @@ def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
 
     Measured once for a machine, device, dtype, number of threads and release of torch, then kept on disk.
     """
-    key = _key(device, dtype, threads)
-    path = small_file("peaks", key)
-    try:
-        return float(json.loads(path.read_text("utf-8"))["flops_per_second"])
-    except (OSError, ValueError, KeyError):
-        measured = measure_peak_flops(device, dtype, threads)
-    with contextlib.suppress(OSError):  # it will be measured again
-        keep(path, json.dumps({"machine": key, "flops_per_second": measured}))
-    return measured
+    known = Remembered("peaks", _key(device, dtype, threads), TypeAdapter(float))
+    return known.or_else(lambda: measure_peak_flops(device, dtype, threads))
 
 
 def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:

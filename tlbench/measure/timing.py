@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 
@@ -22,7 +23,7 @@ class StepTime:
     parts: dict[StepPart, float] = field(default_factory=dict)
 
 
-class StepClock(Protocol):
+class StepClock(typing.Protocol):
     """Marks a step's begin, the end of each of its parts, and its end with the last part."""
 
     def start(self) -> None:

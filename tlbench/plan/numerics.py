@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from tlbench.cache import keep, small_file
+from tlbench.cache import Remembered
 from tlbench.plan.cell import Protocol, WeightsPlan
 from tlbench.plan.choices import MEMORY_FORMATS
 from tlbench.results.records import NumericsCandidate
@@ -51,11 +48,10 @@ def measured(
     from tlbench.engine.numerics import measure
 
     pretrained = weights is not None and weights.kind == "pretrained"
-    file = _file(ref, data.task, protocol, pretrained, device, threads)
-    try:
-        return CANDIDATES.validate_json(file.read_bytes())
-    except (OSError, ValidationError):
-        announce()
+    known = Remembered("numerics", _key(ref, data.task, protocol, pretrained, device, threads), CANDIDATES)
+    if (found := known.read()) is not None:
+        return found
+    announce()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -70,18 +66,17 @@ def measured(
         found = measure(module, first_batch(images, protocol.batch_size), loss, formats)
     finally:
         torch.set_num_threads(before)
-    with contextlib.suppress(OSError):  # it will be measured again
-        keep(file, CANDIDATES.dump_json(found, indent=1).decode())
+    known.keep(found)
     return found
 
 
-def _file(ref: str, task: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> Path:
+def _key(ref: str, task: str, protocol: Protocol, pretrained: bool, device: torch.device, threads: int) -> list[object]:
     import torch
 
     from tlbench.measure.environment import device_name
 
     tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    what = [
+    what: list[object] = [
         ref,
         task,
         pretrained,
@@ -94,4 +89,4 @@ def _file(ref: str, task: str, protocol: Protocol, pretrained: bool, device: tor
     ]
     if protocol.asked_memory_format is not None:
         what.append(protocol.asked_memory_format)
-    return small_file("numerics", json.dumps([*what, torch.__version__]))
+    return [*what, torch.__version__]

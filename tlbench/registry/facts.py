@@ -12,12 +12,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
-from tlbench.cache import keep, small_file
+from pydantic import TypeAdapter
+
+from tlbench.cache import Remembered
 from tlbench.contracts.backbone import Backbone
 from tlbench.errors import UserError
 from tlbench.registry.components import Component, Entry
@@ -57,14 +58,8 @@ def presence(places: Sequence[str] | None) -> Presence:
 
 def _known(registry: Registry) -> dict[str, Facts]:
     """The facts of all backbones: as they were kept, or found now."""
-    path = small_file("facts", _key(registry))
-    try:
-        known: dict[str, Facts] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        known = _ask(registry)
-        with suppress(OSError):  # a cache that can't be written: found again next time
-            keep(path, json.dumps(known))
-    return known
+    known = Remembered("facts", _key(registry), TypeAdapter(dict[str, Facts]))
+    return known.or_else(lambda: _ask(registry))
 
 
 def _key(registry: Registry) -> str:

@@ -13,7 +13,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tlbench.cache import cache_folder, keep
+from pydantic import TypeAdapter
+
+from tlbench.cache import Remembered
 from tlbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,15 +29,12 @@ def indexed_names(family: Family[Any]) -> tuple[str, ...]:
 
 @functools.cache
 def _indexed(kind: str, plugin: str, version: str) -> tuple[str, ...]:
-    path = cache_folder() / "names" / f"{kind}-{plugin}-{version}.json"
-    try:
-        return tuple(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
+    known = Remembered("names", [kind, plugin, version], TypeAdapter(tuple[str, ...]))
+    names = known.read()
+    if names is None:
         names = _ask_provider(kind, plugin)
-    try:
-        keep(path, json.dumps(names))
-    except OSError as error:
-        print(f"tlbench: the index of {plugin}'s names can't be kept in {path.parent}: {error}", file=sys.stderr)
+        if not known.keep(names):
+            print(f"tlbench: the index of {plugin}'s names can't be kept in {known.path.parent}", file=sys.stderr)
     return names
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlbench.results.part import Part
+from tlbench.results.part import RecordPart
 
 
-class StepMs(Part):
+class StepMs(RecordPart):
     """Milliseconds of a training step on a full batch, after warm-up."""
 
     median: float = Field(description="Median milliseconds of a step.")
@@ -26,7 +26,7 @@ class StepMs(Part):
     )
 
 
-class PartsMs(Part):
+class PartsMs(RecordPart):
     """Mean milliseconds of the parts of a steady step; they sum to the mean step."""
 
     data: float = Field(description="Milliseconds of fetching, augmenting and mixing the batch.")
@@ -37,7 +37,7 @@ class PartsMs(Part):
     )
 
 
-class MemoryParts(Part):
+class MemoryParts(RecordPart):
     """Bytes of what a trial keeps at once, from the tensors; the largest over its phases."""
 
     parameters: int = Field(description="Bytes of the model's parameters.")
@@ -60,7 +60,7 @@ class MemoryParts(Part):
     )
 
 
-class FeaturesRecord(Part):
+class FeaturesRecord(RecordPart):
     """Whether a phase trained on features of its frozen prefix, computed once, and if not, why not."""
 
     used: bool = Field(description="Whether the phase read features instead of computing them in every step.")
@@ -95,7 +95,7 @@ class FeaturesRecord(Part):
     )
 
 
-class SolveRecord(Part):
+class SolveRecord(RecordPart):
     """One `Solve` phase: a head fitted in closed form."""
 
     phase: int = Field(description="Place of the phase among those of the strategy, from 0.")
@@ -112,7 +112,7 @@ class SolveRecord(Part):
     )
 
 
-class CompileRecord(Part):
+class CompileRecord(RecordPart):
     """Whether a phase's steps ran compiled by torch.compile, and if not, why not.
 
     The two steps are forward and backward pass alone, on a full batch.
@@ -141,7 +141,7 @@ class CompileRecord(Part):
     )
 
 
-class BatchNormRecord(Part):
+class BatchNormRecord(RecordPart):
     """Whether the BatchNorm statistics of what a phase trains moved, and why."""
 
     statistics: Literal["train", "frozen"] = Field(
@@ -152,7 +152,7 @@ class BatchNormRecord(Part):
     reason: str = Field(description="Why the statistics moved or were frozen.")
 
 
-class PhaseCost(Part):
+class PhaseCost(RecordPart):
     """One `Train` phase with one learning rate; where several rates were tried, each has an entry."""
 
     phase: int = Field(description="Place of the phase among those of the strategy, from 0.")
@@ -200,7 +200,7 @@ class PhaseCost(Part):
     )
 
 
-class InferenceRecord(Part):
+class InferenceRecord(RecordPart):
     """How fast the finished model predicts in batches of one size."""
 
     batch_size: int = Field(description="Images in a batch.")
@@ -208,7 +208,7 @@ class InferenceRecord(Part):
     batch_ms: float = Field(description="Milliseconds of the median batch.")
 
 
-class Cost(Part):
+class Cost(RecordPart):
     """What the trial cost. Times are wall time of the trial's process.
 
     The stages (`features_paid_seconds` among them, not `features_seconds`) sum to `paid_seconds` where the basis is

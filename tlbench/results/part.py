@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """The base of a record's parts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

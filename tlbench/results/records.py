@@ -12,7 +12,7 @@ from tlbench.plan.cell import Cell
 from tlbench.plan.choices import MemoryFormat, Precision
 from tlbench.registry.provenance import Provenance
 from tlbench.results.costs import Cost
-from tlbench.results.part import Part
+from tlbench.results.part import RecordPart
 from tlbench.words import bounded
 
 SCHEMA_VERSION = 4
@@ -25,7 +25,7 @@ UNFINISHED: tuple[Status, ...] = ("killed", "interrupted")
 """Statuses that say nothing of the cell: resuming a run tries these trials again."""
 
 
-class TrialKey(Part):
+class TrialKey(RecordPart):
     """Which trial this is the record of."""
 
     id: str = Field(description="Id of the cell and the seed, joined by a dash.")
@@ -34,7 +34,7 @@ class TrialKey(Part):
     cell: Cell = Field(description="What is compared, with every option that decides the result.")
 
 
-class WeightsRecord(Part):
+class WeightsRecord(RecordPart):
     """The tensors that the trial started from."""
 
     kind: Literal["pretrained", "random", "file"] = Field(
@@ -67,7 +67,7 @@ class WeightsRecord(Part):
     )
 
 
-class Metrics(Part):
+class Metrics(RecordPart):
     """What the trained model's predictions are worth: the task's metrics, and those of plugins, by name."""
 
     primary: str = Field(description="Name of the metric that models are chosen and compared by.")
@@ -102,7 +102,7 @@ class Metrics(Part):
         return self.test.get(self.primary)
 
 
-class EpochRecord(Part):
+class EpochRecord(RecordPart):
     """An epoch of a `Train` phase."""
 
     phase: int = Field(description="Place of the phase among those of the strategy, from 0.")
@@ -116,7 +116,7 @@ class EpochRecord(Part):
     kept: bool = Field(True, description="Whether the phase ends with the model of this epoch.")
 
 
-class DataRecord(Part):
+class DataRecord(RecordPart):
     """The images of the trial."""
 
     names: list[str] = Field(default_factory=list, description="Names of the classes, labels or targets.")
@@ -159,7 +159,7 @@ class DataRecord(Part):
     )
 
 
-class CandidateRecord(Part):
+class CandidateRecord(RecordPart):
     """A learning rate that was tried."""
 
     learning_rate: float = Field(description="Learning rate of the candidate.")
@@ -171,7 +171,7 @@ class CandidateRecord(Part):
     chosen: bool = Field(False, description="Whether the rate was chosen, and its model tested.")
 
 
-class BlockDistance(Part):
+class BlockDistance(RecordPart):
     """How far a block's parameters went from where they started."""
 
     name: str = Field(description="Path of the block in the model; `other` for tensors outside of any block.")
@@ -182,7 +182,7 @@ class BlockDistance(Part):
     )
 
 
-class DistanceRecord(Part):
+class DistanceRecord(RecordPart):
     """The way of the body's parameters from the source model's to the trained model's; new tensors are not counted."""
 
     l2: float | None = Field(description="L2 distance of all tensors; null where it is not a finite number.")
@@ -193,7 +193,7 @@ class DistanceRecord(Part):
     blocks: list[BlockDistance] = Field(default_factory=list, description="Distance of each block, in order.")
 
 
-class NumericsCandidate(Part):
+class NumericsCandidate(RecordPart):
     """A number format and memory format that was tried for `--precision auto`."""
 
     precision: Precision = Field(description="Number format of the model's products.")
@@ -206,7 +206,7 @@ class NumericsCandidate(Part):
 LONGEST_MESSAGE, LONGEST_TRACE = 4_000, 40_000
 
 
-class ErrorRecord(Part):
+class ErrorRecord(RecordPart):
     """Why a trial has no result. Messages are bounded, and what is no text in them is escaped."""
 
     type: str = Field(
@@ -239,7 +239,7 @@ class ErrorRecord(Part):
         return None if value is None else bounded(value, LONGEST_TRACE)
 
 
-class PreprocessingRecord(Part):
+class PreprocessingRecord(RecordPart):
     """How images became the model's input: uint8 / 255, less `mean`, over `std`, channel by channel."""
 
     image_size: int = Field(description="Pixels of an image's side.")
@@ -248,7 +248,7 @@ class PreprocessingRecord(Part):
     std: list[float] = Field(description="Standard deviation of each channel, from 0 to 1.")
 
 
-class Record(Part):
+class Record(RecordPart):
     """The result of one trial."""
 
     schema_version: Literal[4] = Field(4, description="Version of this format.")

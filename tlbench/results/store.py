@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from tlbench.errors import UserError, nearest
+from tlbench.files import write_whole
 from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
 from tlbench.results.records import EXAMPLE_SCORES, SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
@@ -34,6 +35,10 @@ class RunFolder:
         self.trials = path / "trials"
         self.models = path / "models"
 
+    def predictions(self, trial_id: str) -> Path:
+        """The file of a trial's predictions for test."""
+        return self.trials / f"{trial_id}.safetensors"
+
     def model(self, trial_id: str) -> Path:
         """The folder of a trial's saved model."""
         return self.models / trial_id
@@ -49,7 +54,7 @@ class RunFolder:
         try:
             self.trials.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -58,7 +63,7 @@ class RunFolder:
                 f"run {self.path.name} is being written by another process; wait for it, or take another --name"
             ) from None
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         try:
             yield
         finally:
@@ -66,8 +71,8 @@ class RunFolder:
 
     def write_plan(self, plan: Plan) -> None:
         """Keep the plan, and the options that it was made from as a configuration to start the run again with."""
-        write_atomically(self.path / "plan.json", plan.model_dump_json(indent=1))
-        write_atomically(self.path / "config.toml", config_of(plan.request))
+        _write(self.path / "plan.json", plan.model_dump_json(indent=1))
+        _write(self.path / "config.toml", config_of(plan.request))
 
     def plan(self) -> Plan:
         """The plan; raises UserError where the file is damaged or of another version."""
@@ -84,7 +89,7 @@ class RunFolder:
         except ValueError as error:
             record = _unwritable(record, error)
             text = record.model_dump_json(indent=1)
-        write_atomically(self._document(record.trial.id), text)
+        _write(self._document(record.trial.id), text)
         return record
 
     def is_finished(self, trial_id: str) -> bool:
@@ -144,7 +149,7 @@ def check_writable(results: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise _cannot_write(results, error) from error
+        raise cannot_write(results, error) from error
 
 
 def find_run(run: str, results: Path) -> RunFolder:
@@ -156,20 +161,14 @@ def find_run(run: str, results: Path) -> RunFolder:
     raise UserError(f"there is no run {run!r} in {results}{nearest(run, known)}")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary name, flush to the disk, rename: a reader sees all of it or what was there before."""
-    temporary = path.with_suffix(".tmp")
+def _write(path: Path, text: str) -> None:
+    """Write a document whole; a folder that has its name, by whomever, is not lost."""
     try:
-        if path.is_dir() and not path.is_symlink():  # by whomever: what it is is not lost
+        if path.is_dir() and not path.is_symlink():
             path.replace(path.with_suffix(".damaged"))
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, text + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def _unwritable(record: Record, error: ValueError) -> Record:
@@ -235,5 +234,6 @@ def _version(text: bytes) -> object:
         return SCHEMA_VERSION
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """What to say where a file of a run can't be written."""
     return UserError(f"results folder {path} can't be written: {error.strerror or error}; name another with --results")

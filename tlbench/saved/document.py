@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tlbench.contracts.backbone import Interpolation
 from tlbench.errors import UserError
+from tlbench.files import written_whole
 from tlbench.plan.cell import ResolvedOptions
 from tlbench.plan.choices import MemoryFormat, Precision
 from tlbench.registry.provenance import Provenance
@@ -74,18 +73,10 @@ def write_model(folder: Path, document: SavedDocument, tensors: Mapping[str, tor
     """Write a model's document and its tensors into a new folder, both or none."""
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
-    try:
-        save_file(
-            {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}, temporary / TENSORS
-        )
+    kept = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
+    with written_whole(folder) as temporary:
+        save_file(kept, temporary / TENSORS)
         (temporary / DOCUMENT).write_text(document.model_dump_json(indent=1) + "\n", "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def read_document(folder: Path) -> SavedDocument:

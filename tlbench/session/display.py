@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import typing
 
 from tlbench.events import Event
 from tlbench.plan.cell import Trial
@@ -11,7 +11,7 @@ from tlbench.plan.plan import Plan
 from tlbench.results.records import Record
 
 
-class Display(Protocol):
+class Display(typing.Protocol):
     """Who shows a run to a person."""
 
     def note(self, text: str) -> None:

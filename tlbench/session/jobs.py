@@ -43,7 +43,6 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
         trial=trial,
         data=found.data[cell.id],
         other_data=found.other_data[cell.id],
-        folder=folder.trials,
         provenance={
             "backbone": plan.provenance[cell.backbone],
             "dataset": plan.provenance[cell.dataset],
@@ -59,7 +58,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
         detail=plan.request.detail,
         features=plan.request.features,
         lease=hold_lease(),
-        models=None if plan.request.save == "none" else folder.models,
+        save=plan.request.save != "none",
     )
 
 

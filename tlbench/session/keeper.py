@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tlbench.events import EpochDone, Event, PluginRaised
+from tlbench.execute.outbox import deliver
 from tlbench.plan.cell import Trial
 from tlbench.registry.plugins import Plugins
 from tlbench.results.records import UNFINISHED, Record
-from tlbench.results.store import RunFolder
+from tlbench.results.store import RunFolder, cannot_write
 from tlbench.session.display import Display
 from tlbench.trial.jobs import TrialJob
 
@@ -38,6 +41,13 @@ class Keeper:
             values = {"train_loss": event.train_loss, "images_per_second": event.images_per_second}
             trial = next((each for each in job.trials if each.seed == event.seed), job.trial)
             self.notify("tlbench_epoch_finished", trial=trial, epoch=event.epoch, values=values)
+
+    def delivered(self, job: TrialJob, outbox: Path) -> None:
+        """A job has left files beside its records; raises UserError where they can't be kept."""
+        try:
+            deliver(outbox, self._folder)
+        except OSError as error:
+            raise cannot_write(self._folder.path, error) from error
 
     def finished(self, job: TrialJob, record: Record) -> None:
         """A trial has ended: its record is on disk before anybody hears of it.

@@ -8,9 +8,9 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from tlbench.cache import keep, small_file
+from tlbench.cache import Remembered
 from tlbench.errors import UserError
 from tlbench.plan.request import make_request
 from tlbench.results.columns import COSTS
@@ -72,7 +72,7 @@ def measure_noise(repeats: int, device: str, display: Display) -> Noise:
         measured=datetime.now(UTC),
         spreads=spreads(outcome.records),
     )
-    keep(_file(noise.machine), noise.model_dump_json(indent=1))
+    _known(noise.machine).keep(noise)
     return noise
 
 
@@ -88,10 +88,7 @@ def spreads(records: list[Record]) -> dict[str, Spread]:
 
 def known_noise(environment: dict[str, object]) -> Noise | None:
     """The noise that was measured last on the machine of a record's environment; None where it never was."""
-    try:
-        return Noise.model_validate_json(_file(machine_key(environment)).read_text("utf-8"))
-    except (OSError, ValidationError):
-        return None
+    return _known(machine_key(environment)).read()
 
 
 def machine_key(environment: dict[str, object]) -> str:
@@ -114,5 +111,5 @@ def _spread(values: list[float]) -> Spread:
     )
 
 
-def _file(key: str) -> Path:
-    return small_file("noise", key)
+def _known(machine: str) -> Remembered[Noise]:
+    return Remembered("noise", machine, TypeAdapter(Noise))

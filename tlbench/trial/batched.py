@@ -26,6 +26,7 @@ from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
 from tlbench.results.costs import Cost
 from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
+from tlbench.results.store import RunFolder
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
 from tlbench.trial.ready import draw_head, make_ready
@@ -54,8 +55,20 @@ class Tested:
     save_seconds: float
 
 
-def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
-    """The records of a job's trials.
+@dataclass(frozen=True)
+class Together:
+    """A job whose heads are trained as one product, made ready; `out` takes what belongs beside its records."""
+
+    context: Context
+    job: TrialJob
+    product: Product
+    registry: Registry
+    out: RunFolder
+    started: datetime
+
+
+def run_job(job: TrialJob, registry: Registry, out: RunFolder, report: Report) -> list[Record]:
+    """The records of a job's trials; predictions and models are written to `out`.
 
     What goes wrong with a trial alone becomes its record's status. What goes wrong with all together is raised: they
     are to be tried by themselves.
@@ -63,10 +76,10 @@ def run_job(job: TrialJob, registry: Registry, report: Report) -> list[Record]:
     started, progress = datetime.now(UTC), Progress()
     if job.product:
         context = make_ready(job, registry, report, progress)
-        return _run_together(context, job, _product(context, job), registry, started)
+        return _run_together(Together(context, job, _product(context, job), registry, out, started))
     try:
         context = make_ready(job, registry, report, progress)
-        return [carry_out(context, job, registry, started)]
+        return [carry_out(context, job, registry, out, started)]
     except Exception as error:
         return [failed(job, error, progress, started)]
 
@@ -81,9 +94,9 @@ def _product(context: Context, job: TrialJob) -> Product:
     (phase,) = phases
     assert isinstance(phase, Train)
     phase = context.in_budget(phase)
-    context.meters.stages.enter("train")
+    context.meters.spans.enter("train")
     prepare_phase(context.model, phase)
-    with context.meters.stages.within("features"):
+    with context.meters.spans.within("features"):
         fed, features = feed(
             context.model, phase, context.feature_inputs(images=context.data.train, split="train"), context.cache
         )
@@ -107,24 +120,23 @@ def _heads(context: Context, job: TrialJob, layer: nn.Linear, rates: tuple[float
     return heads
 
 
-def _run_together(
-    context: Context, job: TrialJob, product: Product, registry: Registry, started: datetime
-) -> list[Record]:
-    stages, data = context.meters.stages, context.data
-    with stages.within("measure"):
+def _run_together(together: Together) -> list[Record]:
+    context, job, product = together.context, together.job, together.product
+    spans, data = context.meters.spans, context.data
+    with spans.within("measure"):
         alone = measure_alone(context, product)
     with context.meters.memory.aside():
         train_heads(product.heads, product.feed, product.phase, 0, context.setting)
     context.progress.note_trained(context.model.parameters(product.phase.part))
 
-    stages.enter("validate")
+    spans.enter("validate")
     pieces, cut_seconds = timed(context.evaluation_cut)
     val, val_seconds = timed(lambda: context.evaluation_feed("val", data.val, pieces))
     tried: dict[int, list[Tried]] = {trial.seed: [] for trial in job.trials}
     for head in product.heads:
-        tried[head.seed].append(_try(context, product, head, val))
+        tried[head.seed].append(_try(together, head, val))
 
-    stages.enter("evaluate")
+    spans.enter("evaluate")
     data.last_choice_made()
     images = data.open_test()
     test, test_seconds = timed(lambda: context.evaluation_feed("test", images, pieces))
@@ -132,24 +144,25 @@ def _run_together(
     for trial in job.trials:
         whole = [(each.val.merit, each) for each in tried[trial.seed] if each.val is not None]
         best = max(whole, key=itemgetter(0), default=(None, None))[1]
-        tested[trial.seed] = None if best is None else _test(context, product, best, images, test, job, trial, registry)
-    stages.enter("save")
-    with stages.within("measure"):
+        tested[trial.seed] = None if best is None else _test(together, best, images, test, trial)
+    spans.enter("save")
+    with spans.within("measure"):
         context.meters.end_memory()
         measure_inference(context)
     shared = attributed_cost(context, job, product, alone)
     travelled = distance(context.model, context.start)  # their body is one
     feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
-        _record(context, job, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled, started)
+        _record(together, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled)
         for trial in job.trials
     ]
 
 
-def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
+def _try(together: Together, head: Head, val: Feed) -> Tried:
+    context = together.context
     if head.diverged_at is not None:
         return Tried(head, None, 0.0)
-    product.put(head)
+    together.product.put(head)
     begun = time.perf_counter()
     try:
         seen = predict(context.model.module, val, context.data.val.indices, context.setting)
@@ -158,39 +171,30 @@ def _try(context: Context, product: Product, head: Head, val: Feed) -> Tried:
     return Tried(head, seen, time.perf_counter() - begun)
 
 
-def _test(
-    context: Context,
-    product: Product,
-    best: Tried,
-    images: Images,
-    test: Feed,
-    job: TrialJob,
-    trial: Trial,
-    registry: Registry,
-) -> Tested:
-    product.put(best.head)
+def _test(together: Together, best: Tried, images: Images, test: Feed, trial: Trial) -> Tested:
+    context = together.context
+    together.product.put(best.head)
     begun = time.perf_counter()
     seen = predict(context.model.module, test, images.indices, context.setting)
     assert best.val is not None
     notes: dict[str, str] = {}
     metrics = scored(seen, best.val, best.head.losses[-1], context.extra_metrics, notes)
     evaluated = time.perf_counter()
-    save_predictions(seen, job.predictions(trial))
-    save_model(context, job, trial, registry, notes)
+    save_predictions(seen, together.out.predictions(trial.id))
+    save_model(context, together.job, trial, together.registry, together.out, notes)
     return Tested(best, metrics, notes, evaluated - begun, time.perf_counter() - evaluated)
 
 
 def _record(
-    context: Context,
-    job: TrialJob,
+    together: Together,
     trial: Trial,
     shared: Cost,
     tried: list[Tried],
     tested: Tested | None,
     feeds_seconds: float,
     travelled: DistanceRecord,
-    started: datetime,
 ) -> Record:
+    context, job, started = together.context, together.job, together.started
     progress = context.progress
     if tested is None:
         step = tried[0].head.diverged_at
@@ -227,7 +231,7 @@ def _record(
         environment=progress.environment,
         numerics=job.numerics,
         provenance=job.provenance,
-        predictions=job.predictions(trial).name,
+        predictions=together.out.predictions(trial.id).name,
     )
 
 

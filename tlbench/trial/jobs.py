@@ -6,7 +6,6 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from tlbench.contracts.backbone import Preprocessing
@@ -37,14 +36,13 @@ class TrialJob:
 
     `others` are trials of the same cell, which are trained together with it. With `product`, the heads of all trials
     and rates are trained as one; what goes wrong then is no trial's fault, and each is tried `alone`. `place` is the
-    cell's in the plan. `models` is the folder that models are saved under; None where they are not. `gpu` is the number
-    of the GPU that `cuda` alone stands for.
+    cell's in the plan. With `save`, the trained models are kept. `gpu` is the number of the GPU that `cuda` alone
+    stands for.
     """
 
     trial: Trial
     data: PreparedDataset
     other_data: dict[str, PreparedDataset]
-    folder: Path
     provenance: dict[str, Provenance]
     block: tuple[str, ...]
     concurrent_trials: int
@@ -58,17 +56,13 @@ class TrialJob:
     product: bool = False
     place: int = 0
     gpu: int | None = None
-    models: Path | None = None
+    save: bool = False
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All of them, the leading one first."""
         return (self.trial, *self.others)
-
-    def predictions(self, trial: Trial) -> Path:
-        """Where the per-example predictions of one of them are written to."""
-        return self.folder / f"{trial.id}.safetensors"
 
     def alone(self) -> list[TrialJob]:
         """Its trials as jobs by themselves, each trained by itself."""

@@ -98,7 +98,7 @@ def make_ready(
     )  # fmt: skip
     strategy = registry.strategies.resolve(cell.strategy)
     cache = StageCache(lease=job.lease) if job.features == "cache" and most_steps is None else None
-    with meters.stages.within("measure"):
+    with meters.spans.within("measure"):
         start = Start(model.parameters(model.body))
     pretrained = cell.weights.kind != "random"
     return Context(

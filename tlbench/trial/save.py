@@ -8,6 +8,7 @@ from typing import Any
 from tlbench.engine.context import Context
 from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
+from tlbench.results.store import RunFolder
 from tlbench.saved.document import SavedComponent, SavedDocument, SavedPreprocessing, write_model
 from tlbench.saved.rebuild import refusal
 from tlbench.trial.jobs import TrialJob
@@ -16,10 +17,10 @@ NOTE = "model"
 
 
 def save_model(
-    context: Context, job: TrialJob, trial: Trial, registry: Registry, notes: MutableMapping[str, Any]
+    context: Context, job: TrialJob, trial: Trial, registry: Registry, out: RunFolder, notes: MutableMapping[str, Any]
 ) -> None:
     """Write the model as it is now; where it could not be rebuilt, none is written, and a note says why."""
-    if job.models is None:
+    if not job.save:
         return
     document = _document(context, job, trial)
     tensors = context.model.module.state_dict()
@@ -27,7 +28,7 @@ def save_model(
     if why_not:
         notes[NOTE] = f"not saved: {why_not}"
         return
-    write_model(job.models / trial.id, document, tensors)
+    write_model(out.model(trial.id), document, tensors)
 
 
 def _document(context: Context, job: TrialJob, trial: Trial) -> SavedDocument:

@@ -50,7 +50,5 @@ def _note(name: str, notes: MutableMapping[str, Any], error: BaseException) -> N
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:
-    """Keep per-example predictions as safetensors, complete or not at all."""
-    temporary = path.with_suffix(".tmp")
-    save_file(predictions.tensors(), temporary)
-    temporary.replace(path)
+    """Write per-example predictions as safetensors."""
+    save_file(predictions.tensors(), path)

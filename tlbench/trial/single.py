@@ -16,6 +16,7 @@ from tlbench.engine.inference import inference
 from tlbench.errors import Diverged
 from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, ErrorRecord, Record, Status
+from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
 from tlbench.trial.ready import make_ready
 from tlbench.trial.save import save_model
@@ -33,8 +34,11 @@ def try_steps_of_trial(job: TrialJob, registry: Registry, steps: int) -> None:
         context.model.module.eval()(context.data.train.batch(first).images)
 
 
-def carry_out(context: Context, job: TrialJob, registry: Registry, started: datetime) -> Record:
-    """Train, choose, open test, and give the record of a job's leading trial; raises whatever goes wrong."""
+def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolder, started: datetime) -> Record:
+    """Train, choose, open test, and give the record of a job's leading trial; raises whatever goes wrong.
+
+    Predictions, and the model if it is saved, are written to `out`.
+    """
     progress = context.progress
     tuning: list[CandidateRecord] = []
     if job.trial.cell.tuned_rates:
@@ -43,16 +47,16 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, started: date
         adapt(context)
     model, data, meters, setting = context.model, context.data, context.meters, context.setting
 
-    meters.stages.enter("evaluate")
+    meters.spans.enter("evaluate")
     pieces = context.evaluation_cut()
     val = context.predict("val", data.val, pieces)
     data.last_choice_made()
     test = context.predict("test", data.open_test(), pieces)
     metrics = scored(test, val, progress.train_loss, context.extra_metrics, model.notes)
-    meters.stages.enter("save")
-    save_predictions(test, job.predictions(job.trial))
-    save_model(context, job, job.trial, registry, model.notes)
-    with meters.stages.within("measure"):
+    meters.spans.enter("save")
+    save_predictions(test, out.predictions(job.trial.id))
+    save_model(context, job, job.trial, registry, out, model.notes)
+    with meters.spans.within("measure"):
         meters.end_memory()
         travelled = distance(model, context.start)
         measure_inference(context)
@@ -79,7 +83,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, started: date
         environment=progress.environment,
         numerics=job.numerics,
         provenance=job.provenance,
-        predictions=job.predictions(job.trial).name,
+        predictions=out.predictions(job.trial.id).name,
     )
 
 

@@ -1,15 +1,10 @@
-"""What tlbench can make again: small files, and stages whose results are kept until room is needed."""
+"""Stages: results of pure functions of their keys, computed once and kept until room is needed."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import functools
 import hashlib
 import json
-import os
-import re
-import secrets
 import shutil
 import time
 import zlib
@@ -19,61 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from tlbench.cache.folder import cache_folder, cache_limit_bytes, folder_bytes
+from tlbench.cache.leases import LEASES, hold_lease, is_held, locked
 from tlbench.errors import UserError
+from tlbench.files import written_whole
 
-LIMIT_VARIABLE = "TLBENCH_CACHE_LIMIT"
-DEFAULT_LIMIT = "20GiB"
-UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 CHUNK = 2**24
-MANIFEST, USED, LEASES = "stage.json", "used", "leases"
-
-
-def cache_folder() -> Path:
-    """Where it lies: $TLBENCH_CACHE, or the platform's cache folder."""
-    return Path(os.environ.get("TLBENCH_CACHE") or platformdirs.user_cache_dir("tlbench"))
-
-
-def keep(path: Path, text: str) -> None:
-    """Write a file of the cache, whole or not at all; raises OSError where it can't be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
-
-
-def small_file(kind: str, key: str) -> Path:
-    """The file of the cache that holds what is known of one thing of a kind."""
-    return cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-
-
-def compile_folder() -> Path:
-    """Where compiled code is kept, and what is known of it."""
-    return cache_folder() / "compile"
-
-
-def folder_bytes(folder: Path) -> int:
-    """The size of all files below a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def spelled_bytes(size: float) -> str:
-    """Bytes as a person reads them."""
-    for unit, factor, least in (("GiB", 2**30, 1.0), ("MiB", 2**20, 0.1)):
-        if size >= least * factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size / 2**10:.1f} KiB"
-
-
-def cache_limit_bytes() -> int:
-    """How large the stages may grow together: $TLBENCH_CACHE_LIMIT ("20GiB"); raises UserError on a bad value."""
-    text = os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
-    if match is None:
-        raise UserError(f"${LIMIT_VARIABLE} {text!r} is not a size; write it like 500MiB or 20GiB")
-    return int(float(match[1]) * UNITS[match[2]])
+MANIFEST, USED = "stage.json", "used"
 
 
 @dataclass(frozen=True)
@@ -104,12 +53,13 @@ class Entry:
 class StageCache:
     """Results of stages by the digest of their keys: each computed once, whoever needs it at the same time.
 
-    An entry is leased to a run while the process that holds the lease lives, and is not removed meanwhile.
+    An entry is leased to a run while the process that holds the lease lives, and is not removed meanwhile. A lease that
+    nobody holds here, as on another machine than the run's, is replaced by one of this process.
     """
 
     def __init__(self, folder: Path | None = None, lease: str | None = None) -> None:
         self.folder = (folder or cache_folder()) / "stages"
-        self._lease_name = lease or hold_lease(folder)
+        self._lease_name = lease if lease and is_held(self.folder.parent, lease) else hold_lease(folder)
         self._had: set[Path] = set()
 
     def get(self, kind: str, key: Mapping[str, Any], compute: Callable[[Path], None]) -> Kept:
@@ -144,7 +94,7 @@ class StageCache:
 
     def entries(self) -> list[Entry]:
         """All stages, the least recently used first."""
-        held = functools.cache(partial(_held, self.folder.parent))
+        held = functools.cache(partial(is_held, self.folder.parent))
         found = (_entry(manifest.parent, held) for manifest in self.folder.glob(f"*/*/{MANIFEST}"))
         return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
 
@@ -187,18 +137,13 @@ class StageCache:
         shutil.rmtree(path, ignore_errors=True)
         for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.mkdir(parents=True)
-        try:
+        with written_whole(path) as temporary:
             begun = time.perf_counter()
             compute(temporary)
             seconds = time.perf_counter() - begun
             files = {file.name: [file.stat().st_size, _checksum(file)] for file in sorted(temporary.iterdir())}
             manifest = {"key": json.loads(key), "seconds": seconds, "files": files}
             (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
-            temporary.replace(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return seconds
 
     def _lease(self, path: Path) -> None:
@@ -251,56 +196,3 @@ def _entry(path: Path, held: Callable[[str], bool]) -> Entry | None:
             return Entry(path, path.parent.name, size, used, leased=True)
         lease.unlink(missing_ok=True)
     return Entry(path, path.parent.name, size, used, leased=False)
-
-
-_leases: dict[Path, tuple[str, FileLock]] = {}
-"""By cache, the lease that this process holds, and the lock that says so as long as it lives."""
-
-
-def hold_lease(folder: Path | None = None) -> str:
-    """The name of a lease that holds as long as this process lives; the same one each time.
-
-    A process is not known by its number: in containers, all of them are number 1. Where the cache can't be written,
-    the name stands for nothing; who needs the cache will say so.
-    """
-    place = folder or cache_folder()
-    name, lock = _leases.get(place, ("", None))
-    if lock is None or not name.startswith(f"{os.getpid()}-"):  # forked: the lock is the parent's
-        name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        lock = FileLock(place / LEASES / f"{name}.lock")
-        with contextlib.suppress(OSError):
-            (place / LEASES).mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        _leases[place] = (name, lock)
-        atexit.register(_let_go, lock)
-    return name
-
-
-def _let_go(lock: FileLock) -> None:
-    lock.release()
-    with contextlib.suppress(OSError):
-        Path(lock.lock_file).unlink()
-
-
-def _held(folder: Path, name: str) -> bool:
-    """Whether the process of a lease lives; the file of one that doesn't is removed."""
-    file = folder / LEASES / f"{name}.lock"
-    if locked(file):
-        return True
-    file.unlink(missing_ok=True)
-    return False
-
-
-def locked(file: Path) -> bool:
-    """Whether a living process holds the lock of a file."""
-    if not file.exists():
-        return False
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False

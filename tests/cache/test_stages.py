@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.cache import LIMIT_VARIABLE, StageCache, _verified, cache_limit_bytes
+from tlbench.cache import LIMIT_VARIABLE, StageCache, cache_limit_bytes
+from tlbench.cache.stages import _verified
 from tlbench.errors import UserError
 
 
@@ -182,6 +183,13 @@ def test_an_entry_is_in_use_as_long_as_its_process_lives_whatever_its_number(tmp
     assert [entry.leased for entry in cache.entries()] == [False]
     assert not list(tmp_path.glob(f"leases/{process.pid}-*"))
     assert not list(tmp_path.glob("stages/demo/*/leases/*"))
+
+
+def test_a_lease_that_nobody_holds_here_is_replaced_by_one_of_this_process(tmp_path: Path) -> None:
+    """As on another machine than the run's: what it computes must stay while it is used."""
+    get(StageCache(tmp_path, lease="1-of-another-host"), "mine")
+    (entry,) = StageCache(tmp_path).entries()
+    assert entry.leased
 
 
 KILLED = """
