@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import compared
+import contracts
 import keywords
 import options
 import rates
@@ -27,6 +28,7 @@ PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-co
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
 TASKS = ROOT / "docs" / "tasks.md"
+CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
@@ -126,5 +128,6 @@ if __name__ == "__main__":
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")
+    CONTRACTS.write_text(contracts.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

@@ -64,6 +64,16 @@ def test_the_keywords_of_run_are_made_from_the_options(generate: ModuleType) -> 
     assert (ROOT / "tlbench" / "keywords.py").read_text("utf-8") == generate.keywords.module()
 
 
+def test_the_page_of_contracts_is_made_from_the_types(generate: ModuleType) -> None:
+    assert (DOCS / "contracts.md").read_text("utf-8") == generate.contracts.page()
+
+
+def test_every_public_type_has_its_place_on_the_page_of_contracts(generate: ModuleType) -> None:
+    shown = {name for names in generate.contracts.SECTIONS.values() for name in names}
+    others = {"__version__", "hookimpl", "load", "load_model", "run", "strategy", "UserError", "WeightsUnavailable"}
+    assert set(tlbench.__all__) == shown | others | {"Phase"}
+
+
 def test_the_page_of_tasks_is_made_from_them_and_from_the_committed_run(generate: ModuleType) -> None:
     assert (DOCS / "tasks.md").read_text("utf-8") == generate.tasks.page()
     run = tlbench.load("tasks", DOCS.parent / "results")

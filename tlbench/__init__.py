@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         strategy,
     )
     from tlbench.contracts.batch import Batch
-    from tlbench.contracts.model import Part, TransferModel
-    from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Solved, Train, Validate
+    from tlbench.contracts.fitting import Examples, Fitting, Solved
+    from tlbench.contracts.model import TransferModel
+    from tlbench.contracts.part import Part
+    from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Train, Validate
     from tlbench.contracts.seen import Seen
     from tlbench.contracts.task import ExtraMetric, LossOptions, Metric, Objective, Task
     from tlbench.contracts.train_data import OtherDataset, TrainData
@@ -46,13 +48,15 @@ _HOMES = {
     "tlbench.execute.executor": ("Executor",),
     "tlbench.hookspecs": ("hookimpl",),
     "tlbench.contracts.batch": ("Batch",),
-    "tlbench.contracts.model": ("Part", "TransferModel"),
+    "tlbench.contracts.fitting": ("Examples", "Fitting", "Solved"),
+    "tlbench.contracts.model": ("TransferModel",),
+    "tlbench.contracts.part": ("Part",),
     "tlbench.contracts.seen": ("Seen",),
     "tlbench.contracts.task": ("ExtraMetric", "LossOptions", "Metric", "Objective", "Task"),
     "tlbench.contracts.train_data": ("OtherDataset", "TrainData"),
     "tlbench.results.column": ("Column",),
     "tlbench.saved.model": ("Predicted", "SavedModel", "load_model"),
-    "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Solved", "Train", "Validate"),
+    "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,8 +66,10 @@ __all__ = [
     "Block",
     "Column",
     "Dataset",
+    "Examples",
     "Executor",
     "ExtraMetric",
+    "Fitting",
     "Look",
     "LossOptions",
     "Metric",

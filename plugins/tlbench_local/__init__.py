@@ -8,14 +8,14 @@ from tlbench import hookimpl
 
 if TYPE_CHECKING:
     from tlbench import Executor, Options
-    from tlbench.registry import RegisterExecutor
+    from tlbench.toolkit import RegisterExecutor
 
 tlbench_api = 1
 
 
 def make_local(_options: Options) -> Executor:
     """Local processes."""
-    from tlbench.execute.local import LocalProcesses
+    from tlbench.toolkit import LocalProcesses
 
     return LocalProcesses()
 

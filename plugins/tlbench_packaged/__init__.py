@@ -6,7 +6,7 @@ from functools import partial
 
 from tlbench import Backbone, Dataset, Options, hookimpl
 from tlbench.contracts import SplitOptions
-from tlbench.registry import RegisterBackbone, RegisterDataset
+from tlbench.toolkit import RegisterBackbone, RegisterDataset
 from tlbench_packaged.csv_options import CsvOptions
 from tlbench_packaged.folder import FolderOptions, check_folder
 from tlbench_packaged.saved_options import SavedOptions
@@ -39,7 +39,7 @@ def make_saved(options: SavedOptions) -> Backbone:
 
 def check_saved(options: SavedOptions) -> object:
     """Read the document of the model; raises UserError where there is none."""
-    from tlbench.saved.document import read_document
+    from tlbench.toolkit import read_document
 
     return read_document(options.path.expanduser())
 

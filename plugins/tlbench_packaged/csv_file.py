@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tlbench import UserError
 from tlbench.contracts import Dataset, Split
-from tlbench.data.contents import content_digest
-from tlbench.data.image_files import split_of
-from tlbench.errors import UserError
-from tlbench.words import counted, listed
+from tlbench.toolkit import content_digest, counted, listed, split_of
 from tlbench_packaged.csv_options import CsvOptions
 from tlbench_packaged.folder import native_size
 from tlbench_packaged.layout import split_named

@@ -16,8 +16,8 @@ import torch
 from timm.models import adapt_input_conv
 from torch import nn
 
+from tlbench import WeightsUnavailable
 from tlbench.contracts import Backbone, Preprocessing, Weights
-from tlbench.errors import WeightsUnavailable
 from tlbench_timm.blocks import timm_blocks
 
 SIZES = (224, 240, 260)

@@ -10,8 +10,7 @@ import PIL.Image
 from pydantic import Field, field_validator
 
 from tlbench.contracts import Dataset, Split, SplitOptions
-from tlbench.data.contents import content_digest
-from tlbench.data.image_files import split_of
+from tlbench.toolkit import content_digest, split_of
 from tlbench_packaged.layout import Layout, Tree, notes, read_tree
 from tlbench_packaged.reading import Range, grey_or_rgb, rising
 

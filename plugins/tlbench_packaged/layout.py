@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tlbench.data.image_files import HIDDEN, LOOP, endings, hidden, image_files_below, is_image
-from tlbench.errors import UserError
-from tlbench.words import counted, listed
+from tlbench import UserError
+from tlbench.toolkit import HIDDEN, LOOP, counted, endings, hidden, image_files_below, is_image, listed
 
 Layout = Literal["auto", "classes", "splits"]
 SPLITS = {

@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 
 from tlbench.contracts import Backbone, Preprocessing, Weights
-from tlbench.saved.body import SavedBody, open_body
+from tlbench.toolkit import SavedBody, open_body
 from tlbench_packaged.saved_options import SavedOptions
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlbench.errors import UserError, nearest
-from tlbench.words import counted, listed
+from tlbench import UserError
+from tlbench.toolkit import counted, listed, nearest
 
 DELIMITERS = ("\t", ";", ",")
 NAMED = 20

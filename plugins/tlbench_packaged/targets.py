@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlbench.errors import UserError
-from tlbench.words import counted, listed
+from tlbench import UserError
+from tlbench.toolkit import counted, listed
 from tlbench_packaged.csv_options import TaskOption
 from tlbench_packaged.table import Table
 

@@ -12,7 +12,7 @@ from tlbench_peft.prompts import vpt
 from tlbench_peft.scale_shift import ssf
 
 if TYPE_CHECKING:
-    from tlbench.registry import RegisterStrategy
+    from tlbench.toolkit import RegisterStrategy
 
 tlbench_api = 1
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlbench.contracts.batch import Batch
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 
 
 class Adapter(nn.Module):

@@ -12,7 +12,8 @@ from tlbench import Options, Phase, Rewrite, Train, strategy
 from tlbench_peft import rates
 
 if TYPE_CHECKING:
-    from tlbench.contracts.model import Part, TransferModel
+    from tlbench.contracts.model import TransferModel
+    from tlbench.contracts.part import Part
 
 MAGNITUDES, FACTORS = "lora_magnitude_vector", "ia3_l"
 """peft's names of what multiplies weights, and so is not decayed: its neutral value is not 0."""
@@ -129,7 +130,7 @@ def tuned(
     model: TransferModel, layers: list[str], configure: Callable[[str], Any], multiplier: str = ""
 ) -> Iterator[Phase]:
     """Wrap, train what is new and the head, merge; tensors of peft's name `multiplier` are not decayed."""
-    from tlbench.contracts.model import Part
+    from tlbench.contracts.part import Part
 
     before = {name for name, _ in model.module.named_parameters()}
     config = configure("|".join(re.escape(path) for path in layers))
@@ -149,7 +150,7 @@ def wrap(model: TransferModel, config: Any) -> None:
 
 def added(model: TransferModel, before: set[str]) -> Part:
     """The tensors that wrapping has added: those that no layer had before."""
-    from tlbench.contracts.model import Part
+    from tlbench.contracts.part import Part
 
     names = (name for name, _ in model.module.named_parameters())
     return Part(frozenset(), frozenset(name for name in names if name.replace(".base_layer", "") not in before))

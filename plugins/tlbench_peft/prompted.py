@@ -12,7 +12,8 @@ from timm.models import vision_transformer as timm_vit
 from torch import nn
 from torchvision.models import vision_transformer as torchvision_vit
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 
 BLOCKS: tuple[type[nn.Module], ...] = (
     timm_vit.Block, timm_vit.ResPostBlock, timm_vit.ParallelScalingBlock, timm_vit.DiffParallelScalingBlock,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench_peft.layers import called_layers
 
 NORMS = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)

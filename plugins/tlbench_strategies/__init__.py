@@ -9,7 +9,7 @@ from tlbench_strategies import baselines, closed_form, distillation, near_source
 from tlbench_strategies.basic import freeze, full, scratch
 
 if TYPE_CHECKING:
-    from tlbench.registry import RegisterBackbone, RegisterStrategy
+    from tlbench.toolkit import RegisterBackbone, RegisterStrategy
 
 tlbench_api = 1
 

@@ -12,8 +12,8 @@ from tlbench_strategies.linear_heads import BUILT_IN, fitted, linear
 if TYPE_CHECKING:
     from torch import nn
 
+    from tlbench.contracts.fitting import Fitting
     from tlbench.contracts.model import TransferModel
-    from tlbench.contracts.phases import Fitting
 
 IMAGE_STATS = "builtin/image-stats"
 

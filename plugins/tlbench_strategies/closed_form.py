@@ -26,8 +26,8 @@ from tlbench_strategies.linear_heads import (
 if TYPE_CHECKING:
     import torch
 
+    from tlbench.contracts.fitting import Fitting
     from tlbench.contracts.model import TransferModel
-    from tlbench.contracts.phases import Fitting
 
 
 class Subset(Options):

@@ -129,8 +129,7 @@ def taught(model: TransferModel, options: Teacher) -> Generator[Phase, Any, Tran
     """The phases that make a teacher; gives it, frozen."""
     teacher = model.copy() if options.teacher is None else model.another(options.teacher)
     if options.weights is not None:
-        from tlbench.engine.renormalise import inner
-        from tlbench.engine.weights import load_whole
+        from tlbench.toolkit import inner, load_whole
 
         load_whole(inner(teacher.module), options.weights)
     else:

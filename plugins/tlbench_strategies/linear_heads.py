@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from tlbench.contracts.phases import Examples, Fitting
+    from tlbench.contracts.fitting import Examples, Fitting
 
 SINGLE_LABEL = ("single-label",)
 BUILT_IN = ("single-label", "multi-label", "regression")

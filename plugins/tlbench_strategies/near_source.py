@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from tlbench import Look, Options, Phase, Rewrite, Train, strategy
-from tlbench.errors import PhaseError
+from tlbench.toolkit import PhaseError
 from tlbench_strategies import rates
 from tlbench_strategies.closed_form import ends_in_linear
 
@@ -154,7 +154,7 @@ class EWC(Options):
     @field_validator("source")
     @classmethod
     def _has_images(cls, value: Path | None) -> Path | None:
-        from tlbench.data.image_files import is_image
+        from tlbench.toolkit import is_image
 
         if value is not None and not is_image(value.expanduser()):
             raise ValueError(f"there is no folder {value}, or no picture in it")
@@ -208,7 +208,7 @@ def ewc(model: TransferModel, options: EWC) -> Generator[Phase, Any, None]:
 
 def source_fisher(folder: Path, model: TransferModel, batches: Iterable[Batch], samples: int) -> Snapshot:
     """The same of the source model, on images evenly chosen from a folder, in the size of the target's."""
-    from tlbench.data.batches import batches_below
+    from tlbench.toolkit import batches_below
 
     like = next(iter(batches)).images
     batches = batches_below(folder.expanduser(), samples, like, model.preprocessing)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tlbench import Options, Phase, Train, strategy
-from tlbench.errors import UserError
+from tlbench import Options, Phase, Train, UserError, strategy
 from tlbench_strategies import rates
 
 if TYPE_CHECKING:
-    from tlbench.contracts.model import Part, TransferModel
+    from tlbench.contracts.model import TransferModel
+    from tlbench.contracts.part import Part
 
 
 class LastK(Options):

@@ -8,7 +8,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 
 BODY, SIDE, HEAD = "body", "side", "head"
 

@@ -8,7 +8,7 @@ from tlbench import hookimpl
 
 if TYPE_CHECKING:
     from tlbench import Options, Task
-    from tlbench.registry import RegisterTask
+    from tlbench.toolkit import RegisterTask
 
 tlbench_api = 1
 

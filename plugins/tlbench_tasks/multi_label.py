@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torchmetrics.functional.classification import binary_average_precision, binary_f1_score
 
 from tlbench.contracts.task import PLAIN_LOSS, Kept, LossOptions, Metric, Objective, Statistics, Task
-from tlbench.words import counted, listed
+from tlbench.toolkit import counted, listed
 from tlbench_tasks.average_precision import pseudo_values
 from tlbench_tasks.whole import whole_numbers
 

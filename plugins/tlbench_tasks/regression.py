@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
 from tlbench.contracts.task import PLAIN_LOSS, Kept, LossOptions, Metric, Objective, Statistics, Task
-from tlbench.words import counted, listed
+from tlbench.toolkit import counted, listed
 
 STRATA = 10
 """Groups of about equal size, by the first target: splits have the same share of each."""

@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import (
 )
 
 from tlbench.contracts.task import PLAIN_LOSS, Kept, LossOptions, Metric, Objective, Statistics, Task
-from tlbench.words import counted, listed
+from tlbench.toolkit import counted, listed
 from tlbench_tasks.whole import whole_numbers
 
 TOP5_FROM_CLASSES = 11

@@ -9,9 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlbench import Backbone, Options, hookimpl
-from tlbench.errors import UserError
-from tlbench.registry import RegisterBackbone
+from tlbench import Backbone, Options, UserError, hookimpl
+from tlbench.toolkit import RegisterBackbone
 
 tlbench_api = 1
 

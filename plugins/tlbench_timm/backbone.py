@@ -21,10 +21,9 @@ from timm.models import (
 from timm.models._hub import load_model_config_from_path
 from torch import nn
 
+from tlbench import UserError, WeightsUnavailable
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
-from tlbench.data.contents import content_digest
-from tlbench.errors import BackboneError, UserError, WeightsUnavailable
-from tlbench.registry.model_size import read_model_sizes
+from tlbench.toolkit import BackboneError, content_digest, read_model_sizes
 from tlbench_timm.blocks import timm_blocks
 
 SIZES = Path(__file__).with_name("model_sizes.csv")

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pydantic import Field
 
 from tlbench import Backbone, Options, hookimpl
-from tlbench.registry import RegisterBackbone, RegisterDataset
+from tlbench.toolkit import RegisterBackbone, RegisterDataset
 from tlbench_torchvision.catalogue import CATALOGUE, TorchvisionOptions, load, present
 
 tlbench_api = 1

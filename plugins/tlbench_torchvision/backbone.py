@@ -15,9 +15,9 @@ from torchvision.models import Inception3, get_model, get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 from torchvision.transforms import InterpolationMode
 
+from tlbench import UserError, WeightsUnavailable
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
-from tlbench.errors import UserError, WeightsUnavailable, nearest
-from tlbench.registry.model_size import read_model_sizes
+from tlbench.toolkit import nearest, read_model_sizes
 from tlbench_torchvision.blocks import torchvision_blocks
 
 SIZES = Path(__file__).with_name("model_sizes.csv")

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from tlbench import UserError
 from tlbench.contracts import Dataset, Split, SplitOptions
-from tlbench.data.root import data_root
-from tlbench.errors import UserError
+from tlbench.toolkit import data_root
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 

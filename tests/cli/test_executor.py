@@ -16,8 +16,7 @@ import os
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 
 from tlbench import hookimpl
-from tlbench.execute.executor import Ended
-from tlbench.execute.elsewhere import run_elsewhere
+from tlbench.toolkit import Ended, run_elsewhere
 
 tlbench_api = 1
 

@@ -13,7 +13,8 @@ import torchvision
 from builders import make_backbone
 from torch import nn
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.errors import BackboneError
 
 NORMALISATION_AND_DROPOUT = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)

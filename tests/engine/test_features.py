@@ -11,7 +11,8 @@ import torch
 from builders import PLAIN, make_images, make_protocol, make_setting
 
 from tlbench.cache import StageCache
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.contracts.phases import Train
 from tlbench.engine import features
 from tlbench.engine.features import FeatureInputs, feed

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from builders import make_backbone, make_images, make_protocol, make_setting
 from torch import nn
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images, epoch_order
 from tlbench.engine.feed import Feed

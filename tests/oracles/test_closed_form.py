@@ -19,7 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch import nn
 
 from tlbench import Solve, Strategy
-from tlbench.contracts.phases import Examples, Fitting, Solved
+from tlbench.contracts.fitting import Examples, Fitting, Solved
 from tlbench.contracts.task import Task
 from tlbench_packaged.efficientnet_lite import efficientnet_lite
 from tlbench_strategies.baselines import image_stats, majority, random_features

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.registry import Registry
 from tlbench.registry.plugins import load_plugins
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import torch
@@ -16,33 +15,13 @@ from tlbench.contracts.batch import HEAD_INPUT
 from tlbench.contracts.blocks import blocks_of
 from tlbench.contracts.family import MAP_NORMS, TOKEN_NORMS, family_of
 from tlbench.contracts.optimizers import OptimizerName
+from tlbench.contracts.part import Part
 from tlbench.contracts.sequential import run_only_its_own
 from tlbench.contracts.train_data import OtherDataset
 
 NORMS = (*MAP_NORMS, *TOKEN_NORMS)
 Snapshot = Mapping[str, torch.Tensor]
 """A model's tensors at some moment, by name."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some of a model's modules, by path, and single tensors of others, by name; parts add with `|`, subtract with `-`.
-
-    A path stands for the tensors that the module itself owns, not for those of its children.
-    """
-
-    paths: frozenset[str]
-    tensors: frozenset[str] = frozenset()
-
-    def __or__(self, other: Part) -> Part:
-        return Part(self.paths | other.paths, self.tensors | other.tensors)
-
-    def __sub__(self, other: Part) -> Part:
-        return Part(self.paths - other.paths, frozenset(name for name in self.tensors if not other.holds(name)))
-
-    def holds(self, name: str) -> bool:
-        """Whether a tensor of that name belongs to it."""
-        return name in self.tensors or name.rpartition(".")[0] in self.paths
 
 
 class Notes(dict[str, str | float]):

@@ -5,20 +5,18 @@ This module imports no torch, so that registering costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from tlbench.contracts.task import merit
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from tlbench.contracts.batch import Batch
-    from tlbench.contracts.model import Part, TransferModel
+    from tlbench.contracts.fitting import Fitting, Solved
+    from tlbench.contracts.model import TransferModel
+    from tlbench.contracts.part import Part
     from tlbench.contracts.seen import Seen
-    from tlbench.contracts.task import Metric, Objective
     from tlbench.contracts.train_data import TrainData
 
 
@@ -52,45 +50,6 @@ class Train:
     moves: Part | None = None
     data: TrainData | None = None
     beside: Sequence[TrainData] = ()
-
-
-@dataclass(frozen=True)
-class Examples:
-    """N features, N×D fp32, and their labels, as the task has them."""
-
-    features: torch.Tensor
-    labels: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """What a head is fitted to: the training features, those of val for choices, and the task.
-
-    `primary` is the metric of val that choices are made by.
-    """
-
-    train: Examples
-    val: Examples
-    objective: Objective
-    primary: Metric
-
-    def merit(self, head: nn.Module) -> float:
-        """The primary metric of a head on val, the more the better: the negative of one that had better be low."""
-        import torch
-
-        with torch.inference_mode():
-            outputs = head.to(self.val.features.device)(self.val.features)
-            found = self.objective.scores(self.objective.kept(outputs, self.val.labels))[self.primary.name]
-        return merit(self.primary.better, found)
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A fitted head, N×D features to N×outputs, and for the record what was tried and chosen on val."""
-
-    head: nn.Module
-    chosen: Mapping[str, float] = field(default_factory=dict)
-    candidates: Sequence[Mapping[str, float]] = ()
 
 
 @dataclass(frozen=True)

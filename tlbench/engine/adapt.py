@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tlbench.contracts.batch import Batch
-from tlbench.contracts.model import Part
+from tlbench.contracts.part import Part
 from tlbench.contracts.phases import Look, Phase, Rewrite, Solve, Train, Validate
 from tlbench.data.batches import Images, epoch_order
 from tlbench.engine.batchnorm import reestimate

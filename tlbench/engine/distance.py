@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import torch
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.engine.weights import raw_bytes
 from tlbench.results.records import BlockDistance, DistanceRecord
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from tlbench.contracts.model import Part, TransferModel
+from tlbench.contracts.model import TransferModel
+from tlbench.contracts.part import Part
 from tlbench.engine.identity import tensor_digest
 from tlbench.errors import PhaseError
 

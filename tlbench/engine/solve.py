@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 
 from tlbench.contracts.batch import HEAD_INPUT
+from tlbench.contracts.fitting import Examples, Fitting
 from tlbench.contracts.model import TransferModel
-from tlbench.contracts.phases import Examples, Fitting, Solve
+from tlbench.contracts.phases import Solve
 from tlbench.data.split import draw
 from tlbench.engine.context import Context
 from tlbench.engine.evaluate import evaluation_batch

@@ -10,7 +10,8 @@ from tlbench.plan.sizes import SIZES
 from tlbench.registry.components import Component
 
 if TYPE_CHECKING:
-    from tlbench.contracts.model import Part, TransferModel
+    from tlbench.contracts.model import TransferModel
+    from tlbench.contracts.part import Part
 
 USUAL_SIZE = 224
 CLASSES = 1000

@@ -1,0 +1,105 @@
+"""What plugins are written with besides the contracts: images and weights from files, sizes, saved models, executors.
+
+The names are loaded when they are first used, so that importing this imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlbench.data.batches import batches_below
+    from tlbench.data.contents import content_digest
+    from tlbench.data.image_files import HIDDEN, LOOP, endings, hidden, image_files_below, is_image, split_of
+    from tlbench.data.root import data_root
+    from tlbench.engine.renormalise import inner
+    from tlbench.engine.weights import load_whole
+    from tlbench.errors import BackboneError, PhaseError, nearest
+    from tlbench.execute.elsewhere import Parcel, run_elsewhere
+    from tlbench.execute.executor import Ended, Returned, Told
+    from tlbench.execute.local import LocalProcesses
+    from tlbench.registry.model_size import read_model_sizes
+    from tlbench.registry.register import (
+        RegisterBackbone,
+        RegisterColumn,
+        RegisterDataset,
+        RegisterExecutor,
+        RegisterMetric,
+        RegisterStrategy,
+        RegisterTask,
+    )
+    from tlbench.saved.body import SavedBody, open_body
+    from tlbench.saved.document import read_document
+    from tlbench.words import counted, listed
+
+_HOMES = {
+    "tlbench.data.batches": ("batches_below",),
+    "tlbench.data.contents": ("content_digest",),
+    "tlbench.data.image_files": (
+        "HIDDEN", "LOOP", "endings", "hidden", "image_files_below", "is_image", "split_of",
+    ),
+    "tlbench.data.root": ("data_root",),
+    "tlbench.engine.renormalise": ("inner",),
+    "tlbench.engine.weights": ("load_whole",),
+    "tlbench.errors": ("BackboneError", "PhaseError", "nearest"),
+    "tlbench.execute.elsewhere": ("Parcel", "run_elsewhere"),
+    "tlbench.execute.executor": ("Ended", "Returned", "Told"),
+    "tlbench.execute.local": ("LocalProcesses",),
+    "tlbench.registry.model_size": ("read_model_sizes",),
+    "tlbench.registry.register": (
+        "RegisterBackbone", "RegisterColumn", "RegisterDataset", "RegisterExecutor", "RegisterMetric",
+        "RegisterStrategy", "RegisterTask",
+    ),
+    "tlbench.saved.body": ("SavedBody", "open_body"),
+    "tlbench.saved.document": ("read_document",),
+    "tlbench.words": ("counted", "listed"),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "HIDDEN",
+    "LOOP",
+    "BackboneError",
+    "Ended",
+    "LocalProcesses",
+    "Parcel",
+    "PhaseError",
+    "RegisterBackbone",
+    "RegisterColumn",
+    "RegisterDataset",
+    "RegisterExecutor",
+    "RegisterMetric",
+    "RegisterStrategy",
+    "RegisterTask",
+    "Returned",
+    "SavedBody",
+    "Told",
+    "batches_below",
+    "content_digest",
+    "counted",
+    "data_root",
+    "endings",
+    "hidden",
+    "image_files_below",
+    "inner",
+    "is_image",
+    "listed",
+    "load_whole",
+    "nearest",
+    "open_body",
+    "read_document",
+    "read_model_sizes",
+    "run_elsewhere",
+    "split_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tlbench.toolkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
