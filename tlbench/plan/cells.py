@@ -42,27 +42,36 @@ def pairs(
     return [component for ref, component in components.items() if wanted[ref]], wanted
 
 
-def leave_out(
+def unadaptable(
     strategies: list[Component[Strategy]],
-    wanted: dict[str, list[str]],
-    models: Mapping[str, TransferModel | None],
-) -> list[str]:
-    """Take from `wanted` what a strategy says it can't adapt, and say why; raises UserError where nothing is left."""
-    left_out = []
+    wanted: Mapping[str, list[str]],
+    models: Mapping[tuple[str, str], TransferModel | None],
+) -> dict[tuple[str, str, str], str]:
+    """By strategy, backbone and dataset, why the strategy says that it can't adapt the backbone.
+
+    `models` has each backbone as it is built for each dataset; None can't be judged.
+    """
+    found = {}
     for component in strategies:
         strategy = component.load()
-        if strategy.serves is None:
-            continue
-        for ref, model in models.items():
-            if component.ref not in wanted[ref]:
-                continue
-            reason = None if model is None else strategy.serves(model, component.options)
-            if reason is not None:
-                wanted[ref].remove(component.ref)
-                left_out.append(f"{component.ref} can't adapt {ref}: {reason}")
-    if not any(wanted.values()):
-        raise UserError("; ".join(left_out))
-    return left_out
+        for (backbone, dataset), model in models.items() if strategy.serves is not None else ():
+            if component.ref in wanted[backbone] and model is not None and strategy.serves is not None:
+                reason = strategy.serves(model, component.options)
+                if reason is not None:
+                    found[component.ref, backbone, dataset] = reason
+    return found
+
+
+def unadaptable_sentences(
+    reasons: Mapping[tuple[str, str, str], str], models: Mapping[tuple[str, str], object]
+) -> list[str]:
+    """What `unadaptable` has found, a sentence each; the dataset is named where the backbone serves for others."""
+    said: dict[str, None] = {}
+    for (strategy, backbone, dataset), reason in reasons.items():
+        everywhere = all((strategy, ref, each) in reasons for ref, each in models if ref == backbone)
+        where = "" if everywhere else f" on {dataset}"
+        said[f"{strategy} can't adapt {backbone}{where}: {reason}"] = None
+    return list(said)
 
 
 def unserved_tasks(
@@ -70,19 +79,15 @@ def unserved_tasks(
 ) -> dict[tuple[str, str], str]:
     """By strategy and dataset, why no cell is made of them: the strategy does not serve the dataset's task.
 
-    `tasks` has the task of each dataset, `backbones` the strategies of each backbone. Raises UserError where no cell is
-    left.
+    `tasks` has the task of each dataset, `backbones` the strategies of each backbone.
     """
     wanted = {each for refs in backbones.values() for each in refs}
-    said = {
+    return {
         (ref, dataset): f"{ref} serves {listed(strategy.tasks or ())}, and the task of {dataset} is {task}"
         for ref, strategy in strategies.items()
         for dataset, task in tasks.items()
         if ref in wanted and not strategy.serves_task(task)
     }
-    if tasks and len(said) == len(wanted) * len(tasks):
-        raise UserError("; ".join(said.values()))
-    return said
 
 
 def without_numbers(backbone: Backbone, starts: WeightsPlan | None, image_size: int) -> TransferModel | None:
