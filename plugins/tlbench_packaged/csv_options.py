@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tlbench.contracts import SplitOptions
-from tlbench_packaged.reading import Range, grey_or_rgb, rising
+from tlbench_packaged.reading import ReadingOptions
 
 TaskOption = Literal["auto", "single-label", "multi-label", "regression"]
 
 
-class CsvOptions(SplitOptions):
-    """Which columns are what, how the images are read, and how many of each split to use."""
+class CsvColumns(SplitOptions):
+    """Which columns are what, and how many images of each split to use."""
 
     path: Path = Field(description="a CSV or TSV file with a header line")
     images: str | None = Field(
@@ -31,11 +31,7 @@ class CsvOptions(SplitOptions):
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="what parts the columns; none: tab, semicolon or comma"
     )
-    range: Range = Field(
-        None, description="values that become black and white in images of more than 8 bits, as 0+4095"
-    )
-    exif: bool = Field(True, description="turn images as their EXIF orientation says")
-    channels: int = Field(3, description="read images as RGB (3) or grey (1)")
 
-    _rises = field_validator("range")(rising)
-    _known = field_validator("channels")(grey_or_rgb)
+
+class CsvOptions(ReadingOptions, CsvColumns):
+    """Which columns are what, how the images are read, and how many of each split to use."""

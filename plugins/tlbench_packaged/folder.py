@@ -7,27 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.toolkit import content_digest, split_of
 from tlbench_packaged.layout import Layout, Tree, notes, read_tree
-from tlbench_packaged.reading import Range, grey_or_rgb, rising
+from tlbench_packaged.reading import ReadingOptions
 
 
-class FolderOptions(SplitOptions):
-    """Where the images lie, how they are read, and how many of each split to use."""
+class FolderPlace(SplitOptions):
+    """Where the images lie, and how many of each split to use."""
 
     path: Path = Field(description="the folder above the classes, or above train, val and test")
     layout: Layout = Field("auto", description="what its folders are: classes, splits, or as their names say")
-    range: Range = Field(
-        None, description="values that become black and white in images of more than 8 bits, as 0+4095"
-    )
-    exif: bool = Field(True, description="turn images as their EXIF orientation says")
-    channels: int = Field(3, description="read images as RGB (3) or grey (1)")
 
-    _rises = field_validator("range")(rising)
-    _known = field_validator("channels")(grey_or_rgb)
+
+class FolderOptions(ReadingOptions, FolderPlace):
+    """Where the images lie, how they are read, and how many of each split to use."""
 
 
 def check_folder(options: FolderOptions) -> Tree:

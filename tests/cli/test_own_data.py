@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,61 +12,9 @@ from conftest import QUICK, Cli, PluginMaker
 
 from tlbench.plan.cell import OtherDatasetPlan
 
-SOURCE = '''
-from pydantic import Field
-from tlbench import Options, Rewrite, Train, TrainData, hookimpl, strategy
-
-tlbench_api = 1
-
-def change(images):
-    import torch
-    return (images + 0.2 * torch.rand_like(images)).flip(-1 if torch.rand(()) < 0.5 else -2)
-
-def nt_xent(features, temperature):
-    """Chen et al. 2020, SimCLR, eq. 1: views x images x D."""
-    import torch
-    import torch.nn.functional as F
-    rows = F.normalize(features.flatten(0, 1).flatten(1), dim=1)
-    alike = rows @ rows.T / temperature
-    alike.fill_diagonal_(float("-inf"))
-    images = features.shape[1]
-    return F.cross_entropy(alike, torch.arange(2 * images).roll(images))
-
-@strategy("contrast", learning_rates={"adamw": 1e-3})
-def contrast(model, options):
-    """Contrast views of unlabelled images, then fit the head."""
-    yield Train(model.body, objective=lambda seen: nt_xent(seen.by_view(seen.features), 0.5),
-                data=TrainData(views=2, augment=change, labels=False))
-    yield Train(model.head)
-
-class Jointly(Options):
-    """With what."""
-    other: str = Field("digit-angles:train=40:test=10", description="another dataset")
-
-@strategy("jointly", learning_rates={"adamw": 1e-3}, options=Jointly, datasets=lambda options: (options.other,))
-def jointly(model, options):
-    """Learn the target and another dataset, each with a head of its own, at the same time."""
-    from torch import nn
-    other = model.dataset(options.other)
-    model.notes["other"] = f"{other.train_images} images, {len(other.classes)} names"
-    def add(model):
-        width = model.linear_head.in_features
-        model.module.add_module("second", nn.Linear(width, other.objective.outputs))
-    yield Rewrite(add)
-    def objective(seen):
-        (beside,) = seen.beside
-        with seen.model.watched((), head_input=True) as given:
-            seen.model.module(beside.images)
-        outputs = seen.model.module.second(next(iter(given.values())))
-        return seen.loss + other.objective.loss(outputs, beside.labels)
-    yield Train(model.everything, objective=objective, beside=(TrainData(options.other),))
-    yield Rewrite(lambda model: delattr(model.module, "second"))
-
-@hookimpl
-def tlbench_register_strategies(register):
-    register(contrast)
-    register(jointly)
-'''
+PAGE = Path(__file__).parents[2] / "docs" / "own-data.md"
+SOURCE = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
+"""The plugin that the page is about."""
 
 
 def test_self_supervision_and_two_datasets_of_unlike_tasks(cli: Cli, plugin: PluginMaker) -> None:

@@ -45,4 +45,4 @@ def test_where_nothing_is_left_the_reasons_are_the_error(cli: Cli, plugin: Plugi
         environment=plugin("grey", GREY).environment,
     )
     assert done.status == 2
-    assert done.stderr.startswith("error: builtin/lwf can't adapt packaged/efficientnet_lite0: ")
+    assert "\nerror: builtin/lwf can't adapt packaged/efficientnet_lite0: " in done.stderr

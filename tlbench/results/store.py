@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from tlbench.errors import UserError, nearest
+from tlbench.errors import UserError, first_fault, nearest
 from tlbench.files import write_whole
 from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
@@ -217,9 +217,7 @@ def _read(path: Path, document: type[T]) -> T:
             raise UserError(
                 f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
             ) from error
-        first = fault.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path} is not a tlbench document: {where}{': ' if where else ''}{first['msg']}") from error
+        raise UserError(f"{path} is not a tlbench document: {first_fault(fault)}") from error
 
 
 def _upgraded(earlier: dict[str, object], document: type[T]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tlbench.contracts.backbone import Interpolation
-from tlbench.errors import UserError
+from tlbench.errors import UserError, first_fault
 from tlbench.files import written_whole
 from tlbench.plan.cell import ResolvedOptions
 from tlbench.plan.choices import MemoryFormat, Precision
@@ -90,9 +90,7 @@ def read_document(folder: Path) -> SavedDocument:
             f"results/RUN/models/TRIAL_ID"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path} is not a saved model of this tlbench: {where}: {first['msg']}") from error
+        raise UserError(f"{path} is not a saved model of this tlbench: {first_fault(error)}") from error
 
 
 def find_model(model: str, results: Path) -> Path:
