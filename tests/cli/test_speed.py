@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, Cli
 
-from tlbench.trial.jobs import usable_cores
+from tlbench.measure.cores import usable_cores
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from torchvision.transforms import v2
 
 from tlbench.contracts import Preprocessing, SplitOptions
 from tlbench.data.batches import TrialData, epoch_order, steps_per_epoch
-from tlbench.data.prepare import Limits, Wanted, prepare
+from tlbench.data.prepare import prepare
+from tlbench.data.prepared import Limits, Wanted
 from tlbench.engine.feed import in_order
 from tlbench.errors import TestSplitShut
 from tlbench_tasks.single_label import SingleLabel

@@ -16,7 +16,8 @@ import tlbench
 from tlbench.contracts import Dataset, Preprocessing, Split, SplitOptions
 from tlbench.contracts.channels import with_channels
 from tlbench.data.normalise import normalised
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
+from tlbench.data.prepare import prepare
+from tlbench.data.prepared import Limits, PreparedDataset, Wanted
 from tlbench.errors import BackboneError
 from tlbench_packaged.efficientnet_lite import efficientnet_lite, imagenet_state
 from tlbench_packaged.small_cnn import small_cnn

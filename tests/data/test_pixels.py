@@ -15,7 +15,8 @@ from tlbench.contracts.backbone import Interpolation
 from tlbench.data import resident as resident_module
 from tlbench.data.batches import TrialData, open_split
 from tlbench.data.pixels import AHEAD, ArrayPixels, FilePixels, fetched_ahead
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
+from tlbench.data.prepare import prepare
+from tlbench.data.prepared import Limits, PreparedDataset, Wanted
 from tlbench.engine.feed import in_order
 from tlbench_tasks.single_label import SingleLabel
 

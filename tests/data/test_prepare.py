@@ -17,7 +17,8 @@ from tlbench.cache import StageCache
 from tlbench.contracts import Dataset, Split, SplitOptions
 from tlbench.data.image_files import split_of
 from tlbench.data.levels import Levels
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, at_hand, prepare, prepare_cached
+from tlbench.data.prepare import at_hand, prepare, prepare_cached
+from tlbench.data.prepared import Limits, PreparedDataset, Wanted
 from tlbench.errors import UserError
 from tlbench_tasks.multi_label import MultiLabel
 from tlbench_tasks.single_label import SingleLabel

@@ -9,7 +9,8 @@ import pytest
 from builders import make_dataset, make_split, noise
 
 from tlbench.contracts import SplitOptions
-from tlbench.data.prepare import Limits, Wanted, prepare
+from tlbench.data.prepare import prepare
+from tlbench.data.prepared import Limits, Wanted
 from tlbench.data.sample import prepare_sample
 from tlbench.errors import UserError
 from tlbench_tasks.single_label import SingleLabel

@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 import tlbench
 from tlbench.contracts.model import TransferModel
 from tlbench.data.batches import Images, TrialData
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare
+from tlbench.data.prepare import prepare
+from tlbench.data.prepared import Limits, PreparedDataset, Wanted
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import prepare_phase, train
 from tlbench.plan import Protocol

@@ -31,9 +31,9 @@ def start_and_show(
 ) -> None:
     """Start a run or go on with one, and write its tables or records; exits with 1 where a trial is not ok."""
     from tlbench.cli.output import print_results, progress_console
+    from tlbench.measure.cores import load_per_core
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session.start import start
-    from tlbench.trial.jobs import load_per_core
 
     if name is not None and (name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME):
         shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")

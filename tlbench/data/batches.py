@@ -18,7 +18,7 @@ from tlbench.data.augment import Augment
 from tlbench.data.decode import span_of_all
 from tlbench.data.image_files import image_files_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import TestSplitShut
 
 

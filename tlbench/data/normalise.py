@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.channels import with_normalisation
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.plan.normalisation import parse_statistics
 
 LEAST_DEVIATION = 1e-3

@@ -7,15 +7,12 @@ import hashlib
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from tlbench.cache import StageCache, cache_folder, cache_limit_bytes
-from tlbench.contracts.backbone import Interpolation
 from tlbench.contracts.dataset import Dataset, Split
 from tlbench.contracts.options import SplitOptions
 from tlbench.contracts.task import Task
@@ -24,6 +21,8 @@ from tlbench.data.decode import CHUNK, Pool, decode, find_levels, refuse_unreada
 from tlbench.data.labels import check_labels
 from tlbench.data.leaks import Leak, equal_to, near_to
 from tlbench.data.levels import Levels, NeedsLevels
+from tlbench.data.prepared import SPLITS, PreparedDataset, Wanted
+from tlbench.data.sizes import cut_from_train, split_sizes
 from tlbench.data.split import draw, hold_out
 from tlbench.errors import UserError
 from tlbench.temporary import temporary_folder
@@ -32,84 +31,9 @@ from tlbench.words import legible
 VERSION = 8
 """Of this module: to be raised when the same request gives other pixels or splits."""
 DESCRIPTION = "dataset.json"
-SPLITS = ("train", "val", "test")
-VAL_SHARE = 0.1
-TEST_SHARE = 0.2
 
 Progress = Callable[[int, int], object]
 """Called with the number of images done and the number in all."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The protocol's caps on the number of images; None is no cap."""
-
-    train: int | None = None
-    test: int | None = None
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be made of a dataset, whose name is for messages: which images, how large, and how resized.
-
-    `task` is the qualified name of its task.
-    """
-
-    name: str
-    task: str
-    options: SplitOptions
-    limits: Limits
-    image_size: int
-    interpolation: Interpolation
-    drop_duplicates: bool = False
-    skip_unreadable: bool = False
-
-
-class PreparedDataset(BaseModel):
-    """A prepared dataset's facts, and the seconds that it took to prepare when it was.
-
-    `place` is where its files lie, relative to the cache of the machine where it is read, unless a run has them.
-    `task` is the task's qualified name, `classes` name classes, labels or targets, and `described` says them in words.
-    `mean` and `deviation` are those of the training images' channels, from 0 to 1.
-    `digest` covers the labels and pixels of every example used, in order. `available` counts the images of each of the
-    dataset's own splits, `images` those that are used. `leaks` are the images of val and test that train has, too,
-    `dropped_duplicates` those that were taken out of train for it. `unreadable` are images that were left out, with the
-    reasons. `levels` are the values that images of more than 8 bits were scaled from. `lacking` says what the labels of
-    the splits lack. `origins` has the dataset's own split that each was taken from. With `streamed` there are no arrays
-    of pixels, because they would be larger than the cache may be: the images are decoded again whenever they are
-    needed. `wanted` is what it was made for, where it can be made again.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    place: Path
-    task: str
-    classes: tuple[str, ...]
-    described: str
-    channels: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    images: dict[str, int]
-    available: dict[str, int]
-    image_size: int
-    native_size: int
-    domain: str
-    licence: str
-    leaks: tuple[Leak, ...]
-    dropped_duplicates: int = 0
-    unreadable: tuple[str, ...] = ()
-    levels: Levels | None = None
-    lacking: tuple[str, ...] = ()
-    digest: str
-    origins: dict[str, str]
-    streamed: bool = False
-    prepare_seconds: float | None = None
-    wanted: Wanted | None = Field(None, exclude=True)
-
-    @property
-    def folder(self) -> Path:
-        """Where its files lie on this machine, if they do."""
-        return cache_folder() / self.place
 
 
 def prepare_cached(
@@ -175,7 +99,7 @@ def prepare(
     sizes = split_sizes(wanted, dataset)
     labels = check_labels(wanted.name, dataset, task)
     strata = {split: task.strata(each) for split, each in labels.items()}
-    drawn = {"train": draw(strata["train"], sum(sizes[each] for each in _cut_from_train(dataset)))}
+    drawn = {"train": draw(strata["train"], sum(sizes[each] for each in cut_from_train(dataset)))}
     drawn |= {split: draw(strata[split], sizes[split]) for split in ("val", "test") if split in labels}
     folder.mkdir(parents=True, exist_ok=True)
     streamed = _too_large(sum(map(len, drawn.values())), wanted.image_size, dataset.channels)
@@ -301,58 +225,9 @@ def _leak(dataset: Dataset, pool: Pool, split: str, train: Pool) -> Leak:
     )
 
 
-def shared_with_test(target: PreparedDataset, other: PreparedDataset) -> int | None:
-    """How many test images are among another dataset's training images, or nearly; None where a sample was decoded."""
-    if not target.digest or not other.digest:
-        return None
-    equal = equal_to(_hashes(target, "test", "hashes"), _hashes(other, "train", "hashes")) >= 0
-    near = near_to(_hashes(target, "test", "signatures"), _hashes(other, "train", "signatures")) >= 0
-    return int((equal | near).sum())
-
-
-def _hashes(prepared: PreparedDataset, split: str, kind: str) -> list[bytes]:
-    return [row.tobytes() for row in np.load(prepared.folder / f"{split}-{kind}.npy")]
-
-
 def _too_large(images: int, image_size: int, channels: int) -> bool:
     """Whether arrays of so many images would be more than the cache may hold."""
     return images * image_size**2 * channels > cache_limit_bytes()
-
-
-def _cut_from_train(dataset: Dataset) -> list[str]:
-    return ["train", *(split for split in ("val", "test") if getattr(dataset, split) is None)]
-
-
-def split_sizes(wanted: Wanted, dataset: Dataset) -> dict[str, int]:
-    """How many images each split shall have: what the options ask for, else what there is under the limits."""
-    name, options, limits = wanted.name, wanted.options, wanted.limits
-    have = len(dataset.train)
-    asked = {
-        split: _asked(name, split, getattr(options, split), have if source is None else len(source))
-        for split, source in (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
-    }
-    whole = round(TEST_SHARE * have) if dataset.test is None else len(dataset.test)
-    test = asked["test"] or min(whole, limits.test or whole)
-    room = have - (test if dataset.test is None else 0)
-    train = asked["train"] or min(room, limits.train or room)
-    whole = max(1, round(VAL_SHARE * train)) if dataset.val is None else len(dataset.val)
-    val = asked["val"] or min(whole, limits.test or whole)
-    room -= val if dataset.val is None else 0
-    if room < 1 or (asked["train"] or 0) > room:
-        raise UserError(
-            f"dataset {name}: beside {val} val and {test} test images, {max(room, 0)} of {have} are left to train on, "
-            f"not {train}; ask for fewer with train=, val= or test="
-        )
-    return {"train": min(train, room), "val": val, "test": test}
-
-
-def _asked(name: str, split: str, value: float | None, whole: int) -> int | None:
-    if value is None:
-        return None
-    number = max(1, round(value * whole)) if value < 1 else int(value)
-    if number > whole:
-        raise UserError(f"dataset {name}: {split}={number} is more than the {whole} images there are")
-    return number
 
 
 def _save(pool: Pool, split: str, folder: Path) -> None:

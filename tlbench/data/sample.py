@@ -10,7 +10,9 @@ from tlbench.contracts.dataset import Dataset, Split
 from tlbench.contracts.options import SplitOptions
 from tlbench.contracts.task import Task
 from tlbench.data.labels import check_labels
-from tlbench.data.prepare import SPLITS, Limits, PreparedDataset, Progress, Wanted, prepare, split_sizes
+from tlbench.data.prepare import Progress, prepare
+from tlbench.data.prepared import SPLITS, Limits, PreparedDataset, Wanted
+from tlbench.data.sizes import split_sizes
 from tlbench.data.split import Integers, draw
 
 

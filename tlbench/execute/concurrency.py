@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from tlbench.errors import UserError
 from tlbench.events import Event, Report
 from tlbench.execute.process import Child, ProcessDied
-from tlbench.trial.jobs import TrialJob, threads_each
+from tlbench.measure.cores import threads_each
+from tlbench.trial.jobs import TrialJob
 
 SECONDS = 2.5
 """How long training steps are counted."""

@@ -14,8 +14,8 @@ import torch
 
 from tlbench.execute.allocator import keep_freed_memory
 from tlbench.measure import nvml
+from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import AtStart, Machine
-from tlbench.trial.jobs import usable_cores
 
 PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
 from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, WeightsPlan
 from tlbench.plan.request import OwnRate, Request, TunedRate

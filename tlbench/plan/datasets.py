@@ -13,7 +13,8 @@ from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import SplitOptions
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import Task
-from tlbench.data.prepare import Limits, PreparedDataset, Wanted, prepare, prepare_cached, shared_with_test
+from tlbench.data.prepare import prepare, prepare_cached
+from tlbench.data.prepared import Limits, PreparedDataset, Wanted, shared_with_test
 from tlbench.data.sample import prepare_sample
 from tlbench.errors import UserError
 from tlbench.plan.cell import OtherDatasetPlan, Protocol

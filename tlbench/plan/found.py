@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell
 from tlbench.plan.choices import Precision

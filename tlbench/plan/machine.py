@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tlbench.errors import UserError
+from tlbench.measure.cores import threads_each
 from tlbench.plan.choices import Precision
 from tlbench.plan.found import Preflight
 from tlbench.plan.request import Request
-from tlbench.trial.jobs import threads_each
 
 
 def choose_device(wanted: str) -> str:

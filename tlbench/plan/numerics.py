@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.backbone import Backbone
     from tlbench.contracts.dataset import Dataset
     from tlbench.contracts.task import Task
-    from tlbench.data.prepare import PreparedDataset
+    from tlbench.data.prepared import PreparedDataset
 
 CANDIDATES = TypeAdapter(list[NumericsCandidate])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import SplitOptions
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.plan.cell import Protocol
 from tlbench.plan.request import Request
 from tlbench.registry.components import Component

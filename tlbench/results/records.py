@@ -302,7 +302,8 @@ class Record(RecordPart):
     )
     provenance: dict[str, Provenance] = Field(
         default_factory=dict,
-        description="Where the components come from: `backbone`, `dataset`, `strategy` and `task`.",
+        description="Where the components come from: `backbone`, `dataset`, `strategy`, `task`, and `dataset NAME` for "
+        "each other dataset that the strategy trains on.",
     )
     predictions: str | None = Field(
         None,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tlbench.cache import hold_lease
 from tlbench.execute.concurrency import try_at_once
+from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Trial
 from tlbench.plan.found import Preflight
@@ -13,7 +14,7 @@ from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.results.store import RunFolder
 from tlbench.session.display import Display
-from tlbench.trial.jobs import TrialJob, usable_cores
+from tlbench.trial.jobs import TrialJob
 
 
 def jobs_of(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder) -> list[TrialJob]:
@@ -48,6 +49,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "dataset": plan.provenance[cell.dataset],
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
+            **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
         },
         block=plan.request.block,
         concurrent_trials=1,

@@ -14,6 +14,7 @@ from pathlib import Path
 from tlbench.errors import UserError
 from tlbench.execute.executor import Executor
 from tlbench.execute.queue import run_trials
+from tlbench.measure.cores import threads_each
 from tlbench.plan.forecast import forecast
 from tlbench.plan.found import Preflight
 from tlbench.plan.named import resolve
@@ -30,7 +31,6 @@ from tlbench.session.jobs import at_once_of, gpus_of, job_of, jobs_of
 from tlbench.session.keeper import Keeper
 from tlbench.session.look import looked_at, plan_of
 from tlbench.temporary import temporary_folder
-from tlbench.trial.jobs import threads_each
 
 
 @dataclass(frozen=True)

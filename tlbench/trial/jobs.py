@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tlbench.contracts.backbone import Preprocessing
-from tlbench.data.prepare import PreparedDataset
+from tlbench.data.prepared import PreparedDataset
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.choices import FeaturesPolicy
@@ -67,21 +66,6 @@ class TrialJob:
     def alone(self) -> list[TrialJob]:
         """Its trials as jobs by themselves, each trained by itself."""
         return [dataclasses.replace(self, trial=trial, others=(), product=False) for trial in self.trials]
-
-
-def threads_each(trials_at_once: int) -> int | None:
-    """The threads of each of so many trials; None, torch's own choice, for one alone."""
-    return None if trials_at_once == 1 else max(1, usable_cores() // trials_at_once)
-
-
-def usable_cores() -> int:
-    """The logical cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def load_per_core() -> float:
-    """The system's load over the last minute for each core that may be used; 0 where the system has no such figure."""
-    return os.getloadavg()[0] / usable_cores() if hasattr(os, "getloadavg") else 0.0
 
 
 def trial_key(trial: Trial) -> TrialKey:
