@@ -179,6 +179,16 @@ def test_outputs_read_without_a_gradient_first_have_one_all_the_same(tmp_path: P
     carried_out(tmp_path, lambda model: Train(model.everything, objective=objective))
 
 
+def test_features_stay_those_of_the_batch_whatever_passes_an_objective_makes(tmp_path: Path) -> None:
+    def objective(step: Seen) -> torch.Tensor:
+        before = step.features
+        step.model.module(torch.zeros_like(step.images))
+        assert step.features is before
+        return step.loss
+
+    carried_out(tmp_path, lambda model: Train(model.everything, objective=objective))
+
+
 def test_a_look_can_be_at_another_dataset(tmp_path: Path) -> None:
     counts: list[int] = []
 

@@ -42,7 +42,7 @@ def start_and_show(
     if (load := load_per_core()) > 1 and not dry_run:
         display.note(
             f"warning: the machine is busy (load {load:.1f} per core); times will be longer and vary more. "
-            f"Close other programs, or judge by accuracy alone; `tlbench doctor` says more"
+            f"Close other programs, or judge by the metrics alone; `tlbench doctor` says more"
         )
     try:
         outcome = start(request, results, name, display, retry=retry, dry_run=dry_run)  # type: ignore[arg-type]

@@ -48,18 +48,23 @@ class Seen:
         return self.batch.beside
 
     @cached_property
-    def outputs(self) -> torch.Tensor:
-        """The model's outputs, N×outputs."""
+    def _pass(self) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """The forward pass; what was watched is kept apart from what other passes of the objective will give."""
         import torch
 
         with torch.enable_grad():  # even where it is first read by code that wants no gradient of its own
-            return self.forward(self.images)
+            outputs = self.forward(self.images)
+        return outputs, dict(self.watched)
+
+    @property
+    def outputs(self) -> torch.Tensor:
+        """The model's outputs, N×outputs."""
+        return self._pass[0]
 
     @property
     def activations(self) -> Mapping[str, torch.Tensor]:
         """What the modules that the phase watches gave, by path."""
-        _ = self.outputs
-        return self.watched
+        return self._pass[1]
 
     @property
     def features(self) -> torch.Tensor:
