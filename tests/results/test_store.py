@@ -61,6 +61,18 @@ def test_writing_leaves_no_temporary(folder: RunFolder) -> None:
     assert written == {"config.toml", "plan.json", f"{CELL.id}-0.json"}
 
 
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity"])
+def test_figures_that_are_no_numbers_are_read_as_null(folder: RunFolder, written: str) -> None:
+    """As another program may have written them; a damaged document with one in it is still named."""
+    text = make_record(CELL).model_dump_json()
+    assert '"accuracy":0.9' in text
+    (folder.trials / "a.json").write_text(text.replace('"accuracy":0.9', f'"accuracy":{written}'))
+    (folder.trials / "b.json").write_text(text.replace('"accuracy":0.9', f'"accuracy":{written}')[:-5])
+    (record,), (damaged,) = folder.read()
+    assert record.metrics is not None and record.metrics.test["accuracy"] is None
+    assert "b.json is not a tlbench document" in damaged
+
+
 def deep(levels: int) -> str:
     return '{"schema_version": 4, "x": ' + "[" * levels + "]" * levels + "}"
 

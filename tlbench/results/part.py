@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 
 class RecordPart(BaseModel):
@@ -16,8 +16,8 @@ class RecordPart(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _numbers(cls, values: object) -> object:
-        if type(values) is not dict:
+    def _numbers(cls, values: object, info: ValidationInfo) -> object:
+        if type(values) is not dict or info.mode == "json":  # JSON has no such numbers: the store sees to those it finds
             return values
         models = _of_models(cls)
         return {name: value if name in models else finite(value) for name, value in values.items()}

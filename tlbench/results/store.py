@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -203,7 +203,7 @@ def _read(path: Path, document: type[T]) -> T:
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror or error}") from error
     try:
-        return document.model_validate_json(text)
+        return _parsed(text, document)
     except ValidationError as error:
         version, fault = _version(text), error
         if version in EARLIER_VERSIONS:
@@ -218,6 +218,14 @@ def _read(path: Path, document: type[T]) -> T:
                 f"{path} has schema version {version} and this tlbench reads {SCHEMA_VERSION}; install a matching one"
             ) from error
         raise UserError(f"{path} is not a tlbench document: {first_fault(fault)}") from error
+
+
+def _parsed(text: bytes, document: type[T]) -> T:
+    """A document of JSON, or nearly: many programs write NaN and Infinity, which are null here."""
+    if b"NaN" in text or b"Infinity" in text:
+        with suppress(ValueError, RecursionError):  # damaged: what is wrong is said below
+            return document.model_validate(json.loads(text))
+    return document.model_validate_json(text)
 
 
 def _upgraded(earlier: dict[str, object], document: type[T]) -> dict[str, object]:

@@ -28,8 +28,9 @@ from tlbench.results.costs import Cost
 from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.results.store import RunFolder
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
-from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
+from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import draw_head, make_ready
+from tlbench.trial.record import Found, record_of
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 from tlbench.trial.single import carry_out, failed, measure_inference
@@ -211,28 +212,20 @@ def _record(
             "save_seconds": tested.save_seconds,
         }
     )
-    return Record(
-        trial=trial_key(trial),
-        status="ok",
-        started=started,
-        weights=weights_record(trial.cell, progress.weights_digest),
-        preprocessing=preprocessing_record(context.model.preprocessing, job.data.image_size),
-        data=data_record(job.data),
-        learning_rate=tested.chosen.head.learning_rate,
-        tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
+    losses = tested.chosen.head.losses
+    found = Found(
         metrics=tested.metrics,
+        learning_rate=tested.chosen.head.learning_rate,
         history=[
-            EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(tested.chosen.head.losses))
-            for epoch, loss in enumerate(tested.chosen.head.losses, start=1)
+            EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(losses))
+            for epoch, loss in enumerate(losses, start=1)
         ],
         distance=travelled,
-        notes=tested.notes,
         cost=cost,
-        environment=progress.environment,
-        numerics=job.numerics,
-        provenance=job.provenance,
-        predictions=together.out.predictions(trial.id).name,
+        notes=tested.notes,
+        tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
     )
+    return record_of(context, job, trial, found, together.out, started)
 
 
 def _candidate(tried: Tried, train_seconds: float, chosen: bool) -> CandidateRecord:

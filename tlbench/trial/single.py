@@ -17,8 +17,9 @@ from tlbench.errors import Diverged
 from tlbench.registry.kinds import Registry
 from tlbench.results.records import CandidateRecord, ErrorRecord, Record, Status
 from tlbench.results.store import RunFolder
-from tlbench.trial.jobs import TrialJob, data_record, failure, preprocessing_record, trial_key, weights_record
+from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import make_ready
+from tlbench.trial.record import Found, record_of
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 
@@ -60,19 +61,11 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
         meters.end_memory()
         travelled = distance(model, context.start)
         measure_inference(context)
-    return Record(
-        trial=trial_key(job.trial),
-        status="ok",
-        started=started,
-        weights=weights_record(job.trial.cell, progress.weights_digest),
-        preprocessing=preprocessing_record(context.model.preprocessing, job.data.image_size),
-        data=data_record(job.data),
-        learning_rate=setting.learning_rate,
-        tuning=tuning,
+    found = Found(
         metrics=metrics,
+        learning_rate=setting.learning_rate,
         history=progress.history,
         distance=travelled,
-        notes=model.notes,
         cost=meters.cost(
             model.module,
             sum(progress.trained.values()),
@@ -80,11 +73,10 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
             job.peak_flops_per_second,
             budget_images(context, job),
         ),
-        environment=progress.environment,
-        numerics=job.numerics,
-        provenance=job.provenance,
-        predictions=out.predictions(job.trial.id).name,
+        notes=model.notes,
+        tuning=tuning,
     )
+    return record_of(context, job, job.trial, found, out, started)
 
 
 def measure_inference(context: Context) -> None:
