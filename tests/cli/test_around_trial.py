@@ -69,6 +69,7 @@ def test_a_profiler_is_a_plugin_and_sees_each_trial_in_its_process(
     assert len({each["process"] for each in found}) == 3
 
 
+@pytest.mark.slow
 def test_one_that_raises_is_told_of_once_and_harms_no_trial(cli: Cli, plugin: PluginMaker) -> None:
     finished = cli(*COMMAND, environment=plugin("broken", BROKEN).environment)
     assert finished.status == 0, finished.stderr

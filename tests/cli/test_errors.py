@@ -97,6 +97,7 @@ def test_folders_that_are_empty_or_one_sided(cli: Cli, tmp_path: Path) -> None:
         assert finished.status == 2
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_decoded_is_named(cli: Cli, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "photos")
     (folder / "dog" / "broken.jpg").write_bytes(b"\xff\xd8 not a photo")
@@ -178,10 +179,20 @@ def tlbench_register_backbones(register):
     ("name", "said"),
     [
         ("no-head", "backbone wrong/no-head: head='5' names no module"),
-        ("no-block", "backbone wrong/no-block: blocks= has 'conv1', which names no module"),
-        ("head-among", "backbone wrong/head-among: blocks= has '4', which overlaps the head '4'"),
-        ("twice", "backbone wrong/twice: blocks= has '0' twice; name each block once"),
-        ("none", "backbone wrong/none: blocks= gives no block, and the body has parameters"),
+        pytest.param(
+            "no-block", "backbone wrong/no-block: blocks= has 'conv1', which names no module", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "head-among",
+            "backbone wrong/head-among: blocks= has '4', which overlaps the head '4'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "twice", "backbone wrong/twice: blocks= has '0' twice; name each block once", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "none", "backbone wrong/none: blocks= gives no block, and the body has parameters", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_backbone_whose_head_or_blocks_cannot_be_is_refused_by_name(
@@ -195,6 +206,7 @@ def test_a_backbone_whose_head_or_blocks_cannot_be_is_refused_by_name(
         assert "Traceback" not in finished.stderr
 
 
+@pytest.mark.slow
 def test_file_names_that_are_not_utf_8_are_read_and_escaped(cli: Cli, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "photos", (os.fsdecode(b"caf\xe9"), "dog"))
     (folder / "dog" / os.fsdecode(b"broken\xff.png")).write_bytes(b"no image")

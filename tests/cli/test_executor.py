@@ -78,6 +78,7 @@ def tlbench_register_executors(register):
 """
 
 
+@pytest.mark.slow
 def test_an_executor_of_a_plugin_runs_the_jobs_elsewhere_and_its_failures_are_records(
     cli: Cli, plugin: PluginMaker, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_hook_that_exits_prints_and_leaves_harms_no_record(cli: Cli, plugin: P
     assert len(list((tmp_path / "results" / "noisy" / "trials").glob("*.json"))) == 2
 
 
+@pytest.mark.slow
 def test_an_interruption_while_results_are_handed_on_takes_none_of_them(cli: Cli, plugin: PluginMaker) -> None:
     plugin(
         "interrupter",

@@ -100,6 +100,7 @@ def test_the_memory_format_is_that_which_was_asked_for(cli: Cli, plugin: PluginM
     assert ids[0] == ids[1] and not set(ids[0]) & set(ids[2])
 
 
+@pytest.mark.slow
 def test_the_fastest_precision_is_looked_for_in_the_memory_format_that_was_asked_for(cli: Cli) -> None:
     command = ("run", "--backbones", "small_cnn", "--strategies", "full", *TINY, "--precision", "auto")
     contiguous = cli(*command, "--memory-format", "contiguous", "--name", "own", "--json")
@@ -128,6 +129,7 @@ def tlbench_register_strategies(register):
 """
 
 
+@pytest.mark.slow
 def test_a_budget_of_passes_holds_for_heads_that_are_trained_together(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("twice", TWICE).environment
     command = ("run", *TINY, "--strategies", "twice", "--seeds", "2", "--json")

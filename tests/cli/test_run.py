@@ -172,6 +172,7 @@ def test_dry_run_downloads_no_dataset_and_decodes_a_sample_of_the_others(cli: Cl
     assert only.stderr.endswith("nothing was run\n")
 
 
+@pytest.mark.slow
 def test_two_trials_at_once_give_what_they_give_alone(cli: Cli) -> None:
     options = ("run", *QUICK, "--strategies", "freeze,full", "--json")
     alone, together = cli(*options).records, cli(*options, "--jobs", "2").records

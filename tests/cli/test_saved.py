@@ -90,6 +90,7 @@ def test_a_mistake_is_said_in_a_sentence(run: tuple[Path, Finished], arguments: 
     assert told.stderr.startswith(f"error: {said}")
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_a_backbone_and_its_identity_is_that_of_its_tensors(run: tuple[Path, Finished]) -> None:
     folder, finished = run
     full, neighbours = (

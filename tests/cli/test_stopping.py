@@ -90,6 +90,7 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_does_the_rest(cli: Cli, tmp_pa
     assert all(after[file] == written for file, written in first.items())
 
 
+@pytest.mark.slow
 def test_sigkill_loses_only_the_running_trial_and_leaves_no_process(
     cli: Cli, tmp_path: Path, plugin: PluginMaker
 ) -> None:

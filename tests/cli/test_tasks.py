@@ -84,6 +84,7 @@ def test_the_table_has_each_tasks_metric_and_baselines_are_at_chance(run: tlbenc
     assert len([line for line in table.splitlines() if "| majority |" in line and "at-chance" in line]) == 2
 
 
+@pytest.mark.slow
 def test_the_heads_of_seeds_and_rates_are_trained_together_for_every_task(tmp_path: Path) -> None:
     run = tlbench.run(
         datasets="digit-grids,digit-angles", strategies="freeze", tune="lr=0.3x,1x", seeds=2, epochs=1, image_size=32,

@@ -57,6 +57,7 @@ def test_multiples_are_of_each_strategys_own_rate(cli: Cli) -> None:
     assert cli(*command).stderr.count("3 done already, 0 to go") == 1
 
 
+@pytest.mark.slow
 def test_the_chosen_rate_gives_what_it_gives_alone(cli: Cli) -> None:
     (tuned,) = cli("run", *DATA, "--strategies", "full", "--tune", "lr=1e-2,1e-3", "--json").records
     (alone,) = cli("run", *DATA, "--strategies", "full", "--lr", str(tuned["learning_rate"]), "--json").records
@@ -112,6 +113,7 @@ def tlbench_register_strategies(register):
 """
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_together_is_tried_one_by_one(cli: Cli, plugin: PluginMaker, tmp_path: Path) -> None:
     environment = plugin("dying", DYING).environment
     command = (

@@ -60,6 +60,7 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_teachers_of_all_kinds(tmp_path: Path, teacher_file: Path) -> None:
     """The same backbone, another one, and one from a file; what the teacher costs is in the trial's cost."""
     results = tlbench.run(
