@@ -39,7 +39,7 @@ class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
     `other_data` has the other datasets that a cell's strategy trains on, as it names them. `left_out` says which
-    strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task, `together` the cells whose
+    strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task, `batched` the cells whose
     heads are trained together. `threads` are those that `peak_flops_per_second`, by precision, was measured with;
     `numerics` has what was measured to choose a cell's precision.
     """
@@ -54,7 +54,7 @@ class Preflight:
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
-    together: list[str] = field(default_factory=list)
+    batched: list[str] = field(default_factory=list)
 
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
@@ -68,5 +68,5 @@ class Preflight:
             data={changed[cell].id: each for cell, each in self.data.items()},
             other_data={changed[cell].id: each for cell, each in self.other_data.items()},
             numerics={changed[cell].id: each for cell, each in self.numerics.items()},
-            together=[changed[cell].id for cell in self.together],
+            batched=[changed[cell].id for cell in self.batched],
         )

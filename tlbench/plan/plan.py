@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import product
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from tlbench.contracts.task import Better, Unit
 from tlbench.plan.cell import Cell, Trial, trial_id
@@ -42,7 +42,7 @@ class TaskPlan(Frozen):
 class Plan(Frozen):
     """All that a run will do. `left_out` says which strategies can't adapt which backbones or tasks, and why.
 
-    `tasks` has the metrics of each task, by its qualified name; `together` are the ids of the cells whose heads, of all
+    `tasks` has the metrics of each task, by its qualified name; `batched` are the ids of the cells whose heads, of all
     seeds and rates, are trained in one product, by one job.
     """
 
@@ -54,7 +54,9 @@ class Plan(Frozen):
     left_out: tuple[str, ...] = ()
     provenance: dict[str, Provenance]
     tasks: dict[str, TaskPlan] = Field(default_factory=dict)
-    together: tuple[str, ...] = ()
+    batched: tuple[str, ...] = Field(
+        (), validation_alias=AliasChoices("batched", "together")
+    )  # as runs of schema 3 have it
 
     def trials(self) -> Iterator[Trial]:
         """Seed 0 of every cell, then seed 1, …: a run stopped early is already a table."""

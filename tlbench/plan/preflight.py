@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlbench.errors import UserError
+from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
 from tlbench.plan.cells import (
     Pair,
@@ -23,7 +24,6 @@ from tlbench.plan.numerics import measured
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, Means
 from tlbench.plan.tasks import plans
-from tlbench.plan.together import trained_together
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 from tlbench.results.records import NumericsCandidate
@@ -145,5 +145,5 @@ def _add_cells(
         found.data[cell.id] = pair.data
         found.other_data[cell.id] = {name: made for name, (made, _) in data.items()}
         found.numerics[cell.id] = tried
-        if trained_together(request, cell, strategy, looked.models[pair.backbone, pair.dataset]):
-            found.together.append(cell.id)
+        if is_batched(request, cell, strategy, looked.models[pair.backbone, pair.dataset]):
+            found.batched.append(cell.id)

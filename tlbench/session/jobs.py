@@ -24,13 +24,13 @@ def jobs_of(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder
     for trial in trials:
         cell = trial.cell
         same_body = cell.weights.kind != "random" or "initialisation" not in cell.protocol.vary
-        together = cell.id in plan.together and same_body
-        groups.setdefault((cell.id, None if together else trial.seed), []).append(trial)
+        batched = cell.id in plan.batched and same_body
+        groups.setdefault((cell.id, None if batched else trial.seed), []).append(trial)
     return [
         replace(
             job_of(leader, plan, found, folder),
             others=tuple(others),
-            product=leader.cell.id in plan.together and (len(others) > 0 or len(leader.cell.tuned_rates) > 1),
+            product=leader.cell.id in plan.batched and (len(others) > 0 or len(leader.cell.tuned_rates) > 1),
             place=places[leader.cell.id],
         )
         for leader, *others in groups.values()

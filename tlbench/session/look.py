@@ -88,7 +88,7 @@ def plan_of(request: Request, found: Preflight, folder: RunFolder) -> Plan:
         left_out=tuple(found.left_out),
         provenance=found.provenance,
         tasks=found.tasks,
-        together=tuple(found.together),
+        batched=tuple(found.batched),
     )
 
 

@@ -57,7 +57,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Together:
+class BatchedTrials:
     """A job whose heads are trained as one product, made ready; `out` takes what belongs beside its records."""
 
     context: Context
@@ -77,7 +77,7 @@ def run_job(job: TrialJob, registry: Registry, out: RunFolder, report: Report) -
     started, progress = datetime.now(UTC), Progress()
     if job.product:
         context = make_ready(job, registry, report, progress)
-        return _run_together(Together(context, job, _product(context, job), registry, out, started))
+        return _run_batched(BatchedTrials(context, job, _product(context, job), registry, out, started))
     try:
         context = make_ready(job, registry, report, progress)
         return [carry_out(context, job, registry, out, started)]
@@ -121,8 +121,8 @@ def _heads(context: Context, job: TrialJob, layer: nn.Linear, rates: tuple[float
     return heads
 
 
-def _run_together(together: Together) -> list[Record]:
-    context, job, product = together.context, together.job, together.product
+def _run_batched(trials: BatchedTrials) -> list[Record]:
+    context, job, product = trials.context, trials.job, trials.product
     spans, data = context.meters.spans, context.data
     with spans.within("measure"):
         alone = measure_alone(context, product)
@@ -135,7 +135,7 @@ def _run_together(together: Together) -> list[Record]:
     val, val_seconds = timed(lambda: context.evaluation_feed("val", data.val, pieces))
     tried: dict[int, list[Tried]] = {trial.seed: [] for trial in job.trials}
     for head in product.heads:
-        tried[head.seed].append(_try(together, head, val))
+        tried[head.seed].append(_try(trials, head, val))
 
     spans.enter("evaluate")
     data.last_choice_made()
@@ -145,7 +145,7 @@ def _run_together(together: Together) -> list[Record]:
     for trial in job.trials:
         whole = [(each.val.merit, each) for each in tried[trial.seed] if each.val is not None]
         best = max(whole, key=itemgetter(0), default=(None, None))[1]
-        tested[trial.seed] = None if best is None else _test(together, best, images, test, trial)
+        tested[trial.seed] = None if best is None else _test(trials, best, images, test, trial)
     spans.enter("save")
     with spans.within("measure"):
         context.meters.end_memory()
@@ -154,16 +154,16 @@ def _run_together(together: Together) -> list[Record]:
     travelled = distance(context.model, context.start)  # their body is one
     feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
-        _record(together, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled)
+        _record(trials, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled)
         for trial in job.trials
     ]
 
 
-def _try(together: Together, head: Head, val: Feed) -> Tried:
-    context = together.context
+def _try(trials: BatchedTrials, head: Head, val: Feed) -> Tried:
+    context = trials.context
     if head.diverged_at is not None:
         return Tried(head, None, 0.0)
-    together.product.put(head)
+    trials.product.put(head)
     begun = time.perf_counter()
     try:
         seen = predict(context.model.module, val, context.data.val.indices, context.setting)
@@ -172,22 +172,22 @@ def _try(together: Together, head: Head, val: Feed) -> Tried:
     return Tried(head, seen, time.perf_counter() - begun)
 
 
-def _test(together: Together, best: Tried, images: Images, test: Feed, trial: Trial) -> Tested:
-    context = together.context
-    together.product.put(best.head)
+def _test(trials: BatchedTrials, best: Tried, images: Images, test: Feed, trial: Trial) -> Tested:
+    context = trials.context
+    trials.product.put(best.head)
     begun = time.perf_counter()
     seen = predict(context.model.module, test, images.indices, context.setting)
     assert best.val is not None
     notes: dict[str, str] = {}
     metrics = scored(seen, best.val, best.head.losses[-1], context.extra_metrics, notes)
     evaluated = time.perf_counter()
-    save_predictions(seen, together.out.predictions(trial.id))
-    save_model(context, together.job, trial, together.registry, together.out, notes)
+    save_predictions(seen, trials.out.predictions(trial.id))
+    save_model(context, trials.job, trial, trials.registry, trials.out, notes)
     return Tested(best, metrics, notes, evaluated - begun, time.perf_counter() - evaluated)
 
 
 def _record(
-    together: Together,
+    trials: BatchedTrials,
     trial: Trial,
     shared: Cost,
     tried: list[Tried],
@@ -195,7 +195,7 @@ def _record(
     feeds_seconds: float,
     travelled: DistanceRecord,
 ) -> Record:
-    context, job, started = together.context, together.job, together.started
+    context, job, started = trials.context, trials.job, trials.started
     progress = context.progress
     if tested is None:
         step = tried[0].head.diverged_at
@@ -225,7 +225,7 @@ def _record(
         notes=tested.notes,
         tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
     )
-    return record_of(context, job, trial, found, together.out, started)
+    return record_of(context, job, trial, found, trials.out, started)
 
 
 def _candidate(tried: Tried, train_seconds: float, chosen: bool) -> CandidateRecord:

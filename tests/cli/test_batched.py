@@ -80,7 +80,7 @@ def test_the_plan_says_which_cells_those_are(run: tuple[Path, Finished]) -> None
     claimed = {each["trial"]["cell_id"] for each in run[1].records} - {
         each["trial"]["cell_id"] for each in of(run, "silent")
     }  # type: ignore[index]
-    assert set(plan["together"]) == claimed
+    assert set(plan["batched"]) == claimed
 
 
 @pytest.mark.slow

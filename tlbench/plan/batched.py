@@ -1,4 +1,4 @@
-"""Which cells' seeds and rates are trained together, in one product of linear heads: decided before anything runs."""
+"""Which cells' seeds and rates are batched trials, one product of linear heads: decided before anything runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tlbench.contracts.model import TransferModel
 
 
-def trained_together(request: Request, cell: Cell, strategy: Strategy, model: TransferModel | None) -> bool:
+def is_batched(request: Request, cell: Cell, strategy: Strategy, model: TransferModel | None) -> bool:
     """Whether a cell's heads are trained in one product, on the features of their frozen body.
 
     The strategy says that it trains the head alone, the head is one linear layer, and the protocol asks for nothing
