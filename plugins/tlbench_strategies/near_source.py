@@ -157,7 +157,7 @@ class EWC(Options):
         from tlbench.toolkit import is_image
 
         if value is not None and not is_image(value.expanduser()):
-            raise ValueError(f"there is no folder {value}, or no picture in it")
+            raise ValueError(f"there is no folder {value}, or no image in it")
         return value
 
 

@@ -72,6 +72,7 @@ def test_one_sentence_and_nothing_runs(cli: Cli, tmp_path: Path, arguments: tupl
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_the_remedies_of_a_size_and_of_a_dataset(cli: Cli, tmp_path: Path) -> None:
     too_small = cli("run", "--backbones", "alexnet", "--weights", "random", "--image-size", "32")
     assert "it takes 64: --image-size 64" in too_small.stderr
@@ -131,6 +132,7 @@ def test_a_results_folder_that_cannot_be_written(cli: Cli, tmp_path: Path) -> No
         assert "Traceback" not in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_name_that_another_plan_has(trained: tuple[Path, object], cli: Cli) -> None:
     results = str(trained[0] / "results")
     finished = cli(

@@ -84,6 +84,7 @@ def test_show_counts_what_is_missing_and_names_what_is_damaged(cli: Cli, tmp_pat
     assert cli("show", "three").stderr == ""
 
 
+@pytest.mark.slow
 def test_names_that_a_terminal_would_obey_are_escaped_everywhere(cli: Cli, tmp_path: Path) -> None:
     import numpy as np
     import PIL.Image

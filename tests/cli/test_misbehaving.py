@@ -119,6 +119,7 @@ def test_an_interruption_while_results_are_handed_on_takes_none_of_them(cli: Cli
     assert "6 done already, 0 to go" in cli("resume", "six", environment=plugin.environment).stderr
 
 
+@pytest.mark.slow
 def test_a_trial_that_leaves_a_thread_behind_is_finished_and_its_process_ended(cli: Cli, plugin: PluginMaker) -> None:
     source = """
 import threading, time

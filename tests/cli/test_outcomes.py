@@ -231,6 +231,7 @@ def tlbench_register_backbones(register):
 """
 
 
+@pytest.mark.slow
 def test_a_batch_size_that_does_not_fit_is_never_changed_unasked(cli: Cli, plugin: PluginMaker) -> None:
     environment = plugin("hungry", COUNTING_BACKBONE).environment
     command = ("run", *QUICK[:-1], "small_cnn,hungry", "--strategies", "full", "--json")

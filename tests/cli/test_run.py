@@ -101,6 +101,7 @@ def test_the_table_and_where_it_goes(cli: Cli) -> None:
     assert "[1/2] small_cnn × digits:test=60:train=96 × freeze, seed 0: ok" in finished.stderr
 
 
+@pytest.mark.slow
 def test_without_network_a_cell_runs_from_random_weights_and_says_so(cli: Cli, tmp_path: Path) -> None:
     environment = {"TORCH_HOME": str(tmp_path / "empty")}
     finished = cli(

@@ -55,6 +55,7 @@ def test_the_preprocessing_is_a_torchvision_transform_of_one_image(run: tuple[Pa
     assert own.numpy() == pytest.approx(model.predict(DIGITS[0]).values.numpy(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_predict_prints_classes_and_probabilities(run: tuple[Path, Finished]) -> None:
     folder, finished = run
     for place in range(2):
@@ -156,6 +157,7 @@ def tlbench_register_strategies(register):
 """
 
 
+@pytest.mark.slow
 def test_what_can_not_be_saved_says_so(cli: Cli, plugin: PluginMaker, tmp_path: Path) -> None:
     finished = cli(
         *("run", "--datasets", "digits:train=60:test=40", "--epochs", "1", "--backbones", "small_cnn", "--json"),

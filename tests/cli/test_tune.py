@@ -85,6 +85,7 @@ def test_heads_of_all_rates_and_seeds_in_one_product_give_what_each_gives_alone(
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_product_in_which_every_rate_of_a_seed_diverges_is_that_trials_failure(cli: Cli) -> None:
     done = cli("run", *DATA, "--strategies", "freeze", "--tune", "lr=1e36,1e37", "--seeds", "2", "--json")
     assert done.status == 1

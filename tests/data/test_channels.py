@@ -102,6 +102,7 @@ def test_what_images_are_normalised_by_is_the_weights_the_datasets_or_given(tmp_
     assert (each.mean, each.std) == ((0.1, 0.2, 0.3), (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_the_option_does_something_and_the_record_says_what(tmp_path: Path) -> None:
     losses, used = {}, {}
     for normalisation in ("weights", "dataset", "0/1"):

@@ -329,7 +329,7 @@ def test_ewc_with_source_images_runs_where_there_is_a_source_model(tmp_path: Pat
     assert record.notes == {"fisher": "source images"}
     with pytest.raises(UserError, match="does not start from a published model"):
         tlbench.run(strategies=strategies, results=tmp_path / "two", weights="random", **wanted)
-    with pytest.raises(UserError, match="no picture in it"):
+    with pytest.raises(UserError, match="no image in it"):
         tlbench.run(strategies=f"ewc:source={tmp_path / 'nothing'}", results=tmp_path / "three", **wanted)
 
 

@@ -66,6 +66,7 @@ def test_the_head_is_given_a_mixture_and_the_body_stays(name: str, tmp_path: Pat
         torch.testing.assert_close(side_network(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_its_record_says_that_the_body_has_not_moved(tmp_path: Path) -> None:
     results = tlbench.run(
         strategies=["side-tuning", "freeze"], datasets="digits:train=60:test=20", epochs=2, image_size=32,

@@ -24,6 +24,7 @@ def tlbench_register_datasets(register):
 COMMAND = ("run", "--backbones", "efficientnet_lite0", "--image-size", "32", "--epochs", "1", "--dry-run")
 
 
+@pytest.mark.slow
 def test_a_strategy_that_asks_the_published_head_is_left_out_for_other_channels_alone(
     cli: Cli, plugin: PluginMaker
 ) -> None:

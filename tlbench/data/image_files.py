@@ -1,4 +1,4 @@
-"""Picture files below a folder, found and opened without torch."""
+"""Image files below a folder, found and opened without torch."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ HIDDEN, BROKEN, LOOP = "hidden or system file", "broken link", "link back to a f
 LEAST_OF_16_BITS = 64
 """Of the upper byte: what 14 bits and fewer don't reach."""
 
-# a large picture is no fault; one that is too large for Pillow is an error all the same
+# a large image is no fault; one that is too large for Pillow is an error all the same
 warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
 
 
 @dataclass
 class Found:
-    """Picture files in the order of their paths, and by reason how many other files were left out."""
+    """Image files in the order of their paths, and by reason how many other files were left out."""
 
     files: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ def hidden(name: str) -> bool:
 
 
 def image_files_below(folder: Path) -> Found:
-    """All picture files at any depth, sorted; linked folders are followed."""
+    """All image files at any depth, sorted; linked folders are followed."""
     found = Found()
     for file in _files(folder, (), found.left_out):
         if file.suffix.lower() in endings():
@@ -75,7 +75,7 @@ def image_files_below(folder: Path) -> Found:
 
 
 def is_image(folder: Path) -> bool:
-    """Whether there is any picture file at any depth; the rest of the folder is not looked at."""
+    """Whether there is any image file at any depth; the rest of the folder is not looked at."""
     files = _files(folder, (), Counter()) if folder.is_dir() else ()
     return any(file.suffix.lower() in endings() for file in files)
 

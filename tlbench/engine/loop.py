@@ -1,10 +1,10 @@
-"""The training loop: the one place where steps happen, and where they are timed."""
+"""One model trained: what a step computes, and how it is timed."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,14 +12,15 @@ from torch import nn
 
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
-from tlbench.data.batches import epoch_order, steps_per_epoch
+from tlbench.data.batches import steps_per_epoch
+from tlbench.engine.course import Course, Epoch, Stepped
 from tlbench.engine.feed import Feed
 from tlbench.engine.precision import gradient_scaler
-from tlbench.engine.recipe import Averaged, make_optimizer, mixing, rate_factor, set_rates
+from tlbench.engine.recipe import Averaged, make_optimizer, mixing, set_rates
 from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
 from tlbench.errors import Diverged, PhaseError
-from tlbench.events import EpochDone, StepDone
+from tlbench.events import EpochDone
 from tlbench.measure.memory import optimizer_bytes
 from tlbench.measure.steps import PhaseSteps
 from tlbench.measure.timing import step_clock
@@ -61,75 +62,98 @@ def train(
 ) -> Trained:
     """Carry out the `Train` phase of that number, for which `prepare_phase` has frozen the rest of the model.
 
-    Losses stay on the device until the epoch ends, so that looking at them costs no wait. Raises Diverged where one
-    is not finite.
+    Raises Diverged where a loss is not finite.
     """
-    protocol, examples, device = setting.protocol, feed.source, setting.device
-    parameters = model.trainable()
-    if setting.learning_rate is None:
-        raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
-    optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
-    mix = mixing(protocol, setting.objective) if phase.data is None or phase.data.for_the_task else None
-    averaged = Averaged(model.module, protocol.ema) if protocol.ema else None
-    steps = min(phase_steps(phase, protocol, len(examples)), setting.most_steps or sys.maxsize)
-    scaler = gradient_scaler(device, protocol.precision)
-    clock, log = step_clock(device, setting.detail), PhaseSteps()
-    done, epoch, mean_loss, stop = 0, 0, math.nan, False
-    while done < steps and not stop:
-        epoch += 1
-        losses: list[torch.Tensor] = []
-        sizes: list[int] = []
-        images: list[int] = []
-        order = epoch_order(len(examples), protocol.batch_size, setting.order)[: steps - done]
-        batches = examples.batches(order)
-        for _ in order:
-            clock.start()
-            batch = next(batches)
-            if mix is not None:
-                batch = mix(batch)
-            clock.lap("data")
-            optimizer.zero_grad(set_to_none=True)
-            loss = batch_loss(model, phase, feed.forward, batch, setting)
-            clock.lap("forward")
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            clock.lap("backward")
-            if protocol.gradient_clip:
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(parameters, protocol.gradient_clip)
-            set_rates(optimizer, rate_factor(done, steps, protocol))
-            scaler.step(optimizer)
-            scaler.update()
-            if phase.after_step is not None:
-                phase.after_step(model)
-            if averaged is not None:
-                averaged.step()
-            clock.stop("optimizer")
-            done += 1
-            losses.append(loss.detach())
-            sizes.append(len(batch))
-            images.append(batch.images_in_all)
-            setting.report(StepDone(number, done, steps, epoch, images[-1]))
-        times = clock.resolve()
-        log.add(times, images)
-        mean_loss = _mean(losses, sizes, first_step=done - len(losses) + 1)
+    steps = min(phase_steps(phase, setting.protocol, len(feed.source)), setting.most_steps or sys.maxsize)
+    trained = _Model(model, phase, number, setting, feed, after_epoch)
+    course = Course(number, steps, len(feed.source), [setting.order], setting.protocol)
+    course.run(trained, setting.report)
+    if trained.averaged is not None:
+        trained.averaged.put_in_place()
+    return Trained(trained.log, trained.mean_loss, optimizer_bytes(trained.optimizer))
+
+
+class _Model:
+    """One model on a course: the one place where its steps happen, and where they are timed."""
+
+    def __init__(
+        self,
+        model: TransferModel,
+        phase: Train,
+        number: int,
+        setting: Setting,
+        feed: Feed,
+        after_epoch: AfterEpoch,
+    ) -> None:
+        if setting.learning_rate is None:
+            raise PhaseError("the strategy states no learning rates, so it has no steps, and yet it yields a Train")
+        protocol, device = setting.protocol, setting.device
+        self._model, self._phase, self._number, self._setting, self._feed = model, phase, number, setting, feed
+        self._after_epoch = after_epoch
+        self._parameters = model.trainable()
+        self.optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
+        own = phase.data is None or phase.data.for_the_task
+        self._mix = mixing(protocol, setting.objective) if own else None
+        self.averaged = Averaged(model.module, protocol.ema) if protocol.ema else None
+        self._scaler = gradient_scaler(device, protocol.precision)
+        self._clock, self.log = step_clock(device, setting.detail), PhaseSteps()
+        self._images: list[int] = []
+        self.mean_loss = math.nan
+
+    def begin(self, orders: Sequence[Sequence[torch.Tensor]]) -> None:
+        """An epoch begins; its batches may be fetched ahead of the steps."""
+        (order,) = orders
+        self._batches = self._feed.source.batches(order)
+        self._images = []
+
+    def step(self, _place: int, factor: float) -> Stepped:
+        """One step on the next batch."""
+        clock, optimizer, scaler = self._clock, self.optimizer, self._scaler
+        clock.start()
+        batch = next(self._batches)
+        if self._mix is not None:
+            batch = self._mix(batch)
+        clock.lap("data")
+        optimizer.zero_grad(set_to_none=True)
+        loss = batch_loss(self._model, self._phase, self._feed.forward, batch, self._setting)
+        clock.lap("forward")
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        clock.lap("backward")
+        if self._setting.protocol.gradient_clip:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self._parameters, self._setting.protocol.gradient_clip)
+        set_rates(optimizer, factor)
+        scaler.step(optimizer)
+        scaler.update()
+        if self._phase.after_step is not None:
+            self._phase.after_step(self._model)
+        if self.averaged is not None:
+            self.averaged.step()
+        clock.stop("optimizer")
+        self._images.append(batch.images_in_all)
+        return Stepped(loss, len(batch), batch.images_in_all)
+
+    def end(self, epoch: Epoch) -> bool:
+        """An epoch has ended: its times are read, its losses looked at, and whoever watches is asked."""
+        times = self._clock.resolve()
+        self.log.add(times, self._images)
+        self.mean_loss = _mean(epoch)
         seconds = sum(time.seconds for time in times)
-        setting.report(EpochDone(number, epoch, mean_loss, sum(images) / seconds if seconds else None))
-        stop = after_epoch(epoch, mean_loss)
-    if averaged is not None:
-        averaged.put_in_place()
-    return Trained(log, mean_loss, optimizer_bytes(optimizer))
+        speed = sum(self._images) / seconds if seconds else None
+        self._setting.report(EpochDone(self._number, epoch.number, self.mean_loss, speed))
+        return self._after_epoch(epoch.number, self.mean_loss)
 
 
-def _mean(losses: list[torch.Tensor], sizes: list[int], first_step: int) -> float:
-    values = torch.stack(losses).double().cpu()
+def _mean(epoch: Epoch) -> float:
+    values = torch.stack(list(epoch.losses)).double().cpu()
     finite = torch.isfinite(values)
     if not finite.all():
         place = int((~finite).nonzero()[0])
-        step = first_step + place
+        step = epoch.first_step + place
         raise Diverged(
             f"the training loss became {float(values[place])} at step {step}; "
             f"a lower learning rate is the usual remedy",
             step,
         )
-    weights = torch.tensor(sizes, dtype=torch.float64)
+    weights = torch.tensor(epoch.images, dtype=torch.float64)
     return float((values * weights).sum() / weights.sum())

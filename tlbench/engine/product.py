@@ -10,13 +10,12 @@ import torch
 from torch import nn
 
 from tlbench.contracts.phases import Train
-from tlbench.data.batches import epoch_order
+from tlbench.engine.course import Course, Epoch, Stepped
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import phase_steps
 from tlbench.engine.precision import autocast
-from tlbench.engine.recipe import rate_factor
 from tlbench.engine.setting import Setting
-from tlbench.events import EpochDone, StepDone
+from tlbench.events import EpochDone
 from tlbench.plan.cell import Protocol
 from tlbench.results.costs import FeaturesRecord
 
@@ -68,53 +67,68 @@ def linear_suffix(feed: Feed) -> nn.Linear | None:
 
 
 def train_heads(heads: Sequence[Head], feed: Feed, phase: Train, number: int, setting: Setting) -> None:
-    """Carry out a phase for all heads at once, as `loop.train` does for one: AdamW, its schedule, gradients clipped.
+    """Carry out a phase for all heads at once, as `loop.train` does for one model: AdamW, gradients clipped.
 
     The heads are those of all pairs of a seed and a rate. A head whose loss is not finite is noted, and harms no other.
     """
-    protocol, report = setting.protocol, setting.report
-    seeds = list(dict.fromkeys(head.seed for head in heads))
-    rates = list(dict.fromkeys(head.learning_rate for head in heads))
-    by_place = {(head.seed, head.learning_rate): head for head in heads}
-    table = [[by_place[seed, rate] for seed in seeds] for rate in rates]
-    weights = [nn.Parameter(torch.stack([head.weight for head in row])) for row in table]
-    biases = [
-        nn.Parameter(torch.stack([head.bias for head in row if head.bias is not None]))
-        for row in table
-        if row[0].bias is not None
-    ]
-    optimizer = _adamw(weights, biases, rates, protocol)
+    trained = _Heads(heads, feed, phase, number, setting)
     images = len(feed.source)
-    steps = phase_steps(phase, protocol, images)
-    done, epoch = 0, 0
-    while done < steps:
-        epoch += 1
-        orders = [epoch_order(images, protocol.batch_size, row.order)[: steps - done] for row in table[0]]
-        losses: list[torch.Tensor] = []
-        sizes: list[int] = []
-        for chosen in zip(*orders, strict=True):
-            loss = _losses(weights, biases, feed, chosen, setting)
-            optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            if protocol.gradient_clip:
-                _clip_each(weights, biases, protocol.gradient_clip)
-            factor = phase.lr * rate_factor(done, steps, protocol)
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * factor
-            optimizer.step()
-            done += 1
-            losses.append(loss.detach())
-            sizes.append(len(chosen[0]))
-            report(StepDone(number, done, steps, epoch, len(chosen[0]) * len(heads)))
-        _note_losses(table, losses, sizes, first_step=done - len(losses) + 1)
-        for head in heads:
-            report(EpochDone(number, epoch, head.losses[-1], None, head.seed))
-    for row, weight in zip(table, weights, strict=True):
-        for place, head in enumerate(row):
-            head.weight = weight.detach()[place].clone()
-    for row, bias in zip(table, biases, strict=False):
-        for place, head in enumerate(row):
-            head.bias = bias.detach()[place].clone()
+    orders = [head.order for head in trained.table[0]]
+    Course(number, phase_steps(phase, setting.protocol, images), images, orders, setting.protocol).run(
+        trained, setting.report
+    )
+    trained.hand_back()
+
+
+class _Heads:
+    """Many heads on one course: a row of the table for each rate, in it a head for each seed."""
+
+    def __init__(self, heads: Sequence[Head], feed: Feed, phase: Train, number: int, setting: Setting) -> None:
+        seeds = list(dict.fromkeys(head.seed for head in heads))
+        rates = list(dict.fromkeys(head.learning_rate for head in heads))
+        by_place = {(head.seed, head.learning_rate): head for head in heads}
+        self._heads, self._feed, self._phase, self._number, self._setting = heads, feed, phase, number, setting
+        self.table = [[by_place[seed, rate] for seed in seeds] for rate in rates]
+        self._weights = [nn.Parameter(torch.stack([head.weight for head in row])) for row in self.table]
+        self._biases = [
+            nn.Parameter(torch.stack([head.bias for head in row if head.bias is not None]))
+            for row in self.table
+            if row[0].bias is not None
+        ]
+        self._optimizer = _adamw(self._weights, self._biases, rates, setting.protocol)
+
+    def begin(self, orders: Sequence[Sequence[torch.Tensor]]) -> None:
+        """An epoch begins, with an order for each seed."""
+        self._chosen = list(zip(*orders, strict=True))
+
+    def step(self, place: int, factor: float) -> Stepped:
+        """One step of all heads."""
+        chosen, clip = self._chosen[place], self._setting.protocol.gradient_clip
+        loss = _losses(self._weights, self._biases, self._feed, chosen, self._setting)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        if clip:
+            _clip_each(self._weights, self._biases, clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["rate"] * (self._phase.lr * factor)
+        self._optimizer.step()
+        return Stepped(loss, len(chosen[0]), len(chosen[0]) * len(self._heads))
+
+    def end(self, epoch: Epoch) -> bool:
+        """An epoch has ended: each head gets its mean loss."""
+        _note_losses(self.table, epoch)
+        for head in self._heads:
+            self._setting.report(EpochDone(self._number, epoch.number, head.losses[-1], None, head.seed))
+        return False
+
+    def hand_back(self) -> None:
+        """Give each head what it was trained to."""
+        for row, weight in zip(self.table, self._weights, strict=True):
+            for place, head in enumerate(row):
+                head.weight = weight.detach()[place].clone()
+        for row, bias in zip(self.table, self._biases, strict=False):
+            for place, head in enumerate(row):
+                head.bias = bias.detach()[place].clone()
 
 
 def _losses(
@@ -163,13 +177,13 @@ def _clip_each(weights: list[nn.Parameter], biases: list[nn.Parameter], norm: fl
             gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
 
 
-def _note_losses(table: list[list[Head]], losses: list[torch.Tensor], sizes: list[int], first_step: int) -> None:
-    values = torch.stack(losses).double().cpu()
-    shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+def _note_losses(table: list[list[Head]], epoch: Epoch) -> None:
+    values = torch.stack(list(epoch.losses)).double().cpu()
+    shares = torch.tensor(epoch.images, dtype=torch.float64) / sum(epoch.images)
     means = torch.einsum("b,brs->rs", shares, values)
     for rate, row in enumerate(table):
         for seed, head in enumerate(row):
             head.losses.append(float(means[rate, seed]))
             if head.diverged_at is None and not math.isfinite(head.losses[-1]):
                 bad = ~torch.isfinite(values[:, rate, seed])
-                head.diverged_at = first_step + int(bad.nonzero()[0])
+                head.diverged_at = epoch.first_step + int(bad.nonzero()[0])

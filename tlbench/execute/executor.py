@@ -49,9 +49,11 @@ Message = Told | Returned | Ended
 class Executor(typing.Protocol):
     """Runs jobs, each in a process of its own, and brings back what they leave.
 
-    A job is pickled, and nothing in it needs the machine that it comes from: `run_elsewhere(job, report)` gives a
-    `Parcel` of records and files, made with the cache of the machine where it runs. On this machine,
-    `run_in_process(job, outbox, report)` leaves the files in a folder. Both are in `tlbench.execute`.
+    A job can be pickled, and nothing in it needs the machine that it comes from: where it runs,
+    `tlbench.toolkit.run_elsewhere(job, report)` gives a `Parcel` of its records and files, made with the cache of that
+    machine, and `parcel.returned()` is the message that it has ended. Paths that the user has named (of a folder of
+    images, a file of weights) must be the same there. `report` is called with each event; events that an executor
+    passes on as `Told` move the progress bar.
     """
 
     def submit(self, job: TrialJob) -> Hashable:
