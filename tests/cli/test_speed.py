@@ -121,7 +121,7 @@ def test_augmented_images_are_not_cached_and_the_record_says_why(cli: Cli) -> No
     command = ("run", *QUICK, "--strategies", "freeze", "--epochs", "2", "--augment", "flip,crop", "--name", "changed")
     (record,) = cli(*command, "--json").records
     assert record["status"] == "ok", record["error"]
-    assert record["trial"]["cell"]["protocol"]["augmentation"] == ["crop", "flip"]
+    assert record["trial"]["cell"]["protocol"]["augment"] == ["crop", "flip"]
     assert record["cost"]["phases"][0]["features"]["reason"] == "the images are augmented at random"
     assert "crop and flip augmentation" in cli("show", "changed").stdout
     (again,) = cli(*command[:-1], "again", "--json").records
