@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tlbench.plan.option import facts
 from tlbench.plan.request import NAMED
 from tlbench.words import split_names
 
@@ -45,7 +46,7 @@ def _parts(name: str, values: list[str]) -> Iterator[str]:
 
 def _annotation(name: str, field: FieldInfo) -> Any:
     flag = "--" + name.replace("_", "-")
-    extra = typing.cast("dict[str, str | None]", field.json_schema_extra or {})
+    extra = facts(field)
     about = (field.description or "").removesuffix(".")
     shown = extra.get("shown") or _shown(field.default)
     if field.annotation is bool:

@@ -55,8 +55,8 @@ class TransferModel:
         self.preprocessing = backbone.preprocessing
         self._head_paths = backbone.head_paths
         self.layout = blocks_of(module, backbone)
-        self.another: Callable[[str], TransferModel] = _no_other
-        self.dataset: Callable[[str], OtherDataset] = _no_other_dataset
+        self.another: Callable[[str], TransferModel] = no_other
+        self.dataset: Callable[[str], OtherDataset] = no_other_dataset
         self.published: Callable[[], nn.Module] | None = None
         self.notes = Notes()
         self.classes: tuple[str, ...] = ()
@@ -290,11 +290,13 @@ class TransferModel:
         return [Part(frozenset(paths), names) for paths, names in zip(inside, tensors, strict=True)]
 
 
-def _no_other(name: str) -> TransferModel:
+def no_other(name: str) -> TransferModel:
+    """Raise LookupError: a strategy asks for a backbone that it has not named."""
     raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
 
 
-def _no_other_dataset(name: str) -> OtherDataset:
+def no_other_dataset(name: str) -> OtherDataset:
+    """Raise LookupError: a strategy asks for a dataset that it has not named."""
     raise LookupError(f"dataset {name!r} is not among those that the strategy has named (`datasets`)")
 
 

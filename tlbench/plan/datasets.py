@@ -53,6 +53,7 @@ class Decoder:
     lease: str | None
     tell: Tell
     done: dict[tuple[str, int, int, Interpolation], PreparedDataset] = field(default_factory=dict)
+    others: dict[tuple[Path, Path], OtherDatasetPlan] = field(default_factory=dict)
 
     def prepared(self, loaded: Loaded, protocol: Protocol, interpolation: Interpolation) -> PreparedDataset:
         """A dataset as a protocol wants it; told of when it is decoded for the first time."""
@@ -64,6 +65,23 @@ class Decoder:
             for text in said if first else ():
                 self.tell(Note(text))
         return self.done[key]
+
+    def other(self, loaded: Loaded, made: PreparedDataset, target: str, prepared: PreparedDataset) -> OtherDatasetPlan:
+        """What the plan keeps of another dataset beside a target; the two are compared, and told of, once."""
+        key = prepared.folder, made.folder
+        if key not in self.others:
+            plan = OtherDatasetPlan(
+                dataset=loaded.ref,
+                digest=made.digest,
+                task=loaded.task_component.ref,
+                train_images=made.images["train"],
+                test_images_shared=shared_with_test(prepared, made),
+                options=loaded.component.resolved,
+            )
+            if plan.test_images_shared:
+                self.tell(Note(f"warning: {plan.leak_into(target)}"))
+            self.others[key] = plan
+        return self.others[key]
 
     def _decode(self, loaded: Loaded, protocol: Protocol, interpolation: Interpolation) -> PreparedDataset:
         component, dataset, task = loaded.component, loaded.dataset, loaded.task
@@ -141,15 +159,5 @@ def decode_others(
         loaded = as_wide(other, target.dataset)
         assert loaded is not None
         made = decoder.prepared(loaded, protocol, interpolation)
-        plan = OtherDatasetPlan(
-            dataset=other.ref,
-            digest=made.digest,
-            task=other.task_component.ref,
-            train_images=made.images["train"],
-            test_images_shared=shared_with_test(prepared, made),
-            options=other.component.resolved,
-        )
-        if plan.test_images_shared:
-            decoder.tell(Note(f"warning: {plan.leak_into(target.ref)}"))
-        found[name] = made, plan
+        found[name] = made, decoder.other(other, made, target.ref, prepared)
     return found

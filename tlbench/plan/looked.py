@@ -94,8 +94,9 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
     fitted, unfit = _fitted(backbones, bare)
     for (ref, dataset_ref), backbone in fitted.items():
         check_size(ref, backbone, dataset_ref, protocols[dataset_ref].image_size)
+    policies = weights_policies(request.weights, list(backbones), registry.qualified_backbone)
     weights = {
-        ref: _weights(request, registry, ref, backbones, fitted, protocols, means, tell)
+        ref: _weights(ref, backbones[ref], policies[ref], fitted, protocols, means, tell)
         if any(strategies[each][1].pretrained for each in wanted[ref])
         else None
         for ref in backbones
@@ -161,18 +162,16 @@ def _fitted(
 
 
 def _weights(
-    request: Request,
-    registry: Registry,
     ref: str,
-    backbones: Mapping[str, Backbone],
+    own: Backbone,
+    policy: str,
     fitted: Fitted,
     protocols: Mapping[str, Protocol],
     means: Means,
     tell: Tell,
 ) -> WeightsPlan:
     """Which tensors a backbone starts from; a file of them is held to the backbone as each dataset has it."""
-    policy = weights_policies(request.weights, list(backbones), registry.qualified_backbone)[ref]
-    plan = choose_weights(ref, backbones[ref], policy, partial(_note, tell), means.weights)
+    plan = choose_weights(ref, own, policy, partial(_note, tell), means.weights)
     for dataset_ref, protocol in protocols.items():
         backbone = fitted.get((ref, dataset_ref))
         if backbone is not None and (taken := check_file(ref, backbone, plan, protocol.image_size)):

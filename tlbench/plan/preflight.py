@@ -12,10 +12,7 @@ from typing import Any
 from tlbench.errors import UserError
 from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
-from tlbench.plan.cells import (
-    Pair,
-    make_cell,
-)
+from tlbench.plan.cells import Pair, make_cell
 from tlbench.plan.datasets import Decoder, Loaded, decode_others
 from tlbench.plan.found import Note, Preflight, Tell
 from tlbench.plan.looked import Looked, look

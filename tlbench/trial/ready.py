@@ -13,7 +13,7 @@ from torch import nn
 from tlbench.cache import StageCache
 from tlbench.contracts.backbone import Backbone, Preprocessing
 from tlbench.contracts.channels import with_channels
-from tlbench.contracts.model import TransferModel
+from tlbench.contracts.model import TransferModel, no_other, no_other_dataset
 from tlbench.contracts.task import LossOptions
 from tlbench.contracts.train_data import OtherDataset
 from tlbench.data.augment import Augment, named_changes
@@ -124,9 +124,7 @@ def other_images(
 
 
 def _described(others: Mapping[str, OtherImages], name: str) -> OtherDataset:
-    if name not in others:
-        raise LookupError(f"dataset {name!r} is not among those that the strategy has named (`datasets`)")
-    return others[name].described
+    return others[name].described if name in others else no_other_dataset(name)
 
 
 def set_up_torch(job: TrialJob) -> None:
@@ -171,7 +169,7 @@ def another(student: Backbone, cell: Cell, outputs: int, seeds: Seeds, registry:
     component = registry.backbones.resolve(name)
     weights = next((each.weights for each in cell.others if each.backbone == component.ref), None)
     if weights is None:
-        raise LookupError(f"backbone {name!r} is not among those that the strategy has named (`others`)")
+        return no_other(name)
     own = with_channels(component.load(), len(student.preprocessing.mean))
     renormalised = renormalising(own, student.preprocessing)
     return load_model(
