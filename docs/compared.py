@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from scipy.stats import false_discovery_control
-
 import tlbench
 from tlbench.api import Results
 from tlbench.registry.columns import columns_for
@@ -16,10 +14,10 @@ from tlbench.report.rows import Row, rows
 from tlbench.report.short import short
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
-from tlbench.stats import p_value
+from tlbench.stats import family, holm
+from tlbench.stats.family import LEVEL
 
 RESULTS = Path(__file__).parents[1] / "results"
-RATE_OF_FALSE_DISCOVERIES = 0.05
 PAGE = """# Strategies compared
 
 Made from the committed runs `results/strategies` and `results/strategies-costs` by `python docs/generate.py`; repeat
@@ -30,12 +28,12 @@ Protocol of both: {protocol}. Data: `{dataset}`, so that a figure is a share of 
 # Accuracy
 
 Test accuracy in per cent, mean over {seeds} seeds. Each seed of each strategy chose its learning rate on val among
-three: {multiples} times the strategy's default; *rates* are those chosen. ±: half-width of a 95 % interval with the
-seeds and the test sample in it. *vs full*: points above or below `full` on the same backbone, paired by seed and test
-image; bold where the difference is significant (rate of false discoveries at most {level:.0%} among all differences of
-this table, Benjamini & Hochberg 1995). *Passes*: training images processed, in multiples of the protocol's epochs, for
-one rate. *Loss*: the training loss of the last epoch, penalties and softened targets included, mean over backbones and
-seeds.
+three: {multiples} times the strategy's default; *rates* are those chosen. ±: distance from the accuracy to the farther
+end of its 95 % interval, which includes the seeds and the test sample. *vs full*: points above or below `full` on the
+same backbone, paired by seed and test image; bold where the verdict is better or worse ({level:.0%} level, Holm's
+correction for all differences of this table; [how](difference.md)). *Passes*: training images processed, in multiples
+of the protocol's epochs, for one rate. *Loss*: the training loss of the last epoch, penalties and softened targets
+included, mean over backbones and seeds.
 
 {accuracy}
 
@@ -58,7 +56,7 @@ At this budget ({epochs} epochs of {images} images for each of three rates, the 
 Significantly below it on both backbones: {both}. On one of the two alone: {one}.
 
 Not significantly different from `full` on either: {alike}. That does not prove them equal: an interval of three
-seeds has two degrees of freedom, and the smallest difference that is significant is {smallest:.1f} points, the
+seeds is wide, and the smallest difference that is significant is {smallest:.1f} points, the
 largest that is not {largest:.1f}. Some of these spend more than one pass for one rate: {costly}. Whether they
 would beat a `full` that trains as long is another question, which `--budget passes` asks.
 
@@ -83,7 +81,7 @@ def page() -> str:
         test_images=first.data.test_images if first.data else "the",
         seeds=len(seeds(run.records)),
         multiples=", ".join(f"{each.times:g}" for each in run.plan.request.tune if not isinstance(each, float)),
-        level=RATE_OF_FALSE_DISCOVERIES,
+        level=LEVEL,
         accuracy=_accuracies(table, apart, losses(run.records)),
         left_out="\n\n".join(f"Left out: {each}." for each in run.plan.left_out),
         machine=_machine(timed.records[0]),
@@ -121,21 +119,20 @@ def losses(records: Sequence[Record]) -> dict[str, float]:
 
 
 def differences(table: Table, reference: str = "full") -> Differences:
-    """By strategy and backbone, how many points of accuracy it is above the reference, and whether significantly."""
-    keys = [
-        (strategy, backbone)
-        for strategy, of_strategy in table.items()
-        for backbone in of_strategy
-        if strategy != reference and backbone in table[reference]
-    ]
-    against = [table[reference][backbone] for _, backbone in keys]
-    ours = [table[strategy][backbone] for strategy, backbone in keys]
-    p_values = [p_value(row.scores, other.scores) for row, other in zip(ours, against, strict=True)]
-    points = [_points(row) - _points(other) for row, other in zip(ours, against, strict=True)]
-    adjusted = false_discovery_control(p_values)
+    """By strategy and backbone, how many points of accuracy it is above the reference, and whether significantly.
+
+    The variances over seeds are moderated by those of all pairs of rows; p values are corrected for the comparisons of
+    this table.
+    """
+    places = {(strategy, backbone): row for strategy, each in table.items() for backbone, row in each.items()}
+    keys = [key for key in places if key[0] != reference and key[1] in table[reference]]
+    numbers = {key: number for number, key in enumerate(places)}
+    compared = family([row.sample for row in places.values()], "higher")
+    found = {key: compared.pair(numbers[key], numbers[reference, key[1]]).difference for key in keys}
+    corrected = holm({key: each.p_value for key, each in found.items()})
     return {
-        key: (point, bool(level <= RATE_OF_FALSE_DISCOVERIES))
-        for key, point, level in zip(keys, points, adjusted, strict=True)
+        key: (100 * each.value, p_value is not None and p_value < LEVEL)
+        for (key, each), p_value in zip(found.items(), corrected.values(), strict=True)
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import compared
 import contracts
+import difference
 import keywords
 import options
 import rates
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
+DIFFERENCE = ROOT / "docs" / "difference.md"
 TASKS = ROOT / "docs" / "tasks.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
@@ -127,6 +129,7 @@ if __name__ == "__main__":
     RATES.write_text(rates.page(), "utf-8")
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
+    DIFFERENCE.write_text(difference.page(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")
     CONTRACTS.write_text(contracts.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")

@@ -19,9 +19,9 @@ all metrics by name ([Results format](results-format.md)).
 {sections}
 ## Intervals and comparisons
 
-The ± of a metric that is a mean over examples has the spread over seeds and the test sample in it: a binomial
-interval for a share of the examples, else z · s / √n over the examples' errors. The mean average precision is no mean
-over examples; its ± is that of its jackknife pseudo-values (Tukey 1958), which rows are compared in pairs by, too.
+The ± of a metric that is a mean over examples includes the spread over seeds and the test sample
+([Is the difference real?](difference.md)). The mean average precision is no mean over examples; its ± is that of its
+jackknife pseudo-values (Tukey 1958), which rows are compared in pairs by, too.
 
 `chance` in the record is the primary metric of the best constant prediction, on the same test images; a trial whose
 model is no better by its task's rule has the status `at-chance`.

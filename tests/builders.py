@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,9 @@ from tlbench.plan import CHANCES, Cell, Plan, Protocol, Request, Trial, WeightsP
 from tlbench.plan.plan import MetricPlan, TaskPlan
 from tlbench.registry import Component, Entry
 from tlbench.registry.provenance import Provenance
+from tlbench.report.data import ReportData
+from tlbench.report.rows import Columns, Examples
+from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.column import Column
 from tlbench.results.columns import columns_of
 from tlbench.results.costs import Cost, PhaseCost, StepMs
@@ -170,6 +173,16 @@ def columns(task: str) -> Sequence[Column]:
 
 def no_examples(_record: Record) -> None:
     """No predictions are at hand."""
+
+
+def report_of(records: Iterable[Record], examples: Examples = no_examples, columns: Columns = columns) -> ReportData:
+    """What reports of some records are made from."""
+    return ReportData(list(records), examples, columns)
+
+
+def table_of(records: Iterable[Record], examples: Examples = no_examples, columns: Columns = columns) -> DatasetTable:
+    """The table of records of one dataset, or of the first."""
+    return tables(report_of(records, examples, columns))[0]
 
 
 def make_failure(cell: Cell, seed: int = 0, status: Status = "failed", **error: Any) -> Record:

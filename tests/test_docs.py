@@ -74,6 +74,10 @@ def test_every_public_type_has_its_place_on_the_page_of_contracts(generate: Modu
     assert set(tlbench.__all__) == shown | others | {"Phase"}
 
 
+def test_the_page_of_differences_is_made_from_the_committed_run(generate: ModuleType) -> None:
+    assert (DOCS / "difference.md").read_text("utf-8") == generate.difference.page()
+
+
 def test_the_page_of_tasks_is_made_from_them_and_from_the_committed_run(generate: ModuleType) -> None:
     assert (DOCS / "tasks.md").read_text("utf-8") == generate.tasks.page()
     run = tlbench.load("tasks", DOCS.parent / "results")

@@ -67,7 +67,7 @@ ROOMS = (
     ("results", {"contracts", "plan", "registry"}),
     ("saved", {"contracts", "data", "engine", "plan", "registry", "results"}),
     ("data", {"cache", "contracts", "plan"}),
-    ("report", {"contracts", "data", "plan", "results", "stats", "trial"}),
+    ("report", {"contracts", "data", "plan", "registry", "results", "stats", "trial"}),
     ("stats", set()),
     ("cache", set()),
 )

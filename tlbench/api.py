@@ -49,11 +49,11 @@ class Results:
 
     def to_markdown(self) -> str:
         """The comparison tables."""
-        from tlbench.registry.columns import columns_for
         from tlbench.report.documents import to_markdown
+        from tlbench.report.of_run import report_data
         from tlbench.results.store import RunFolder
 
-        return to_markdown(self.records, RunFolder(self.folder).example_scores, columns_for(self.plan))
+        return to_markdown(report_data(self.plan, RunFolder(self.folder), self.records))
 
 
 def run(

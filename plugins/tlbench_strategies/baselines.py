@@ -37,6 +37,7 @@ def image_stats_backbone(_options: Options) -> Backbone:
     options=Subset,
     pretrained=False,
     backbone=IMAGE_STATS,
+    baseline=True,
     when="always: what takes no model at all",
 )
 def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
@@ -62,6 +63,7 @@ def majority(model: TransferModel, options: Subset) -> Iterator[Phase]:
     options=Probe,
     pretrained=False,
     backbone=IMAGE_STATS,
+    baseline=True,
     when="always: what brightness and colour alone give away",
 )
 def image_stats(model: TransferModel, options: Probe) -> Iterator[Phase]:

@@ -9,15 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import columns, make_cell, make_failure, make_metrics, make_plan, make_record, no_examples
+from builders import (
+    columns,
+    make_cell,
+    make_failure,
+    make_metrics,
+    make_plan,
+    make_record,
+    no_examples,
+    report_of,
+    table_of,
+)
 from rich.console import Console
 
 from tlbench.plan import Plan
 from tlbench.plan.plan import MetricPlan, TaskPlan
 from tlbench.report.documents import to_csv, to_markdown
 from tlbench.report.footer import footer
-from tlbench.report.rows import Row, best, rows
+from tlbench.report.rows import Row, rows
 from tlbench.report.table import print_tables
+from tlbench.report.tables import DatasetTable
 from tlbench.results.column import Column
 from tlbench.results.columns import COSTS, columns_of
 from tlbench.results.records import Record
@@ -58,7 +69,7 @@ def absolute_errors(means: Mapping[str, float]) -> dict[str, np.ndarray]:
 
 def printed(records: Iterable[Record], columns: Any, examples: Any = no_examples) -> str:
     file = io.StringIO()
-    print_tables(records, examples, columns, Console(file=file, width=240))
+    print_tables(report_of(records, examples, columns), Console(file=file, width=240))
     return file.getvalue()
 
 
@@ -66,7 +77,7 @@ def line_of(output: str, name: str) -> list[str]:
     return next(line for line in output.splitlines() if line.startswith(f"{name} ")).split()
 
 
-def table_of(records: Iterable[Record], plan: Plan = REGRESSION) -> list[Row]:
+def rows_of(records: Iterable[Record], plan: Plan = REGRESSION) -> list[Row]:
     return rows(records, no_examples, lambda task: columns_of(plan, task))
 
 
@@ -78,7 +89,7 @@ def test_of_a_metric_where_lower_is_better_the_lowest_is_marked() -> None:
     def examples(record: Record) -> np.ndarray:
         return errors[record.trial.cell.backbone]
 
-    assert {place for place in best(rows(records, examples, of_regression)) if place[1] == "mae"} == {(0, "mae")}
+    assert {place for place in table_of(records, examples, of_regression).best if place[1] == "mae"} == {(0, "mae")}
     output = printed(records, of_regression, examples)
     assert line_of(output, "good")[3:5] == ["1.50", "±0.20*"]
     assert line_of(output, "bad")[3:5] == ["20.0", "±2.7"]
@@ -94,21 +105,24 @@ def test_a_table_of_another_task_has_its_own_heading_and_says_that_lower_is_bett
 
 
 def test_without_errors_of_images_the_interval_is_that_of_the_seeds_and_names_the_metric() -> None:
-    (row,) = table_of(measured("x", value, seed) for seed, value in enumerate((1.0, 2.0, 3.0)))
+    (row,) = rows_of(measured("x", value, seed) for seed, value in enumerate((1.0, 2.0, 3.0)))
     assert row.primary is not None
-    assert (row.primary.mean, row.primary.half_width) == (2.0, pytest.approx(2.484, abs=1e-3))  # t(2) · 1 / √3
-    assert any(line.startswith("±: half-width of a 95 % interval of the MAE; it includes") for line in footer([row]))
-    (alone,) = table_of([measured("x", 1.5)])
+    assert (row.primary.mean, row.primary.half_width) == (2.0, pytest.approx(2.484, rel=0.01))  # t(2) · 1 / √3
+    assert any(
+        line.startswith("±: distance from the MAE to the farther end of its 95 % interval, which includes")
+        for line in footer(DatasetTable("a", (row,)))
+    )
+    (alone,) = rows_of([measured("x", 1.5)])
     assert alone.primary is not None and alone.primary.half_width is None
-    assert not any("±" in line for line in footer([alone]))
+    assert not any("±" in line for line in footer(DatasetTable("a", (alone,))))
 
 
 def test_rows_of_one_seed_that_can_not_be_told_apart_by_their_errors_are_marked_together() -> None:
     random = np.random.default_rng(0)
     errors = {f"a/{name}": random.gamma(2.0, 1.0, 60) for name in "xy"} | {"a/z": random.gamma(2.0, 9.0, 60)}
     records = [measured(name[2:], float(each.mean())) for name, each in errors.items()]
-    table = rows(records, lambda record: errors[record.trial.cell.backbone], of_regression)
-    assert {number for number, column in best(table) if column == "mae"} == {0, 1}
+    table = table_of(records, lambda record: errors[record.trial.cell.backbone], of_regression)
+    assert {number for number, column in table.best if column == "mae"} == {0, 1}
 
 
 def test_documents_of_another_task_have_its_metrics() -> None:
@@ -118,7 +132,7 @@ def test_documents_of_another_task_have_its_metrics() -> None:
     assert [float(first[name]) for name in ("mae", "r2", "val_mae", "chance")] == [1.5, 0.5, 1.5, 8.0]
     assert "accuracy" not in first
     assert (second["chance"], failed["mae"], failed["primary_metric"]) == ("", "", "")
-    markdown = to_markdown(records[:2], no_examples, of_regression)
+    markdown = to_markdown(report_of(records[:2], columns=of_regression))
     assert "| Backbone | Strategy | Weights | MAE | Passes |" in markdown
     assert "| x | freeze | pretrained | **1.50** |" in markdown
     assert "| y | freeze | pretrained | 2.50 |" in markdown
@@ -157,7 +171,9 @@ def test_a_column_of_a_plugin_is_the_median_over_seeds_and_empty_where_nothing_w
 
 def test_a_column_of_a_plugin_stands_in_markdown() -> None:
     records = [make_record(make_cell(f"a/{name}"), paid_seconds=paid) for name, paid in (("x", 6.0), ("y", 8.0))]
-    heading, _, *lines = [line for line in to_markdown(records, no_examples, of_plugins).splitlines() if "|" in line]
+    heading, _, *lines = [
+        line for line in to_markdown(report_of(records, columns=of_plugins)).splitlines() if "|" in line
+    ]
     assert heading.endswith("| Params | CO2 | Status |")
     assert [line.split(" | ")[-2] for line in lines] == ["**1.50**", "2.00"]
 

@@ -7,7 +7,17 @@ import io
 import json
 import re
 
-from builders import FALLBACK, columns, make_cell, make_failure, make_plan, make_record, no_examples
+from builders import (
+    FALLBACK,
+    columns,
+    make_cell,
+    make_failure,
+    make_plan,
+    make_record,
+    no_examples,
+    report_of,
+    table_of,
+)
 
 from tlbench.report import text
 from tlbench.report.documents import to_csv, to_json, to_markdown
@@ -37,7 +47,7 @@ def test_json_holds_the_records_as_they_are() -> None:
 
 
 def test_markdown_is_a_table_of_all_values() -> None:
-    heading, rule, *lines = markdown_rows(to_markdown(RECORDS, no_examples, columns))
+    heading, rule, *lines = markdown_rows(to_markdown(report_of(RECORDS)))
     assert heading == [
         "Backbone", "Strategy", "Weights", "Accuracy", "Passes", "Train", "Img/s", "Memory", "Infer 1", "Infer",
         "Params", "Status",
@@ -49,15 +59,15 @@ def test_markdown_is_a_table_of_all_values() -> None:
 
 def test_markdown_has_the_best_bold() -> None:
     records = [make_record(make_cell(f"a/{name}"), accuracy=value) for name, value in (("x", 0.25), ("y", 0.75))]
-    *_, first, second = markdown_rows(to_markdown(records, no_examples, columns))
-    accuracy = list(text.headings(rows(records, no_examples, columns))).index("accuracy")
-    assert (first[accuracy], second[accuracy]) == ("25.0% ±17.8", "**75.0% ±17.8**")
+    *_, first, second = markdown_rows(to_markdown(report_of(records)))
+    accuracy = list(text.headings(table_of(records))).index("accuracy")
+    assert (first[accuracy], second[accuracy]) == ("25.0% ±25.0", "**75.0% ±25.0**")
     assert sum(cell.startswith("**") for cell in first + second) == 1
 
 
 def test_markdown_has_a_table_and_a_footer_for_each_dataset() -> None:
     document = to_markdown(
-        [make_record(make_cell(dataset=f"packaged/{name}")) for name in ("digits", "flowers")], no_examples, columns
+        report_of([make_record(make_cell(dataset=f"packaged/{name}")) for name in ("digits", "flowers")])
     )
     assert re.findall(r"^\*\*(packaged/\w+) \(20 test images, 1 seed\)\*\*$", document, re.MULTILINE) == [
         "packaged/digits",

@@ -20,9 +20,10 @@ from builders import (
 )
 
 from tlbench.plan import WeightsPlan
-from tlbench.report.rows import Row, best, rows
+from tlbench.report.rows import Row, rows
+from tlbench.report.tables import DatasetTable
 from tlbench.results.records import Record
-from tlbench.stats import interval
+from tlbench.stats import Sample, interval
 
 REQUESTED = WeightsPlan(kind="random", reason="requested")
 UNPUBLISHED = WeightsPlan(kind="random", reason="none-published")
@@ -33,9 +34,8 @@ def rows_of(records: Iterable[Record]) -> list[Row]:
 
 
 def marked(table: list[Row]) -> set[tuple[int, str]]:
-    """The marks that a person sees."""
-    shown = {column.name for row in table for column in row.columns if column.tables}
-    return {(number, column) for number, column in best(table) if column in shown}
+    """The marks that a person sees, in a table of all these rows."""
+    return DatasetTable("packaged/digits", tuple(table)).best
 
 
 def at_chance(record: Record) -> Record:
@@ -52,7 +52,7 @@ def test_a_row_for_each_cell_in_order_of_appearance() -> None:
 def test_accuracy_is_the_mean_over_seeds_with_an_interval_of_seeds_and_test_images() -> None:
     cell, values = make_cell(), [0.8, 0.9, 0.94]
     (row,) = rows_of(make_record(cell, seed, value) for seed, value in enumerate(values))
-    assert row.primary == interval(values, 20, share=True)
+    assert row.primary == interval(Sample(dict(enumerate(values)), examples=20, share=True))
     assert row.test_images == 20
 
 

@@ -44,6 +44,15 @@ def _version(value: bool) -> None:
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_set_debug)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the results and errors alone.")]
 Results = Annotated[Path, typer.Option("--results", help="The folder of runs.")]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        min=0.0,
+        help="Difference below which two rows are practically equal: points of a share, the metric's unit for others.",
+        show_default="none",
+    ),
+]
 Block = Annotated[
     list[str] | None,
     typer.Option("--block", metavar="PLUGIN", help="Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -27,15 +27,22 @@ def progress_console(*, quiet: bool = False) -> Console:
     return Console(stderr=True, width=FULL_WIDTH, no_color=True, quiet=quiet)
 
 
-def print_results(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str, detail: bool = False) -> None:
+def print_results(
+    plan: Plan,
+    records: Sequence[Record],
+    folder: RunFolder,
+    form: str,
+    detail: bool = False,
+    margin: float | None = None,
+) -> None:
     """Write a run's records to stdout as a table, markdown, json or csv."""
     if form == "table":
-        from tlbench.registry.columns import columns_for
+        from tlbench.report.of_run import report_data
         from tlbench.report.table import print_tables
 
-        print_tables(records, folder.example_scores, columns_for(plan), result_console(), detail)
+        print_tables(report_data(plan, folder, records, margin), result_console(), detail)
     else:
-        print(document(plan, records, folder, form))
+        print(document(plan, records, folder, form, margin))
 
 
 def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str], folder: RunFolder) -> None:
@@ -52,14 +59,12 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
         print(printable(line), file=sys.stderr)
 
 
-def document(plan: Plan, records: Iterable[Record], folder: RunFolder, form: str) -> str:
+def document(plan: Plan, records: Sequence[Record], folder: RunFolder, form: str, margin: float | None = None) -> str:
     """A run's records as markdown, json or csv."""
-    from tlbench.registry.columns import columns_for
     from tlbench.report import documents
+    from tlbench.report.of_run import report_data
 
     if form == "json":
         return documents.to_json(plan, records)
-    columns = columns_for(plan)
-    if form == "csv":
-        return documents.to_csv(records, columns)
-    return documents.to_markdown(records, folder.example_scores, columns)
+    data = report_data(plan, folder, records, margin)
+    return documents.to_csv(records, data.columns) if form == "csv" else documents.to_markdown(data)

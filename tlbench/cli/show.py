@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlbench.cli.app import Debug, Results, app
+from tlbench.cli.app import Debug, Margin, Results, app
 from tlbench.errors import UserError
 
 
@@ -35,6 +35,7 @@ def show(
             help="Below the table, each row's learning rates, BatchNorm statistics and times of training steps.",
         ),
     ] = False,
+    margin: Margin = None,
     results: Results = Path("results"),
     debug: Debug = False,
 ) -> None:
@@ -46,7 +47,7 @@ def show(
     plan = folder.plan()
     records, damaged = folder.read()
     if output is None:
-        print_results(plan, records, folder, form, detail)
+        print_results(plan, records, folder, form, detail, margin)
         print_missing(plan, records, damaged, folder)
         return
     try:
@@ -54,13 +55,13 @@ def show(
             if form is Form.table:
                 from rich.console import Console
 
-                from tlbench.registry.columns import columns_for
+                from tlbench.report.of_run import report_data
                 from tlbench.report.table import print_tables
 
                 console = Console(file=file, width=FULL_WIDTH, no_color=True)
-                print_tables(records, folder.example_scores, columns_for(plan), console, detail)
+                print_tables(report_data(plan, folder, records, margin), console, detail)
             else:
-                print(document(plan, records, folder, form), file=file)
+                print(document(plan, records, folder, form, margin), file=file)
         print_missing(plan, records, damaged, folder)
     except OSError as error:
         raise UserError(f"{output} can't be written: {error.strerror}") from error

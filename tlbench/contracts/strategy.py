@@ -38,6 +38,8 @@ class Strategy:
     With `head_only` it is one `Train` of the head by the task's loss, and nothing else; then the heads of all seeds and
     rates are trained together. A trial of a strategy that claims it and does anything else fails.
 
+    A `baseline` is trivial: what is no better than it has learned nothing of use, and reports say so.
+
     A strategy whose models have other tensors in the end than the backbone has makes these by
     `rebuild(model, options, shapes)`, so that a saved model can be loaded; its numbers do not matter. `not_saved` says
     why its models can't be saved, if so.
@@ -63,6 +65,7 @@ class Strategy:
     rebuild: Rebuild | None = None
     not_saved: str | None = None
     head_only: bool = False
+    baseline: bool = False
     summary: str = ""
     details: str = ""
     paper: str = ""
@@ -94,6 +97,7 @@ def strategy(
     rebuild: Rebuild | None = None,
     not_saved: str | None = None,
     head_only: bool = False,
+    baseline: bool = False,
     paper: str = "",
     when: str = "",
 ) -> Callable[[Callable[[TransferModel, Any], Iterator[Phase]]], Strategy]:
@@ -118,6 +122,7 @@ def strategy(
             rebuild,
             not_saved,
             head_only,
+            baseline,
             summary=summary,
             details=details.strip(),
             paper=paper,

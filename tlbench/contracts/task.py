@@ -37,7 +37,7 @@ def merit(better: Better, value: float | None) -> float:
 class Metric:
     """A figure of a model's predictions for a split: a column of every report.
 
-    `unit` is `share` for a share of the examples, whose interval is a binomial one, `fraction` for what else lies in
+    `unit` is `share` for a share of the examples, whose interval stays in 0..1, `fraction` for what else lies in
     0..1, `number` for what has the targets' own unit, or none.
     """
 

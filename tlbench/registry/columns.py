@@ -1,10 +1,12 @@
-"""The columns of a run's reports: those that every report has, its tasks' metrics, and those of plugins."""
+"""What a run's reports have of the registry: columns, those of plugins among them, and the baselines."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from tlbench.errors import UserError
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.results.columns import columns_of
@@ -14,6 +16,17 @@ if TYPE_CHECKING:
 
     from tlbench.plan.plan import Plan
     from tlbench.results.column import Column
+
+
+def baselines_of(plan: Plan) -> frozenset[str]:
+    """The plan's strategies that a model must beat; those of plugins that are not here any more are none."""
+    strategies = Registry.of(load_plugins()).strategies
+    found = set()
+    for ref in {cell.strategy for cell in plan.cells}:
+        with suppress(UserError):
+            if strategies.resolve(ref).load().baseline:
+                found.add(ref)
+    return frozenset(found)
 
 
 def columns_for(plan: Plan) -> Callable[[str], Sequence[Column]]:

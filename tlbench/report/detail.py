@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from tlbench.report import text
+from tlbench.report.compared import beside_the_best
+from tlbench.report.names import pair
 from tlbench.report.rows import Row
+from tlbench.report.tables import DatasetTable
 from tlbench.results.columns import MetricColumn
 from tlbench.results.costs import PhaseCost
 from tlbench.words import counted
 
 
-def detail(table: list[Row]) -> list[str]:
-    """All metrics, rates that were chosen, BatchNorm statistics, features computed once, steps' times of a seed."""
-    lines = []
+def detail(found: DatasetTable) -> list[str]:
+    """Each row beside the best, all metrics, rates that were chosen, BatchNorm statistics, features, steps' times."""
+    table = found.rows
+    lines = [*beside_the_best(found)]
     if metrics := [said for row in table if (said := _metrics(row))]:
         lines += ["Metrics on test:", *(f"  {said}" for said in metrics)]
     if tuned := [row for row in table if row.cell.tuned_rates]:
@@ -22,11 +26,6 @@ def detail(table: list[Row]) -> list[str]:
         lines += ["Features of a frozen part, computed once and trained on:", *(f"  {name}" for name in cached)]
     lines += ["Steps:", *(f"  {_step(row, phase)}" for row in table for phase in row.phases if phase.step_ms)]
     return lines
-
-
-def pair(row: Row) -> str:
-    """A row's name."""
-    return f"{row.backbone} × {row.strategy}"
 
 
 def _metrics(row: Row) -> str:

@@ -10,8 +10,11 @@ from typing import Any
 
 from tlbench.plan.plan import Plan
 from tlbench.report import text
+from tlbench.report.data import ReportData
 from tlbench.report.footer import MARKED, footer, heading
-from tlbench.report.rows import Columns, Examples, best, by_dataset
+from tlbench.report.over_datasets import OverDatasets, over_datasets
+from tlbench.report.rows import Columns
+from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.records import Record
 from tlbench.words import one_line, printable
 
@@ -27,25 +30,32 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
     return json.dumps(document, indent=1)
 
 
-def to_markdown(records: Iterable[Record], examples: Examples, columns: Columns) -> str:
-    """The comparison tables; the best values, and those not significantly different from them, bold."""
-    parts = []
-    for dataset, group in by_dataset(records, examples, columns).items():
-        marked, headings = best(group), text.headings(group)
-        lines = [
-            f"**{_markdown(heading(dataset, group))}**",
-            "",
-            "| " + " | ".join(headings.values()) + " |",
-            "| " + " | ".join("---" for _ in headings) + " |",
-        ]
-        for number, row in enumerate(group):
-            cells = {name: _markdown(content).replace("|", "\\|") for name, content in text.cells(row).items()}
-            shown = (f"**{cells[name]}**" if (number, name) in marked else cells[name] for name in headings)
-            lines.append("| " + " | ".join(shown) + " |")
-        notes = [*footer(group), *([f"Bold: {MARKED}"] if marked else [])]
-        lines += ["", *(f"{_markdown(line)}  " for line in notes)]
-        parts.append("\n".join(lines).rstrip())
-    return "\n\n".join(parts)
+def to_markdown(data: ReportData) -> str:
+    """The comparison tables; the best values, and those not told apart from them, bold."""
+    found = tables(data)
+    return "\n\n".join([*map(_table, found), *map(_over_datasets, over_datasets(found))])
+
+
+def _table(table: DatasetTable) -> str:
+    headings = text.headings(table)
+    lines = [f"**{_markdown(heading(table))}**", "", *_head(headings.values())]
+    for number, row in enumerate(text.lines(table)):
+        cells = {name: _markdown(row[name]).replace("|", "\\|") for name in headings}
+        shown = (f"**{cells[name]}**" if (number, name) in table.best else cells[name] for name in headings)
+        lines.append("| " + " | ".join(shown) + " |")
+    notes = [*footer(table), *([f"Bold: {MARKED}"] if table.best else [])]
+    return "\n".join([*lines, "", *(f"{_markdown(line)}  " for line in notes)]).rstrip()
+
+
+def _over_datasets(found: OverDatasets) -> str:
+    lines = [f"**{found.heading}**", "", *_head(found.HEADINGS)]
+    lines += ["| " + " | ".join(_markdown(each).replace("|", "\\|") for each in line) + " |" for line in found.lines()]
+    return "\n".join([*lines, "", *(f"{_markdown(line)}  " for line in found.footer())]).rstrip()
+
+
+def _head(headings: Iterable[str]) -> list[str]:
+    names = list(headings)
+    return ["| " + " | ".join(names) + " |", "| " + " | ".join("---" for _ in names) + " |"]
 
 
 def to_csv(records: Iterable[Record], columns: Columns) -> str:

@@ -6,22 +6,26 @@ from collections.abc import Iterator
 
 from tlbench.data.leaks import Leak
 from tlbench.report import text
-from tlbench.report.detail import pair
+from tlbench.report.alarms import alarms
+from tlbench.report.compared import compared
+from tlbench.report.names import pair
 from tlbench.report.rows import Row
+from tlbench.report.tables import DatasetTable
 from tlbench.results.records import DataRecord
 from tlbench.words import counted, listed
 
 BUSY = 1.5
 """Load per core as a trial begins; the trial before it leaves one of some 1.1."""
 MARKED = (
-    "the best of its column among comparable rows, or not significantly different from it (5 % level; the metric "
-    "paired by seed and test image, costs by their ranges over seeds)."
+    "the best of its column among comparable rows, or not told apart from it (the metric as under Rank, costs by their "
+    "ranges over seeds)."
 )
 """What a mark says; it begins with the mark itself."""
 
 
-def footer(table: list[Row]) -> list[str]:
+def footer(found: DatasetTable) -> list[str]:
     """What a table of one dataset needs said under it."""
+    table = list(found.rows)
     lines = list(dict.fromkeys(said for row in table if row.data for said in _data_notes(row.data)))
     lines += dict.fromkeys(
         f"Warning: {each.leak_into(row.cell.dataset)}."
@@ -37,7 +41,7 @@ def footer(table: list[Row]) -> list[str]:
     lines += _learning_rates(table)
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
-    lines += _samples(table)
+    lines += [*_samples(table), *compared(found)]
     lines.append(_columns(table))
     if compiled := dict.fromkeys(_compiled(row) for row in table if row.figures["compile_seconds"] is not None):
         lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
@@ -53,6 +57,7 @@ def footer(table: list[Row]) -> list[str]:
             f"Warning: the machine was busy with other work (load {max(busy):.1f} per core); times are longer and vary "
             f"more than on an idle one."
         )
+    lines += alarms(found)
     lines += [_at_chance(row) for row in table if row.at_chance and _has_rate(row)]
     lines += _weights_notes(table)
     for row in table:
@@ -84,12 +89,12 @@ def _data_notes(data: DataRecord) -> Iterator[str]:
     yield from (f"{each[0].upper()}{each[1:]}." for each in data.lacking)
 
 
-def heading(dataset: str, table: list[Row]) -> str:
+def heading(table: DatasetTable) -> str:
     """A dataset, and what its metrics were measured on."""
-    images = {row.test_images for row in table if row.test_images is not None}
-    seeds = {row.done for row in table if row.done}
+    images = {row.test_images for row in table.rows if row.test_images is not None}
+    seeds = {row.done for row in table.rows if row.done}
     said = [_span(images, "test image"), _span(seeds, "seed")]
-    return f"{dataset} ({', '.join(each for each in said if each)})" if images and seeds else dataset
+    return f"{table.dataset} ({', '.join(each for each in said if each)})" if images and seeds else table.dataset
 
 
 def _span(numbers: set[int], noun: str) -> str:
@@ -111,7 +116,7 @@ def _samples(table: list[Row]) -> list[str]:
     what = "the spread over seeds and the test sample" if several else "the test sample, not the spread over seeds"
     return [
         *lines,
-        f"±: half-width of a 95 % interval of the {name}; it includes {what}."
+        f"±: distance from the {name} to the farther end of its 95 % interval, which includes {what}."
         + (" Costs are medians over seeds." if several else ""),
     ]
 

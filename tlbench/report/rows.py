@@ -12,7 +12,7 @@ from tlbench.report.short import short_names
 from tlbench.results.column import Column
 from tlbench.results.costs import Cost, FeaturesRecord, PhaseCost
 from tlbench.results.records import DataRecord, Record
-from tlbench.stats import Estimate, Scores, differ, differ_unpaired, interval
+from tlbench.stats import Estimate, Sample, Scores, interval
 
 Examples = Callable[[Record], Scores | None]
 """Each test example's share in the primary metric of a record's trial; None where its predictions are not at hand."""
@@ -29,8 +29,8 @@ class Row:
     `on_features` says that a frozen part's features were computed once; `attributed` that the costs are estimated from
     one head by itself, where many were trained together; `concurrent_trials` how many trials ran at once at most, and
     disturbed its timings. `compiled` says whether any steps ran compiled. `at_chance` of its seeds have learned
-    nothing, `done` have ended well. `phases` are the first good seed's. `scores` has by seed each test example's share
-    in the primary metric, `load_per_core` the largest that a trial began with.
+    nothing, `done` have ended well. `phases` are the first good seed's. `sample` is what `primary` is made of,
+    `load_per_core` the largest load that a trial began with. `records` are those of all seeds.
     """
 
     cell: Cell
@@ -52,7 +52,8 @@ class Row:
     data: DataRecord | None = None
     load_per_core: float | None = None
     phases: tuple[PhaseCost, ...] = ()
-    scores: Mapping[int, Scores] = field(default_factory=dict, compare=False, repr=False)
+    sample: Sample = field(default_factory=lambda: Sample({}), compare=False, repr=False)
+    records: tuple[Record, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def metric(self) -> Column:
@@ -99,57 +100,13 @@ def rows(records: Iterable[Record], examples: Examples, columns: Columns) -> lis
     return [_row(group, names, examples, of_task[group[0].trial.cell.task]) for group in by_cell.values()]
 
 
-def by_dataset(records: Iterable[Record], examples: Examples, columns: Columns) -> dict[str, list[Row]]:
-    """The rows of each dataset's table."""
-    tables: dict[str, list[Row]] = {}
-    for row in rows(records, examples, columns):
-        tables.setdefault(row.cell.dataset, []).append(row)
-    return tables
-
-
-def best(table: Sequence[Row]) -> set[tuple[int, str]]:
-    """Which places (row number, column) hold the best value of comparable rows, or one not significantly different.
-
-    Primary metrics are compared in pairs (`stats.differ`); costs are alike where their ranges over the seeds overlap.
-    Of a row alone, or of rows that are all equal, none is marked.
-    """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, row in enumerate(table):
-        if row.can_be_best:
-            groups.setdefault(row.comparable, []).append(number)
-    places: set[tuple[int, str]] = set()
-    for column in table[0].columns if table else ():
-        if column.better is None or not column.tables:
-            continue
-        choose = max if column.better == "higher" else min
-        for numbers in groups.values():
-            values = {number: found for number in numbers if (found := table[number].figures[column.name]) is not None}
-            if len(set(values.values())) > 1:
-                winner = table[next(number for number in values if values[number] == choose(values.values()))]
-                places |= {(number, column.name) for number in values if _alike(table[number], winner, column)}
-    return places
-
-
-def _alike(row: Row, winner: Row, column: Column) -> bool:
-    """Whether a row's value is not significantly different from the best one."""
-    if row.figures[column.name] == winner.figures[column.name]:
-        return True
-    if column is not row.metric:
-        (low, high), (lowest, highest) = row.ranges[column.name], winner.ranges[column.name]
-        return low <= highest and lowest <= high
-    if row.scores.keys() & winner.scores.keys():
-        return not differ(winner.scores, row.scores)
-    assert row.primary is not None and winner.primary is not None
-    return not differ_unpaired(winner.primary, row.primary)
-
-
 def _row(group: list[Record], names: Mapping[str, str], examples: Examples, columns: tuple[Column, ...]) -> Row:
     done = [record for record in group if record.status == "ok"]
     costs = [record.cost for record in done if record.cost]
     values = {each.name: [value for record in done if (value := each.value(record)) is not None] for each in columns}
     figures = {name: statistics.median(found) if found else None for name, found in values.items()}
-    scores = {record.trial.seed: found for record in done if (found := examples(record)) is not None}
-    primary = _primary(done, scores, columns[0])
+    sample = _sample(done, examples, columns[0])
+    primary = interval(sample) if sample.values else None
     figures[columns[0].name] = primary.mean if primary else None
     at_chance = sum(record.metrics.at_chance for record in done if record.metrics)
     cell = group[0].trial.cell
@@ -173,7 +130,8 @@ def _row(group: list[Record], names: Mapping[str, str], examples: Examples, colu
         load_per_core=max((load for record in done if (load := _load(record)) is not None), default=None),
         data=next((record.data for record in done if record.data), None),
         phases=tuple(costs[0].phases) if costs else (),
-        scores=scores,
+        sample=sample,
+        records=tuple(group),
     )
 
 
@@ -185,14 +143,13 @@ def _load(record: Record) -> float | None:
     return None if several or load is None or not cores else load / cores
 
 
-def _primary(done: list[Record], scores: Mapping[int, Scores], metric: Column) -> Estimate | None:
-    values = [value for record in done if (value := metric.value(record)) is not None]
-    if not values:
-        return None
+def _sample(done: list[Record], examples: Examples, metric: Column) -> Sample:
+    """The primary metric of each good seed, with what its test examples have in it."""
+    values = {record.trial.seed: value for record in done if (value := metric.value(record)) is not None}
+    kept = {record.trial.seed: examples(record) for record in done if record.trial.seed in values}
+    scores = {seed: found for seed, found in kept.items() if found is not None}
     images = min((record.data.test_images for record in done if record.data), default=None)
-    whole = len(scores) == len(values) and len({len(each) for each in scores.values()}) == 1
-    known = list(scores.values()) if whole else None
-    return interval(values, images, known, share=metric.unit == "share")
+    return Sample(values, scores, images, metric.unit == "share")
 
 
 def _features(cost: Cost) -> list[FeaturesRecord | None]:

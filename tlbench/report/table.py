@@ -12,13 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tlbench.report import text
+from tlbench.report.data import ReportData
 from tlbench.report.detail import detail as details
 from tlbench.report.footer import MARKED, footer, heading
-from tlbench.report.rows import Columns, Examples, Row, best, by_dataset
-from tlbench.results.records import Record
+from tlbench.report.over_datasets import over_datasets
+from tlbench.report.rows import Row
+from tlbench.report.tables import DatasetTable, tables
 from tlbench.words import one_line, printable
 
-TEXTS = (*text.NAMED, "status")
+TEXTS = (*text.NAMED, text.RANK, "status")
 """Columns that are no figures: they are set to the left, and fold."""
 SAID_ONCE = ("weights", "passes", "status")
 """Columns that a table which is too wide leaves out where all rows are equal in them."""
@@ -26,28 +28,40 @@ Cells = dict[str, Text]
 """A row's cells by column."""
 
 
-def print_tables(
-    records: Iterable[Record], examples: Examples, columns: Columns, console: Console, detail: bool = False
-) -> None:
+def print_tables(data: ReportData, console: Console, detail: bool = False) -> None:
     """A table for each dataset, with its footer. The best of each column among comparable rows has a star.
 
-    With `detail`, the choices of each row follow, and the times of steps, phase by phase.
+    With `detail`, the choices of each row follow, what it is compared with the best, and the times of steps, phase by
+    phase. Over several datasets, a table of mean ranks is last.
     """
-    for dataset, group in by_dataset(records, examples, columns).items():
-        console.print()
-        console.print(Text(one_line(heading(dataset, group)), style="bold"))
-        marked = best(group)
-        _print_table(_cells(group, marked), text.headings(group), console)
-        for line in [*footer(group), *([f"*: {MARKED}"] if marked else [])]:
-            console.print(Text(printable(line), style="dim"), soft_wrap=not console.is_terminal)
-        for line in details(group) if detail else ():
+    found = tables(data)
+    for table in found:
+        _print_heading(heading(table), console)
+        _print_table(_cells(table), text.headings(table), console)
+        _print_footer([*footer(table), *([f"*: {MARKED}"] if table.best else [])], console)
+        for line in details(table) if detail else ():
             console.print(Text(printable(line)), soft_wrap=not console.is_terminal)
+    for ranked in over_datasets(found):
+        _print_heading(ranked.heading, console)
+        lines = [dict(zip(ranked.NAMES, map(Text, map(one_line, line)), strict=True)) for line in ranked.lines()]
+        _print_table(lines, dict(zip(ranked.NAMES, ranked.HEADINGS, strict=True)), console)
+        _print_footer(ranked.footer(), console)
 
 
-def _cells(group: list[Row], marked: set[tuple[int, str]]) -> list[Cells]:
+def _print_heading(heading: str, console: Console) -> None:
+    console.print()
+    console.print(Text(one_line(heading), style="bold"))
+
+
+def _print_footer(lines: Iterable[str], console: Console) -> None:
+    for line in lines:
+        console.print(Text(printable(line), style="dim"), soft_wrap=not console.is_terminal)
+
+
+def _cells(table: DatasetTable) -> list[Cells]:
     return [
-        {name: _cell(content, (number, name) in marked, name, row) for name, content in text.cells(row).items()}
-        for number, row in enumerate(group)
+        {name: _cell(content, (number, name) in table.best, name, row) for name, content in line.items()}
+        for number, (row, line) in enumerate(zip(table.rows, text.lines(table), strict=True))
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from tlbench.contracts.strategy import Rates
 from tlbench.contracts.task import Unit
 from tlbench.plan.cell import Cell, Protocol
 from tlbench.plan.option import said
 from tlbench.report.rows import Row
+from tlbench.report.tables import POINTS, DatasetTable
 from tlbench.results.column import Column
 from tlbench.stats import Estimate
 from tlbench.words import counted
@@ -17,6 +18,9 @@ NOTHING = "–"
 
 NAMED = {"backbone": "Backbone", "strategy": "Strategy", "weights": "Weights"}
 """The headings of the columns before the figures."""
+STATUS = {"status": "Status"}
+RANK = "rank"
+"""The column of letters, which rows that are not told apart share."""
 
 
 def shown(row: Row) -> list[Column]:
@@ -24,14 +28,20 @@ def shown(row: Row) -> list[Column]:
     return [column for column in row.columns if column.tables]
 
 
-def headings(table: Sequence[Row]) -> dict[str, str]:
+def headings(table: DatasetTable) -> dict[str, str]:
     """The headings of a table's columns, by name."""
-    figures = {column.name: column.heading for row in table[:1] for column in shown(row)}
-    return NAMED | figures | {"status": "Status"}
+    primary, *others = ({column.name: column.heading} for column in shown(table.rows[0]))
+    rank = {RANK: "Rank"} if table.ranked else {}
+    return NAMED | primary | rank | {name: each for other in others for name, each in other.items()} | STATUS
+
+
+def lines(table: DatasetTable) -> list[dict[str, str]]:
+    """The text of each column of each row of a table."""
+    return [cells(row) | {RANK: table.ranks.get(number, NOTHING)} for number, row in enumerate(table.rows)]
 
 
 def cells(row: Row) -> dict[str, str]:
-    """The text of each column of a row."""
+    """The text of each column of a row, but for its rank among others."""
     figures = {column.name: figure(row.figures[column.name], column.unit) for column in shown(row)}
     figures[row.metric.name] = metric(row.primary, row.metric.unit)
     if (train := figures.get(TRAIN)) not in (None, NOTHING):
@@ -68,7 +78,7 @@ def metric(value: Estimate | None, unit: Unit) -> str:
         return NOTHING
     if value.half_width is None:
         return figure(value.mean, unit)
-    if unit in PERCENT:
+    if unit in POINTS:
         return f"{100 * value.mean:.1f}% ±{100 * value.half_width:.1f}"
     return f"{number(value.mean)} ±{f'{value.half_width:#.2g}'.removesuffix('.')}"
 
@@ -118,7 +128,6 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
-PERCENT = ("share", "fraction")
 WRITTEN: dict[Unit, Callable[[float], str]] = {
     "share": lambda value: f"{100 * value:.1f}%",
     "fraction": lambda value: f"{100 * value:.1f}%",

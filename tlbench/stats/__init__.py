@@ -1,8 +1,25 @@
-"""Statistics of metrics over seeds and test examples."""
+"""Statistics of metrics over seeds and test examples: intervals, paired tests, ranks, what a run could have found."""
 
 from __future__ import annotations
 
-from tlbench.stats.intervals import Estimate, Scores, differ_unpaired, interval, t_half_width
-from tlbench.stats.paired import differ, p_value
+from tlbench.stats.family import Family, Pair, Verdict, family, holm
+from tlbench.stats.intervals import Estimate, interval
+from tlbench.stats.paired import Difference, difference
+from tlbench.stats.sample import Sample, Scores
+from tlbench.stats.spread import Spread, crossed
 
-__all__ = ["Estimate", "Scores", "differ", "differ_unpaired", "interval", "p_value", "t_half_width"]
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Family",
+    "Pair",
+    "Sample",
+    "Scores",
+    "Spread",
+    "Verdict",
+    "crossed",
+    "difference",
+    "family",
+    "holm",
+    "interval",
+]

@@ -2,68 +2,97 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-CONFIDENCE = 0.95
-Z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-Scores = np.ndarray
-"""For each test example of a trial, in the order of the test set, its share in the primary metric."""
+from tlbench.stats.sample import Sample
+from tlbench.stats.spread import CONFIDENCE
+
+RESAMPLES = 10_000
+FEW = 64
+"""Distinct scores up to which resampling the examples is one multinomial draw of their numbers."""
+DRAWN_AT_ONCE = 2**22
+PLUS_FOUR = (0.0, 0.0, 1.0, 1.0)
+"""Two examples wrong and two right, added to those of a share (Agresti & Coull 1998): 61 of 61 is not certain."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and the half-width of its 95 % interval; None where nothing is known of its spread."""
+    """A mean over seeds and its 95 % interval; None where nothing is known of its spread."""
 
     mean: float
-    half_width: float | None
+    low: float | None
+    high: float | None
     n: int
 
+    @property
+    def half_width(self) -> float | None:
+        """How far the interval goes from the mean, in the direction in which it goes farther."""
+        return None if self.low is None or self.high is None else max(self.mean - self.low, self.high - self.mean)
 
-def interval(
-    values: Sequence[float], examples: int | None, scores: Sequence[Scores] | None = None, *, share: bool = False
-) -> Estimate:
+
+def interval(sample: Sample) -> Estimate:
     """The mean of a metric over seeds, with an interval that has both the seeds and the test sample in it.
 
-    They are added as variances. The seeds' part is Student's t · s / √n (none from a single seed). The test sample's
-    is that of the mean over seeds of each example's score: where these are shares in 0..1 (`share`), Wilson's (1927)
-    half-width, or where scores are not at hand that of a share of `examples`; else z · s / √n over examples. Where
-    nothing is known of the sample, the seeds' part is all. Raises ValueError on no values.
+    A hierarchical bootstrap (percentiles of 10,000 resamples, the same at every call): test examples are drawn again,
+    with what all seeds made of them, and to their mean is added the error that the few seeds leave, from Student's t
+    with their number less one degrees of freedom. Seeds themselves drawn again would give intervals that hold the mean
+    too seldom: three seeds that differ by more than the test sample explains, in some 83 of 100 cases
+    (tests/stats/test_coverage.py). Of one seed, the interval has the test sample alone. Raises ValueError on no values.
     """
-    if not values:
+    if not sample.values:
         raise ValueError("there is no estimate from no values")
+    values = list(sample.values.values())
     mean, seeds = statistics.fmean(values), len(values)
-    by_seed = t_half_width(values) if seeds > 1 else None
-    by_example = _by_example(mean, examples, scores, share)
-    if by_example is None:
-        return Estimate(mean, by_seed, seeds)
-    return Estimate(mean, math.hypot(by_seed or 0.0, by_example), seeds)
+    drawn = _examples(sample, mean)
+    if drawn is None and seeds == 1:
+        return Estimate(mean, None, None, seeds)
+    if drawn is None:
+        drawn = np.full(RESAMPLES, mean)
+    if seeds > 1:
+        drawn = drawn + _student(seeds - 1, len(drawn)) * statistics.stdev(values) / seeds**0.5
+    low, high = (float(each) for each in np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    if sample.share:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Estimate(mean, min(low, mean), max(high, mean), seeds)
 
 
-def _by_example(mean: float, examples: int | None, scores: Sequence[Scores] | None, share: bool) -> float | None:
-    """The half-width that the test sample alone gives."""
-    if examples is None or not (share or scores):
+def _examples(sample: Sample, mean: float) -> np.ndarray | None:
+    """The mean over examples drawn again and again; None where nothing is known of the sample."""
+    if sample.whole:
+        of_example = np.mean(list(sample.scores.values()), axis=0, dtype=float)
+        found = of_example if len(of_example) > 1 or sample.share else None
+    elif sample.share and sample.examples:
+        right = round(mean * sample.examples)
+        found = np.repeat([0.0, 1.0], [sample.examples - right, right])
+    else:
+        found = None
+    if found is None:
         return None
-    spread2 = float(np.mean(scores, axis=0, dtype=float).var()) if scores else mean * (1 - mean)
-    if share:
-        return Z * math.sqrt(spread2 / examples + Z**2 / (4 * examples**2)) / (1 + Z**2 / examples)
-    return Z * math.sqrt(spread2 / (examples - 1)) if examples > 1 else None
+    if sample.share:
+        found = np.append(found, PLUS_FOUR)
+    values, numbers = np.unique(found, return_counts=True)
+    if len(values) > FEW:
+        return _drawn(found)
+    drawn: np.ndarray = np.random.default_rng(0).multinomial(len(found), numbers / len(found), RESAMPLES)
+    return drawn @ (values / len(found))
 
 
-def t_half_width(values: Sequence[float]) -> float:
-    """Student's t(n - 1) · s / √n, for two values or more."""
-    from scipy.stats import t  # slow to import, and only needed with several seeds
+def _drawn(scores: np.ndarray) -> np.ndarray:
+    """The means of resamples of scores that are all different, so many at once as memory allows."""
+    generator = np.random.default_rng(0)
+    number = max(1_000, min(RESAMPLES, 10 * DRAWN_AT_ONCE // len(scores)))
+    at_once = max(1, DRAWN_AT_ONCE // len(scores))
+    sizes = [min(at_once, number - done) for done in range(0, number, at_once)]
+    return np.concatenate([scores[generator.integers(len(scores), size=(n, len(scores)))].mean(1) for n in sizes])
 
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    return quantile * statistics.stdev(values) / math.sqrt(len(values))
 
+@cache
+def _student(freedom: int, number: int) -> np.ndarray:
+    """As many values of Student's t, at even distances of probability, in a random order."""
+    from scipy.stats import t
 
-def differ_unpaired(ours: Estimate, theirs: Estimate) -> bool:
-    """Whether two metrics differ by more than their intervals, where examples are not at hand to pair by."""
-    if ours.half_width is None or theirs.half_width is None:
-        return ours.mean != theirs.mean
-    return abs(ours.mean - theirs.mean) > math.hypot(ours.half_width, theirs.half_width)
+    return np.random.default_rng(1).permutation(t.ppf((np.arange(number) + 0.5) / number, freedom))

@@ -2,57 +2,97 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tlbench.stats.intervals import CONFIDENCE, Scores
+from tlbench.stats.sample import Sample
+from tlbench.stats.spread import CONFIDENCE, Spread, crossed
+
+LARGE = 10**9
+"""Degrees of freedom of a normal variate."""
 
 
-def differ(ours: Mapping[int, Scores], theirs: Mapping[int, Scores]) -> bool:
-    """Whether two cells' primary metrics differ at the 5 % level, paired by seed and example."""
-    return p_value(ours, theirs) < 1 - CONFIDENCE
+@dataclass(frozen=True)
+class Difference:
+    """Our metric less theirs, over what both have measured.
 
-
-def p_value(ours: Mapping[int, Scores], theirs: Mapping[int, Scores]) -> float:
-    """How likely a difference of two cells' metrics as large as theirs is by chance, paired by seed and example.
-
-    With one seed in common, an exact McNemar test of what is right or wrong, else a t test over examples; with several,
-    a t test of the mean difference whose variance is that over examples plus that over seeds (degrees of freedom:
-    Satterthwaite 1946). Without a seed in common it is 1.
+    `seeds` are those in common and `paired` says that test examples were, too. `p_value` is of no difference; None, as
+    `spread`, where nothing is known of how far either varies.
     """
-    seeds = [seed for seed in ours if seed in theirs]
-    difference = np.array([ours[seed].astype(float) - theirs[seed] for seed in seeds])
-    if not seeds or not difference.any():
-        return 1.0
-    if len(seeds) > 1:
-        return _paired_t(difference)
-    return _mcnemar(difference[0]) if set(np.unique(difference)) <= {-1.0, 0.0, 1.0} else _by_examples(difference[0])
+
+    value: float
+    spread: Spread | None
+    p_value: float | None
+    seeds: int
+    paired: bool
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the difference."""
+        if self.spread is None:
+            return None
+        reach = self.spread.reach((1 - CONFIDENCE) / 2)
+        return self.spread.mean - reach, self.spread.mean + reach
+
+    def within(self, margin: float) -> float | None:
+        """The p value of the difference being as large as a margin, by two one-sided tests."""
+        return None if self.spread is None else self.spread.within(margin)
+
+    def reversed(self) -> Difference:
+        """Their metric less ours."""
+        spread = None if self.spread is None else replace(self.spread, mean=-self.spread.mean)
+        return replace(self, value=-self.value, spread=spread)
 
 
-def _mcnemar(difference: np.ndarray) -> float:
+def difference(ours: Sample, theirs: Sample) -> Difference:
+    """The difference of two cells' metrics, paired by seed and test example where they have these in common.
+
+    One seed in common, of right and wrong: McNemar's exact test, with the interval of Bonett & Price (2012). Several:
+    the spread of the differences over seeds and examples (`crossed`); where the test of all seeds' rights and wrongs as
+    if they were independent is less sure, that one, as few examples are not normal. Seeds whose differences are all
+    equal count as one. Without predictions, or without a seed in common, the two are taken for independent.
+    """
+    seeds = [seed for seed in ours.scores if seed in theirs.scores]
+    ours_scores, theirs_scores = ([side.scores[seed] for seed in seeds] for side in (ours, theirs))
+    if not seeds or len({len(each) for each in (*ours_scores, *theirs_scores)}) > 1:
+        return _independent(ours, theirs)
+    differences = np.stack(ours_scores).astype(float) - np.stack(theirs_scores)
+    value = float(differences.mean())
+    if (differences == differences[0]).all():
+        differences = differences[:1]
+    outcomes = all(set(np.unique(each)) <= {0, 1} for each in (*ours_scores, *theirs_scores))
+    if len(differences) == 1 and outcomes:
+        return Difference(value, _adjusted(differences[0]), _mcnemar(differences), len(seeds), True)
+    if not differences.any():
+        return Difference(0.0, crossed(differences), 1.0, len(seeds), True)
+    spread = crossed(differences)
+    p_value = spread.two_sided()
+    return Difference(
+        value, spread, max(p_value, _mcnemar(differences)) if outcomes else p_value, len(seeds), paired=True
+    )
+
+
+def _independent(ours: Sample, theirs: Sample) -> Difference:
+    first, second = ours.spread(), theirs.spread()
+    if first is None or second is None:
+        means = [sum(each.values.values()) / len(each.values) for each in (ours, theirs)]
+        return Difference(means[0] - means[1], None, None, 0, paired=False)
+    spread = first.less(second)
+    return Difference(spread.mean, spread, spread.two_sided(), 0, paired=False)
+
+
+def _mcnemar(differences: np.ndarray) -> float:
+    """The p value of McNemar's exact test over all pairs of outcomes."""
     from scipy.stats import binomtest
 
-    better, worse = int((difference > 0).sum()), int((difference < 0).sum())
-    return float(binomtest(better, better + worse).pvalue)
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
-def _by_examples(difference: np.ndarray) -> float:
-    from scipy.stats import ttest_1samp
-
-    return float(ttest_1samp(difference, 0.0).pvalue)
-
-
-def _paired_t(difference: np.ndarray) -> float:
-    """The two-sided p value for seeds × examples of differences."""
-    from scipy.stats import t
-
-    seeds, examples = difference.shape
-    by_seed = float(difference.mean(1).var(ddof=1)) / seeds
-    by_example = float(difference.mean(0).var(ddof=1)) / examples
-    variance = by_seed + by_example
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_example**2 / (examples - 1))
-    return float(2 * t.sf(abs(float(difference.mean())) / math.sqrt(variance), freedom))
+def _adjusted(outcomes: np.ndarray) -> Spread:
+    """The spread of a difference of paired shares, one pair added for better and for worse (Bonett & Price 2012)."""
+    examples = len(outcomes) + 2
+    better, worse = ((outcomes > 0).sum() + 1) / examples, ((outcomes < 0).sum() + 1) / examples
+    value = better - worse
+    return Spread(float(value), 0.0, float(better + worse - value**2) / examples, 0.0, LARGE)

@@ -1,0 +1,29 @@
+"""What the reports of a run are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tlbench.report.rows import Columns, Examples, Row, rows
+from tlbench.results.records import Record
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Records, with all that makes rows and sentences of them.
+
+    `examples` gives each test example's share in a record's primary metric, `columns` a task's columns. `baselines` are
+    the strategies that a model must beat, by qualified name. Two cells whose primary metrics differ by less than
+    `margin` (points of what is a share, the metric's own unit for others) are practically equal; None declares none.
+    """
+
+    records: Sequence[Record]
+    examples: Examples
+    columns: Columns
+    baselines: Collection[str] = ()
+    margin: float | None = None
+
+    def rows(self) -> list[Row]:
+        """A row for each cell."""
+        return rows(self.records, self.examples, self.columns)

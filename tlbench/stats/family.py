@@ -1,0 +1,131 @@
+"""All comparisons of a table: each pair's difference, corrected for their number, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from tlbench.stats.paired import Difference
+from tlbench.stats.pairwise import Pairs, differences
+from tlbench.stats.sample import Sample
+from tlbench.stats.spread import tails
+
+K = TypeVar("K")
+LEVEL = 0.05
+MOST_LETTERED = 30
+"""Cells that get letters; the search for these takes long of more, and finds too many to read."""
+MOST_LETTERS = 5
+Better = Literal["higher", "lower"]
+Verdict = Literal["better", "worse", "tie", "practically equal", "unknown"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A difference, with its p value and that of being as large as the margin, both corrected over the table (Holm)."""
+
+    difference: Difference
+    p_value: float | None
+    p_margin: float | None
+    better: Better
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the first of the two is, compared with the second.
+
+        `practically equal` where the margin is excluded, however small the difference that is certain; `tie` where
+        neither a difference nor practical equality is shown; `unknown` where nothing is known of the spread.
+        """
+        if self.p_value is None:
+            return "unknown"
+        if self.p_margin is not None and self.p_margin < LEVEL:
+            return "practically equal"
+        if self.p_value >= LEVEL:
+            return "tie"
+        return "better" if (self.difference.value > 0) == (self.better == "higher") else "worse"
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are told apart."""
+        return self.verdict in ("better", "worse")
+
+    def reversed(self) -> Pair:
+        """The second of the two, compared with the first."""
+        return Pair(self.difference.reversed(), self.p_value, self.p_margin, self.better)
+
+
+@dataclass(frozen=True)
+class Family:
+    """All pairs of so many cells, by the numbers of the two."""
+
+    size: int
+    pairs: Mapping[tuple[int, int], Pair]
+
+    def pair(self, ours: int, theirs: int) -> Pair:
+        """One cell compared with another one."""
+        return self.pairs[ours, theirs] if ours < theirs else self.pairs[theirs, ours].reversed()
+
+    def ranks(self, order: Sequence[int]) -> dict[int, str]:
+        """The rank of each cell, the cells given from the best; of one cell, none.
+
+        Letters that cells share which are not told apart (compact letter display, Piepho 2004), or where these would
+        be more than 5, ranges: from how many cells are better to how many are not worse.
+        """
+        if len(order) < 2:
+            return {}
+        apart = np.zeros((len(order), len(order)), bool)
+        for first, second in combinations(range(len(order)), 2):
+            apart[first, second] = apart[second, first] = self.pair(order[first], order[second]).differs
+        found = letters(apart) if len(order) <= MOST_LETTERED else None
+        if found is None or max(map(len, found)) > MOST_LETTERS:
+            found = [self._range(order, place, apart[place]) for place in range(len(order))]
+        return dict(zip(order, found, strict=True))
+
+    def _range(self, order: Sequence[int], place: int, apart: np.ndarray) -> str:
+        """From the rank that a cell has at best to the one that it has at worst."""
+        verdicts = [self.pair(order[place], order[other]).verdict for other in map(int, np.flatnonzero(apart))]
+        best, worst = 1 + verdicts.count("worse"), len(order) - verdicts.count("better")
+        return str(best) if best == worst else f"{best}–{worst}"
+
+
+def letters(apart: np.ndarray) -> list[str]:
+    """For each cell, given from the best, the letters that it shares with those that it is not told apart from."""
+    from scikit_posthocs import compact_letter_display
+
+    return [str(each).replace(" ", "") for each in compact_letter_display(np.where(apart, 0.0, 1.0))]
+
+
+def family(samples: Sequence[Sample], better: Better, margin: float | None = None) -> Family:
+    """Compare all pairs of cells; `margin` is the difference below which two are practically equal."""
+    compared = differences(samples)
+    p_values = holm({pair: each.p_value for pair, each in compared.items()})
+    equal = {} if margin is None else holm(_within(compared, margin))
+    return Family(
+        len(samples),
+        {key: Pair(each, p_values[key], equal.get(key), better) for key, each in compared.items()},
+    )
+
+
+def _within(compared: Pairs, margin: float) -> dict[tuple[int, int], float | None]:
+    """The p value of each difference being as large as a margin."""
+    spreads = {pair: each.spread for pair, each in compared.items() if each.spread is not None}
+    if not spreads:
+        return dict.fromkeys(compared)
+    facts = np.array(
+        [[each.mean, each.by_seed, each.by_example, each.freedom, each.examples] for each in spreads.values()]
+    )
+    mean, *others = facts.T
+    found = np.maximum(tails(margin - mean, *others), tails(margin + mean, *others))
+    return dict.fromkeys(compared) | dict(zip(spreads, map(float, found), strict=True))
+
+
+def holm(p_values: Mapping[K, float | None]) -> dict[K, float | None]:
+    """P values corrected for their number (Holm 1979); those that are None do not count."""
+    from statsmodels.stats.multitest import multipletests
+
+    known = {key: each for key, each in p_values.items() if each is not None}
+    corrected: Iterable[float] = multipletests(list(known.values()), method="holm")[1] if known else ()
+    return dict.fromkeys(p_values) | dict(zip(known, map(float, corrected), strict=True))
