@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from tlbench.stats import Difference, Sample, Spread, crossed, difference
+from tlbench.stats import Difference, Sample, Spread, crossed, difference, moderate
 from tlbench.stats.pairwise import differences, moments
 
 
@@ -154,3 +154,18 @@ def test_all_pairs_of_one_seed_have_the_p_values_of_each_by_itself() -> None:
         assert isinstance(found, Difference)
         assert found.p_value == pytest.approx(alone.p_value)
         assert found.interval == pytest.approx(alone.interval)
+
+
+def test_the_variances_over_seeds_of_several_differences_make_each_other_surer() -> None:
+    variances = (1.0e-5, 1.2e-5, 0.8e-5, 1.1e-5)
+    found = [
+        Difference(0.05, Spread(0.05, each, 1e-5, 1.0, 500), 0.3, 2, paired=True, least=0.001) for each in variances
+    ]
+    surer = moderate(found)
+    assert all(each.spread is not None and each.spread.freedom == 4.0 for each in surer)
+    assert all(each.p_value is not None and 0.001 <= each.p_value < 0.01 for each in surer)
+    assert moderate(found[:2]) == found[:2]
+    other = Difference(0.05, Spread(0.05, 1e-5, 1e-5, 2.0, 500), 0.3, 3, paired=True)
+    assert moderate([*found, other]) == [*found, other]  # of other numbers of seeds
+    unknown = Difference(0.05, None, None, 0, paired=False)
+    assert moderate([unknown]) == [unknown]

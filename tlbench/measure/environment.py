@@ -18,6 +18,7 @@ from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import AtStart, Machine
 
 PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -40,6 +41,7 @@ def machine(device: torch.device, distributions: Iterable[str] = ()) -> Machine:
         cudnn=_cudnn() if on_cuda else None,
         packages={name: found for name in (*PACKAGES, *distributions) if (found := _version(name))},
         git_commit=git_commit(Path.cwd()),
+        boot_id=BOOT_ID.read_text().strip() if BOOT_ID.exists() else None,
     )
 
 

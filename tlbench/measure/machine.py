@@ -16,7 +16,8 @@ class Machine(Facts):
 
     `cores` are physical ones, `usable_cores` what this process may run on. `packages` has the plugins'
     distributions too. `accelerators` is the number of CUDA devices that can be used. `git_commit` is of the working
-    folder, with `+changes` where it has uncommitted ones.
+    folder, with `+changes` where it has uncommitted ones, `boot_id` of the kernel that runs: another one is another
+    machine, or another job of a hosted runner.
     """
 
     platform: str
@@ -34,6 +35,7 @@ class Machine(Facts):
     cudnn: int | None
     packages: dict[str, str]
     git_commit: str | None
+    boot_id: str | None = None
 
 
 class AtStart(Facts):

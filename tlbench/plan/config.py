@@ -20,6 +20,7 @@ def read_config(path: Path, model: type[Request] = Request) -> dict[str, object]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--config {path} is not TOML: {error}") from error
     named = {key.replace("-", "_"): value for key, value in found.items()}
+    named.pop("gates", None)  # of `tlbench compare`
     for key in named:
         if key not in model.model_fields:
             raise UserError(f"--config {path}: there is no option {key!r}{nearest(key, model.model_fields)}")

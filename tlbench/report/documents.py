@@ -38,19 +38,21 @@ def to_markdown(data: ReportData) -> str:
 
 def _table(table: DatasetTable) -> str:
     headings = text.headings(table)
-    lines = [f"**{_markdown(heading(table))}**", "", *_head(headings.values())]
+    lines = [f"**{markdown_text(heading(table))}**", "", *_head(headings.values())]
     for number, row in enumerate(text.lines(table)):
-        cells = {name: _markdown(row[name]).replace("|", "\\|") for name in headings}
+        cells = {name: markdown_text(row[name]).replace("|", "\\|") for name in headings}
         shown = (f"**{cells[name]}**" if (number, name) in table.best else cells[name] for name in headings)
         lines.append("| " + " | ".join(shown) + " |")
     notes = [*footer(table), *([f"Bold: {MARKED}"] if table.best else [])]
-    return "\n".join([*lines, "", *(f"{_markdown(line)}  " for line in notes)]).rstrip()
+    return "\n".join([*lines, "", *(f"{markdown_text(line)}  " for line in notes)]).rstrip()
 
 
 def _over_datasets(found: OverDatasets) -> str:
     lines = [f"**{found.heading}**", "", *_head(found.HEADINGS)]
-    lines += ["| " + " | ".join(_markdown(each).replace("|", "\\|") for each in line) + " |" for line in found.lines()]
-    return "\n".join([*lines, "", *(f"{_markdown(line)}  " for line in found.footer())]).rstrip()
+    lines += [
+        "| " + " | ".join(markdown_text(each).replace("|", "\\|") for each in line) + " |" for line in found.lines()
+    ]
+    return "\n".join([*lines, "", *(f"{markdown_text(line)}  " for line in found.footer())]).rstrip()
 
 
 def _head(headings: Iterable[str]) -> list[str]:
@@ -69,7 +71,7 @@ def to_csv(records: Iterable[Record], columns: Columns) -> str:
     return file.getvalue().rstrip("\n")
 
 
-def _markdown(content: str) -> str:
+def markdown_text(content: str) -> str:
     """A text as one line of Markdown, in which no tag begins."""
     return one_line(content).replace("<", "&lt;")
 

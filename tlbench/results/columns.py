@@ -85,10 +85,18 @@ COSTS = (
         "peak of what CUDA's allocator reserved",
     ),
     _cost(
+        "flops_per_image", "FLOPs", "count", "lower", lambda cost: cost.flops_per_image,
+        "FLOPs of the model's prediction for an image", varies=False,
+    ),
+    _cost(
+        "train_flops_per_image", "Train FLOPs", "count", "lower", lambda cost: cost.train_flops_per_image,
+        "FLOPs of training on an image", varies=False,
+    ),
+    _cost(
         "energy_joules", "Energy", "joules", "lower", lambda cost: cost.energy_joules, "energy of the training stage"
     ),
 )  # fmt: skip
-"""The costs. FLOPs, parameters and the parts of memory are exact, and stand in the records alone."""
+"""The costs. The parts of memory stand in the records alone."""
 
 
 @dataclass(frozen=True)

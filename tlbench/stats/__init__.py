@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlbench.stats.family import Family, Pair, Verdict, family, holm
 from tlbench.stats.intervals import Estimate, interval
-from tlbench.stats.paired import Difference, difference
+from tlbench.stats.paired import Difference, difference, moderate
 from tlbench.stats.sample import Sample, Scores
 from tlbench.stats.spread import Spread, crossed
 
@@ -22,4 +22,5 @@ __all__ = [
     "family",
     "holm",
     "interval",
+    "moderate",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tlbench.stats.moderate import moderated
 from tlbench.stats.sample import Sample
 from tlbench.stats.spread import CONFIDENCE, Spread, crossed
 
@@ -18,7 +20,8 @@ class Difference:
     """Our metric less theirs, over what both have measured.
 
     `seeds` are those in common and `paired` says that test examples were, too. `p_value` is of no difference; None, as
-    `spread`, where nothing is known of how far either varies.
+    `spread`, where nothing is known of how far either varies. `least` is what it is at least, as few examples are not
+    normal.
     """
 
     value: float
@@ -26,6 +29,7 @@ class Difference:
     p_value: float | None
     seeds: int
     paired: bool
+    least: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -66,11 +70,25 @@ def difference(ours: Sample, theirs: Sample) -> Difference:
         return Difference(value, _adjusted(differences[0]), _mcnemar(differences), len(seeds), True)
     if not differences.any():
         return Difference(0.0, crossed(differences), 1.0, len(seeds), True)
-    spread = crossed(differences)
-    p_value = spread.two_sided()
-    return Difference(
-        value, spread, max(p_value, _mcnemar(differences)) if outcomes else p_value, len(seeds), paired=True
-    )
+    spread, least = crossed(differences), _mcnemar(differences) if outcomes else 0.0
+    return Difference(value, spread, max(spread.two_sided(), least), len(seeds), paired=True, least=least)
+
+
+def moderate(found: Sequence[Difference]) -> list[Difference]:
+    """The differences of unlike pairs of cells, the variances over seeds made surer by each other (`moderated`)."""
+    places = [place for place, each in enumerate(found) if each.paired and each.spread and each.spread.by_seed > 0]
+    if len({found[place].seeds for place in places}) != 1:
+        return list(found)
+    variances = np.array([spread.by_seed for place in places if (spread := found[place].spread)])
+    seeds = found[places[0]].seeds
+    by_seed, freedom = moderated(variances, seeds - 1.0, len(places) * (seeds - 1.0))
+    surer = list(found)
+    for place, variance in zip(places, by_seed, strict=True):
+        each = found[place]
+        assert each.spread is not None
+        spread = replace(each.spread, by_seed=float(variance), freedom=freedom)
+        surer[place] = replace(each, spread=spread, p_value=max(spread.two_sided(), each.least))
+    return surer
 
 
 def _independent(ours: Sample, theirs: Sample) -> Difference:

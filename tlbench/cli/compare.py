@@ -1,0 +1,89 @@
+"""`tlbench compare`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli.app import Debug, Margin, Results, app
+
+GATE_FELL = 3
+"""The exit status where a gate fell."""
+
+
+class Form(StrEnum):
+    """How a comparison is shown."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(help="The run to compare with: its name, its folder, or a CSV file.")],
+    head: Annotated[str, typer.Argument(help="The run that is compared.")],
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gate",
+            metavar="[CELLS:]COLUMN=MOST[%]",
+            help="The most that a column may become worse, as accuracy=1.0 (points) or 'resnet50*:step_ms=5%'; exits "
+            "with 3 where a cell is worse by more, and certainly. May be repeated.",
+            show_default="none",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.toml",
+            help="A file with gates, gates = ['accuracy=1.0', …], besides those given.",
+            show_default="none",
+        ),
+    ] = None,
+    only_changed: Annotated[bool, typer.Option("--only-changed", help="Leave out what is a tie.")] = False,
+    margin: Margin = None,
+    form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
+    cell_columns: Annotated[
+        str, typer.Option("--cell-columns", help="Of a CSV file: the columns that name a cell.")
+    ] = "backbone,strategy",
+    metric_column: Annotated[
+        str, typer.Option("--metric-column", help="Of a CSV file: the column of the metric.")
+    ] = "accuracy",
+    seed_column: Annotated[str, typer.Option("--seed-column", help="Of a CSV file: the column of seeds.")] = "seed",
+    example_column: Annotated[
+        str,
+        typer.Option("--example-column", help="Of a CSV file with a row for each example: the column that names it."),
+    ] = "example",
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="Of a CSV file: a lower metric is better.")
+    ] = False,
+    results: Results = Path("results"),
+    debug: Debug = False,
+) -> None:
+    """Compare two runs cell by cell: better, worse, tie; and fail where a regression is larger than a gate."""
+    from tlbench.compare.changes import compare as compared
+    from tlbench.compare.gates import judge, parse_gate, read_gates
+    from tlbench.compare.of_csv import Columns
+    from tlbench.compare.of_path import side
+    from tlbench.compare.printed import print_comparison, to_markdown
+    from tlbench.compare.shown import to_json
+
+    asked = [parse_gate(each) for each in [*(gate or ()), *(read_gates(config) if config else ())]]
+    columns = Columns.named(cell_columns, metric_column, seed_column, example_column, lower_is_better)
+    found = compared(side(base, results, columns), side(head, results, columns), margin)
+    judgements = judge(found, asked)
+    if form is Form.json:
+        print(to_json(found, judgements))
+    elif form is Form.markdown:
+        print(to_markdown(found, judgements, only_changed))
+    else:
+        from tlbench.cli.output import result_console
+
+        print_comparison(found, judgements, only_changed, result_console())
+    if any(each.fell for each in judgements):
+        raise typer.Exit(GATE_FELL)

@@ -1,0 +1,103 @@
+"""A run on disk as a side of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tlbench.compare.side import Figure, Machine, Measured, Side
+from tlbench.report.of_run import report_data
+from tlbench.report.rows import Row
+from tlbench.results.column import Column
+from tlbench.results.columns import MetricColumn
+from tlbench.results.records import Record
+from tlbench.results.store import RunFolder
+from tlbench.session.noise import known_noise
+
+INSIGNIFICANT = {"asked_batch_size", "asked_memory_format"}
+"""Fields of a protocol that do not decide the result."""
+
+
+def side_of_run(folder: RunFolder, name: str) -> Side:
+    """The cells of a run, and the noise floor of its machine where `tlbench doctor --noise` has measured it."""
+    plan = folder.plan()
+    rows = report_data(plan, folder, folder.records()).rows()
+    several = len({row.cell.dataset for row in rows}) > 1, len({row.cell.device for row in rows}) > 1
+    environment = next((record.environment for row in rows for record in row.records if record.environment), None)
+    return Side(name, tuple(_measured(row, *several) for row in rows), _noise(environment))
+
+
+def _measured(row: Row, datasets: bool, devices: bool) -> Measured:
+    cell = row.cell
+    parts = [row.backbone, row.strategy, *([cell.dataset] if datasets else []), *([cell.device] if devices else [])]
+    done = [record for record in row.records if record.status == "ok"]
+    return Measured(
+        key=(cell.backbone, cell.strategy, cell.dataset, cell.device),
+        names=tuple(parts),
+        figures=tuple(_figure(column) for column in row.columns),
+        sample=row.sample,
+        values={column.name: _values(column, done) for column in row.columns},
+        status=row.status,
+        decisive=_decisive(row),
+        told=_told(row, done),
+        machine=_machine(done),
+    )
+
+
+def _figure(column: Column) -> Figure:
+    metric = isinstance(column, MetricColumn)
+    return Figure(column.name, column.heading, column.unit, column.better, not (metric or column.varies), metric)
+
+
+def _values(column: Column, records: list[Record]) -> dict[int, float]:
+    return {record.trial.seed: value for record in records if (value := column.value(record)) is not None}
+
+
+def _decisive(row: Row) -> dict[str, object]:
+    """What two cells must have in common: weights, data, task, test set, protocol and device."""
+    cell = row.cell
+    weights = cell.weights
+    protocol = cell.protocol.model_dump(mode="json", exclude=INSIGNIFICANT)
+    facts: dict[str, object] = {
+        "dataset": cell.dataset,
+        "dataset_digest": cell.dataset_digest,
+        "task": cell.task,
+        "device": cell.device,
+        "weights": f"{weights.kind} {weights.name or weights.reason or ''}".strip(),
+        "weights_digest": next((record.weights.digest for record in row.records if record.weights.digest), None),
+        "test_images": row.test_images,
+    }
+    if weights.kind == "random":
+        del facts["weights_digest"]  # drawn anew by each seed
+    return facts | {f"protocol.{name}": value for name, value in protocol.items()}
+
+
+def _told(row: Row, done: list[Record]) -> dict[str, object]:
+    """What may differ, as it is what a change is about: rates, options, releases."""
+    cell = row.cell
+    tuned = ", ".join(f"{each:g}" for each in cell.tuned_rates)
+    told: dict[str, object] = {"learning_rate": f"tuned among {tuned}" if tuned else cell.learning_rate}
+    told |= {f"options.{part}": options for part, options in cell.options.items()}
+    for record in done[:1]:
+        told |= {f"plugin {each.plugin}": f"{each.distribution} {each.version}" for each in record.provenance.values()}
+        packages: Mapping[str, Any] = (record.environment or {}).get("packages") or {}
+        told |= dict(packages)
+    return told
+
+
+def _machine(done: list[Record]) -> Machine | None:
+    environment = next((record.environment for record in done if record.environment), None)
+    if environment is None:
+        return None
+    known = [environment.get(name) for name in ("cpu", "usable_cores", "threads", "accelerator")]
+    return Machine(", ".join(str(each) for each in known if each is not None), environment.get("boot_id"))
+
+
+def _noise(environment: dict[str, Any] | None) -> dict[str, tuple[float, int]]:
+    noise = None if environment is None else known_noise(environment)
+    return {} if noise is None else dict(_floors(noise.spreads))
+
+
+def _floors(spreads: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, int]]]:
+    for name, spread in spreads.items():
+        yield name, (spread.deviation_percent / 100, spread.n - 1)

@@ -1,0 +1,133 @@
+"""A comparison as a person or a program reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tlbench.compare.changes import Change, Comparison, Pair
+from tlbench.compare.gates import Judgement
+from tlbench.compare.pairs import differences_told
+from tlbench.compare.side import Figure
+from tlbench.report import text
+from tlbench.report.compared import p_value, signed
+from tlbench.report.tables import POINTS
+from tlbench.words import counted, listed
+
+COSTS = ("train_with_features_seconds", "step_ms", "peak_memory_bytes")
+"""The costs that a table shows, besides those that have a gate."""
+HEADINGS = ("Cell", "Metric", "Base", "Head", "Change", "p", "Verdict")
+
+
+def lines(comparison: Comparison, judgements: Sequence[Judgement], only_changed: bool) -> Iterator[tuple[str, ...]]:
+    """The lines of the table: of each pair its primary metric and costs; then cells that one side alone has."""
+    gated = dict.fromkeys(judgement.gate.name for judgement in judgements)
+    for pair in comparison.pairs:
+        names = dict.fromkeys((pair.head.primary.name, *COSTS, *gated))
+        shown = [pair.changes[name] for name in names if name in pair.changes]
+        shown = [each for each in shown if each.verdict in ("better", "worse") or not only_changed]
+        for place, change in enumerate(shown):
+            yield (pair.name if place == 0 else "", *_line(change))
+        if pair.primary is None and not only_changed:
+            yield (pair.name, pair.head.primary.heading, *_ended(pair), "", "", "unknown")
+    for what, cells in (("missing", comparison.missing), ("new", comparison.new)):
+        for cell in cells:
+            yield (cell.name, "", "", "", "", "", what)
+
+
+def _line(change: Change) -> tuple[str, ...]:
+    figure = change.figure
+    verdict = f"unknown ({change.why_not})" if change.why_not else change.verdict
+    return (
+        figure.heading,
+        text.figure(change.base, figure.unit),
+        text.figure(change.head, figure.unit),
+        change_text(change),
+        p_value(change.p_value).removeprefix("p = ").removeprefix("p "),
+        verdict,
+    )
+
+
+def _ended(pair: Pair) -> tuple[str, str]:
+    """How the trials of a pair ended that has no metric on one side."""
+    return tuple(cell.status if not cell.sample.values else "" for cell in (pair.base, pair.head))  # type: ignore[return-value]
+
+
+def change_text(change: Change) -> str:
+    """A change with its interval: points of a share, the metric's unit for another metric, per cent of a cost."""
+    unit, interval = change.figure.unit, change.interval
+    if change.figure.metric:
+        ends = [] if interval is None else [signed(each, unit) for each in interval]
+        value = f"{signed(change.difference, unit)}{' points' if unit in POINTS else ''}"
+    elif change.relative is not None:
+        ends = [] if interval is None else [f"{100 * (each - 1):+.1f}" for each in interval]
+        value = f"{100 * change.relative:+.1f}%"
+    else:
+        return text.NOTHING
+    return f"{value} ({' to '.join(ends)})" if ends else value
+
+
+def notes(comparison: Comparison, judgements: Sequence[Judgement]) -> list[str]:
+    """What is to be said under the table: counts, what differs that may, how it was tested, the gates."""
+    verdicts = [pair.primary.verdict for pair in comparison.pairs if pair.primary is not None]
+    counts = [f"{verdicts.count(each)} {each}" for each in dict.fromkeys(sorted(verdicts))]
+    alone = {"missing": comparison.missing, "new": comparison.new}
+    counts += [f"{len(cells)} {what}" for what, cells in alone.items() if cells]
+    primary = comparison.pairs[0].head.primary.heading
+    said = [f"{primary} of {counted(len(comparison.pairs), 'cell')}: {', '.join(counts)}."]
+    differ = dict.fromkeys(each for pair in comparison.pairs for each in differences_told(pair.base, pair.head))
+    said += [f"Differs: {listed(list(differ), 8)}."] if differ else []
+    said.append(
+        "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
+        "machine's noise floor (tlbench doctor --noise). 5 % level, Holm's correction for the cells."
+    )
+    return said + [gate_line(each) for each in judgements]
+
+
+def gate_line(judgement: Judgement) -> str:
+    """What a gate says of a cell, and why."""
+    change, name = judgement.change, judgement.pair.name
+    said = "" if change is None else f" {change_text(change)},"
+    word = "FAILED" if judgement.fell else "passed" if judgement.why == "within the gate" else "not failed"
+    better = " (better)" if change is not None and change.verdict == "better" else ""
+    return f"Gate {judgement.gate.text}: {word}: {name}:{said} {judgement.why}{better}."
+
+
+def to_json(comparison: Comparison, judgements: Sequence[Judgement]) -> str:
+    """The comparison as one JSON document."""
+    document = {
+        "base": comparison.base.name,
+        "head": comparison.head.name,
+        "cells": [
+            {
+                "cell": pair.name,
+                "verdict": pair.primary.verdict if pair.primary else "unknown",
+                "differs": list(differences_told(pair.base, pair.head)),
+                "changes": {name: _document(change) for name, change in pair.changes.items()},
+            }
+            for pair in comparison.pairs
+        ],
+        "missing": [cell.name for cell in comparison.missing],
+        "new": [cell.name for cell in comparison.new],
+        "gates": [
+            {"gate": each.gate.text, "cell": each.pair.name, "failed": each.fell, "why": each.why}
+            for each in judgements
+        ],
+    }
+    return json.dumps(document, indent=1)
+
+
+def _document(change: Change) -> dict[str, Any]:
+    figure: Figure = change.figure
+    return {
+        "unit": figure.unit,
+        "better": figure.better,
+        "base": change.base,
+        "head": change.head,
+        "interval": change.interval,
+        "interval_of": "difference" if figure.metric else "ratio",
+        "p_value": change.p_value,
+        "verdict": change.verdict,
+        "why_not": change.why_not,
+    }
