@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tlbench.plan.plan import Plan
+from tlbench.report.data import ReportData
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
 from tlbench.words import counted, printable
@@ -27,22 +28,16 @@ def progress_console(*, quiet: bool = False) -> Console:
     return Console(stderr=True, width=FULL_WIDTH, no_color=True, quiet=quiet)
 
 
-def print_results(
-    plan: Plan,
-    records: Sequence[Record],
-    folder: RunFolder,
-    form: str,
-    detail: bool = False,
-    margin: float | None = None,
-) -> None:
-    """Write a run's records to stdout as a table, markdown, json or csv."""
+def print_results(plan: Plan, records: Sequence[Record], folder: RunFolder, form: str, detail: bool = False) -> None:
+    """Write a run's records to stdout as a table or as JSON."""
+    from tlbench.report.of_run import report_data
+
     if form == "table":
-        from tlbench.report.of_run import report_data
         from tlbench.report.table import print_tables
 
-        print_tables(report_data(plan, folder, records, margin), result_console(), detail)
+        print_tables(report_data(plan, folder, records), result_console(), detail)
     else:
-        print(document(plan, records, folder, form, margin))
+        print(document(plan, report_data(plan, folder, records), form))
 
 
 def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str], folder: RunFolder) -> None:
@@ -59,12 +54,20 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
         print(printable(line), file=sys.stderr)
 
 
-def document(plan: Plan, records: Sequence[Record], folder: RunFolder, form: str, margin: float | None = None) -> str:
-    """A run's records as markdown, json or csv."""
+def document(plan: Plan, data: ReportData, form: str) -> str:
+    """A run's records in any form but a table."""
     from tlbench.report import documents
-    from tlbench.report.of_run import report_data
 
     if form == "json":
-        return documents.to_json(plan, records)
-    data = report_data(plan, folder, records, margin)
-    return documents.to_csv(records, data.columns) if form == "csv" else documents.to_markdown(data)
+        return documents.to_json(plan, data.records)
+    if form == "csv":
+        return documents.to_csv(data.records, data.columns)
+    if form == "junit":
+        from tlbench.report.junit import to_junit
+
+        return to_junit(plan.name, data)
+    if form == "pytest-benchmark":
+        from tlbench.report.benchmark import to_benchmark
+
+        return to_benchmark(data)
+    return documents.to_markdown(data)

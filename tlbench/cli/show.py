@@ -19,6 +19,8 @@ class Form(StrEnum):
     markdown = "markdown"
     json = "json"
     csv = "csv"
+    junit = "junit"
+    benchmark = "pytest-benchmark"
 
 
 @app.command()
@@ -32,36 +34,93 @@ def show(
         bool,
         typer.Option(
             "--detail",
-            help="Below the table, each row's learning rates, BatchNorm statistics and times of training steps.",
+            help="Below the table, each row beside the best, learning rates, BatchNorm statistics and times of steps.",
         ),
+    ] = False,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="CONDITION",
+            help="Show rows that meet it alone: strategy=lora*, accuracy>=0.9, status!=ok. May be repeated.",
+            show_default="none",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            help="Sort by a column, the best first; -COLUMN, the worst.",
+            show_default="as planned",
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            help="Columns behind the metric, separated by commas; with --rows, the axis across (strategy, dataset, …).",
+            show_default="those of a run",
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            metavar="AXIS",
+            help="Show the metric alone: this axis down (backbone, …), --columns across.",
+            show_default="a row for each cell",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric", metavar="NAME", help="Compare rows by this metric.", show_default="the task's primary"
+        ),
+    ] = None,
+    only_differing: Annotated[
+        bool, typer.Option("--only-differing", help="Leave out columns that are equal in all rows.")
     ] = False,
     margin: Margin = None,
     results: Results = Path("results"),
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
-    from tlbench.cli.output import FULL_WIDTH, document, print_missing, print_results
+    from rich.console import Console
+
+    from tlbench.cli.output import FULL_WIDTH, document, print_missing, result_console
+    from tlbench.report.documents import pivot_markdown
+    from tlbench.report.of_run import report_data
+    from tlbench.report.pivot import pivot
+    from tlbench.report.selection import Selection, split
+    from tlbench.report.table import print_pivot, print_tables
     from tlbench.results.store import find_run
 
     folder = find_run(run, results)
     plan = folder.plan()
     records, damaged = folder.read()
+    names = split(columns)
+    asked = Selection(tuple(conditions or ()), sort, () if rows else names, metric, only_differing)
+    data = asked.of(report_data(plan, folder, records, margin))
+    across = None if rows is None else pivot(data, rows, names[0] if names else "strategy")
+    if across is not None and form not in (Form.table, Form.markdown):
+        raise UserError(f"--rows makes a table of one figure, which --format {form} has no place for")
+
+    def write(console: Console) -> None:
+        if form is Form.table:
+            print_tables(data, console, detail) if across is None else print_pivot(across, console)
+        elif across is not None:
+            print(pivot_markdown(across), file=console.file)
+        else:
+            print(document(plan, data, form), file=console.file)
+
     if output is None:
-        print_results(plan, records, folder, form, detail, margin)
-        print_missing(plan, records, damaged, folder)
-        return
-    try:
-        with output.open("w", encoding="utf-8") as file:
-            if form is Form.table:
-                from rich.console import Console
-
-                from tlbench.report.of_run import report_data
-                from tlbench.report.table import print_tables
-
-                console = Console(file=file, width=FULL_WIDTH, no_color=True)
-                print_tables(report_data(plan, folder, records, margin), console, detail)
-            else:
-                print(document(plan, records, folder, form, margin), file=file)
-        print_missing(plan, records, damaged, folder)
-    except OSError as error:
-        raise UserError(f"{output} can't be written: {error.strerror}") from error
+        write(result_console())
+    else:
+        try:
+            with output.open("w", encoding="utf-8") as file:
+                write(Console(file=file, width=FULL_WIDTH, no_color=True))
+        except OSError as error:
+            raise UserError(f"{output} can't be written: {error.strerror}") from error
+    print_missing(plan, records, damaged, folder)

@@ -16,6 +16,7 @@ class ReportData:
     `examples` gives each test example's share in a record's primary metric, `columns` a task's columns. `baselines` are
     the strategies that a model must beat, by qualified name. Two cells whose primary metrics differ by less than
     `margin` (points of what is a share, the metric's own unit for others) are practically equal; None declares none.
+    With `only_differing`, columns that are equal in all rows of a table are said above it.
     """
 
     records: Sequence[Record]
@@ -23,6 +24,7 @@ class ReportData:
     columns: Columns
     baselines: Collection[str] = ()
     margin: float | None = None
+    only_differing: bool = False
 
     def rows(self) -> list[Row]:
         """A row for each cell."""

@@ -13,6 +13,7 @@ from tlbench.report import text
 from tlbench.report.data import ReportData
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.over_datasets import OverDatasets, over_datasets
+from tlbench.report.pivot import Pivot
 from tlbench.report.rows import Columns
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.records import Record
@@ -38,9 +39,11 @@ def to_markdown(data: ReportData) -> str:
 
 def _table(table: DatasetTable) -> str:
     headings = text.headings(table)
-    lines = [f"**{markdown_text(heading(table))}**", "", *_head(headings.values())]
+    lines = [f"**{markdown_text(heading(table))}**", ""]
+    lines += [line for each in text.equal_line(table) for line in (markdown_text(each), "")]
+    lines += _head(headings.values())
     for number, row in enumerate(text.lines(table)):
-        cells = {name: markdown_text(row[name]).replace("|", "\\|") for name in headings}
+        cells = {name: _cell(row[name]) for name in headings}
         shown = (f"**{cells[name]}**" if (number, name) in table.best else cells[name] for name in headings)
         lines.append("| " + " | ".join(shown) + " |")
     notes = [*footer(table), *([f"Bold: {MARKED}"] if table.best else [])]
@@ -48,11 +51,22 @@ def _table(table: DatasetTable) -> str:
 
 
 def _over_datasets(found: OverDatasets) -> str:
-    lines = [f"**{found.heading}**", "", *_head(found.HEADINGS)]
-    lines += [
-        "| " + " | ".join(markdown_text(each).replace("|", "\\|") for each in line) + " |" for line in found.lines()
-    ]
+    lines = [f"**{found.heading}**", "", *_head(found.HEADINGS), *map(_line, found.lines())]
     return "\n".join([*lines, "", *(f"{markdown_text(line)}  " for line in found.footer())]).rstrip()
+
+
+def pivot_markdown(found: Pivot) -> str:
+    """A table of a figure by two axes."""
+    lines = [f"**{markdown_text(found.heading)}**", "", *_head([found.down, *map(_cell, found.across)])]
+    return "\n".join([*lines, *map(_line, found.lines)])
+
+
+def _line(contents: Iterable[str]) -> str:
+    return "| " + " | ".join(map(_cell, contents)) + " |"
+
+
+def _cell(content: str) -> str:
+    return markdown_text(content).replace("|", "\\|")
 
 
 def _head(headings: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from tlbench.report.tables import DatasetTable
 from tlbench.results.records import DataRecord
 from tlbench.words import counted, listed
 
+INFERENCE = {"inference_images_per_second", "inference_images_per_second_one"}
 BUSY = 1.5
 """Load per core as a trial begins; the trial before it leaves one of some 1.1."""
 MARKED = (
@@ -42,7 +43,7 @@ def footer(found: DatasetTable) -> list[str]:
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     lines += [*_samples(table), *compared(found)]
-    lines.append(_columns(table))
+    lines += _columns(table)
     if compiled := dict.fromkeys(_compiled(row) for row in table if row.figures["compile_seconds"] is not None):
         lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
     if estimated := dict.fromkeys(row.strategy for row in table if row.attributed):
@@ -66,14 +67,17 @@ def footer(found: DatasetTable) -> list[str]:
     return lines
 
 
-def _columns(table: list[Row]) -> str:
-    """What the columns of costs measure."""
-    passes = "Passes: training images processed, in multiples of the protocol's epochs. "
-    return (
-        "Costs are as if each trial ran alone; Train includes feature extraction. "
-        + (passes if any(text.cells(row)["passes"] not in ("1", text.NOTHING) for row in table) else "")
-        + "Infer: images per second of the trained model, at batch 1 and at its best batch."
-    )
+def _columns(table: list[Row]) -> list[str]:
+    """What the columns of costs measure, of those that the table has."""
+    shown = {column.name for column in text.shown(table[0])}
+    said = []
+    if text.TRAIN in shown:
+        said.append("Costs are as if each trial ran alone; Train includes feature extraction.")
+    if "passes" in shown and any(row.figures["passes"] not in (1, None) for row in table):
+        said.append("Passes: training images processed, in multiples of the protocol's epochs.")
+    if INFERENCE & shown:
+        said.append("Infer: images per second of the trained model, at batch 1 and at its best batch.")
+    return [" ".join(said)] if said else []
 
 
 def _data_notes(data: DataRecord) -> Iterator[str]:

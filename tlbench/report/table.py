@@ -16,6 +16,7 @@ from tlbench.report.data import ReportData
 from tlbench.report.detail import detail as details
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.over_datasets import over_datasets
+from tlbench.report.pivot import Pivot
 from tlbench.report.rows import Row
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.words import one_line, printable
@@ -37,6 +38,8 @@ def print_tables(data: ReportData, console: Console, detail: bool = False) -> No
     found = tables(data)
     for table in found:
         _print_heading(heading(table), console)
+        for line in text.equal_line(table):
+            console.print(Text(one_line(line)), soft_wrap=not console.is_terminal)
         _print_table(_cells(table), text.headings(table), console)
         _print_footer([*footer(table), *([f"*: {MARKED}"] if table.best else [])], console)
         for line in details(table) if detail else ():
@@ -46,6 +49,16 @@ def print_tables(data: ReportData, console: Console, detail: bool = False) -> No
         lines = [dict(zip(ranked.NAMES, map(Text, map(one_line, line)), strict=True)) for line in ranked.lines()]
         _print_table(lines, dict(zip(ranked.NAMES, ranked.HEADINGS, strict=True)), console)
         _print_footer(ranked.footer(), console)
+
+
+def print_pivot(found: Pivot, console: Console) -> None:
+    """A table of a figure by two axes."""
+    _print_heading(found.heading, console)
+    names = ["backbone", *(str(number) for number in range(len(found.across)))]
+    lines = [dict(zip(names, map(Text, map(one_line, line)), strict=True)) for line in found.lines]
+    headings = dict(zip(names, map(one_line, (found.down, *found.across)), strict=True))
+    widths = {name: max(cell_len(headings[name]), *(line[name].cell_len for line in lines)) for name in names}
+    console.print(_table(lines, headings, widths, 2))
 
 
 def _print_heading(heading: str, console: Console) -> None:
@@ -86,8 +99,9 @@ def _print_table(rows: list[Cells], headings: dict[str, str], console: Console) 
         if _total(widths, gap) <= console.width:
             console.print(_table(rows, headings, widths, gap))
             return
-    widths.pop("backbone")
-    equal = [name for name in SAID_ONCE if len({row[name].plain for row in rows}) == 1] if len(rows) > 1 else []
+    grouped = widths.pop("backbone", None) is not None
+    said_once = [name for name in SAID_ONCE if name in headings] if len(rows) > 1 else []
+    equal = [name for name in said_once if len({row[name].plain for row in rows}) == 1]
     if equal:
         said = ", ".join(f"{headings[name].lower()} {rows[0][name].plain}" for name in equal)
         console.print(Text(f"All rows: {said}"), soft_wrap=not console.is_terminal)
@@ -96,7 +110,8 @@ def _print_table(rows: list[Cells], headings: dict[str, str], console: Console) 
     gap = 2 if _total(widths, 2) <= console.width else 1
     console.print(_table([], headings, widths, gap))
     for backbone, group in groupby(rows, key=lambda row: row["backbone"].plain):
-        console.print(Text(backbone, style="bold"))
+        if grouped:
+            console.print(Text(backbone, style="bold"))
         console.print(_table(list(group), headings, widths, gap, headed=False))
 
 

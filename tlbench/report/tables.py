@@ -57,6 +57,7 @@ class DatasetTable:
     rows: tuple[Row, ...]
     baselines: Collection[str] = ()
     margin: float | None = None
+    only_differing: bool = False
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -121,7 +122,7 @@ def tables(data: ReportData) -> list[DatasetTable]:
     for row in data.rows():
         found.setdefault(row.cell.dataset, []).append(row)
     return [
-        DatasetTable(dataset, tuple(group), data.baselines, _margin(data.margin, group[0].metric))
+        DatasetTable(dataset, tuple(group), data.baselines, _margin(data.margin, group[0].metric), data.only_differing)
         for dataset, group in found.items()
     ]
 

@@ -30,6 +30,27 @@ def shown(row: Row) -> list[Column]:
 
 def headings(table: DatasetTable) -> dict[str, str]:
     """The headings of a table's columns, by name."""
+    return {name: heading for name, heading in _headings(table).items() if name not in equal(table)}
+
+
+def equal(table: DatasetTable) -> dict[str, str]:
+    """With `--only-differing`, the text of each column that is equal in all rows, by name."""
+    if not table.only_differing or len(table.rows) < 2:
+        return {}
+    shown = lines(table)
+    return {name: shown[0][name] for name in _headings(table) if len({line[name] for line in shown}) == 1}
+
+
+def equal_line(table: DatasetTable) -> list[str]:
+    """The line above a table that says what all rows have in common, if anything is left out."""
+    names = _headings(table)
+    said = [
+        f"{names[name].lower() if names[name].istitle() else names[name]} {each}" for name, each in equal(table).items()
+    ]
+    return [f"All rows: {', '.join(said)}"] if said else []
+
+
+def _headings(table: DatasetTable) -> dict[str, str]:
     primary, *others = ({column.name: column.heading} for column in shown(table.rows[0]))
     rank = {RANK: "Rank"} if table.ranked else {}
     return NAMED | primary | rank | {name: each for other in others for name, each in other.items()} | STATUS
