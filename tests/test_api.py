@@ -70,3 +70,36 @@ def test_objects_in_place_of_names_are_refused_at_once(datasets: Any) -> None:
 def test_every_public_name_is_there() -> None:
     for name in tlbench.__all__:
         assert getattr(tlbench, name) is not None
+
+
+def test_results_are_one_line_and_a_table_in_a_notebook(trained: tuple[Path, Finished]) -> None:
+    results = tlbench.load("trained", trained[0] / "results")
+    assert repr(results).startswith("<tlbench.Results trained: 2 cells on packaged/digits:") and "4 ok" in repr(results)
+    assert "\n" not in repr(results)
+    html = results._repr_html_()
+    assert "<caption>packaged/digits:" in html and html.count("<tr>") == 3
+    assert "Protocol: 2 epochs" in html
+
+
+def test_the_best_row_and_two_rows_compared(trained: tuple[Path, Finished]) -> None:
+    results = tlbench.load("trained", trained[0] / "results")
+    best = results.best()
+    means = {row.strategy: row.primary.mean for row in results.rows() if row.primary}
+    assert best.strategy == max(means, key=means.__getitem__)
+    found = results.compare("full", "efficientnet_lite0 × freeze")
+    assert found.difference.value == pytest.approx(means["full"] - means["freeze"])
+    assert found.verdict in ("better", "worse", "tie")
+    assert results.compare("freeze", "full").difference.value == pytest.approx(-found.difference.value)
+    assert results.compare("full", "freeze", margin=100).verdict == "practically equal"
+
+
+def test_rows_and_datasets_that_there_are_not_are_refused(trained: tuple[Path, Finished]) -> None:
+    results = tlbench.load("trained", trained[0] / "results")
+    with pytest.raises(tlbench.UserError, match=r"there is no row 'ful'.*there are efficientnet_lite0 × freeze"):
+        results.compare("ful", "freeze")
+    with pytest.raises(tlbench.UserError, match="several rows are called 'efficientnet_lite0'"):
+        results.compare("efficientnet_lite0", "freeze")
+    with pytest.raises(tlbench.UserError, match="there is no dataset 'flowers'; the run has packaged/digits:"):
+        results.best("flowers")
+    with pytest.raises(tlbench.UserError, match="may not be compared"):
+        results.compare("full", "full")

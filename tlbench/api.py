@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,18 @@ from tlbench.keywords import RunOptions
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import NAMED, Request, make_request
 from tlbench.results.records import Record
+from tlbench.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas
 
+    from tlbench.report.data import ReportData
+    from tlbench.report.rows import Row
+    from tlbench.report.tables import DatasetTable
+    from tlbench.stats import Pair
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Results:
     """The records of a run, in the order of its plan."""
 
@@ -30,6 +37,65 @@ class Results:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
+
+    def __repr__(self) -> str:
+        counts = Counter(record.status for record in self.records)
+        ended = ", ".join(f"{number} {status}" for status, number in counts.items())
+        datasets = ", ".join(dict.fromkeys(cell.dataset for cell in self.plan.cells))
+        cells = counted(len(self.plan.cells), "cell")
+        return f"<tlbench.Results {self.plan.name}: {cells} on {datasets}; trials: {ended or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """The comparison tables, for notebooks."""
+        from tlbench.report.html_table import to_html_tables
+
+        return to_html_tables(self._report())
+
+    def rows(self, margin: float | None = None) -> list[Row]:
+        """A row for each cell: its seeds summed up, with the interval of its primary metric as `primary`."""
+        return self._report(margin).rows()
+
+    def best(self, dataset: str | None = None) -> Row:
+        """The row whose primary metric is best, of those that may be ranked; of one dataset where there are several.
+
+        Raises UserError where there is none, or where the dataset has to be named.
+        """
+        table = self._table(dataset)
+        if not table.groups:
+            raise UserError(f"no row of {table.dataset} may be ranked; `tlbench show {self.plan.name}` says why")
+        largest = max(table.groups, key=lambda group: len(group.numbers))
+        return table.rows[largest.numbers[0]]
+
+    def compare(self, ours: str, theirs: str, dataset: str | None = None, margin: float | None = None) -> Pair:
+        """One cell compared with another one, as in the table of all: `verdict`, `difference`, `p_value`.
+
+        Cells are named as in the table ("resnet18 × full"), or by what leaves no doubt ("full"). Raises UserError where
+        a name is unknown or in doubt, or where the two may not be compared.
+        """
+        table = self._table(dataset, margin)
+        first, second = (_number(table, name) for name in (ours, theirs))
+        group = table.group(first)
+        if group is None or second not in group.numbers or first == second:
+            raise UserError(f"{ours} and {theirs} may not be compared: other images, protocol or weights, or no result")
+        return group.pair(first, second)
+
+    def _table(self, dataset: str | None, margin: float | None = None) -> DatasetTable:
+        from tlbench.report.short import short
+        from tlbench.report.tables import tables
+
+        found = tables(self._report(margin))
+        named = [table for table in found if dataset is None or dataset in (table.dataset, short(table.dataset))]
+        if len(named) != 1:
+            known = [table.dataset for table in found]
+            what = "name one dataset" if dataset is None else f"there is no dataset {dataset!r}"
+            raise UserError(f"{what}; the run has {', '.join(known)}")
+        return named[0]
+
+    def _report(self, margin: float | None = None) -> ReportData:
+        from tlbench.report.of_run import report_data
+        from tlbench.results.store import RunFolder
+
+        return report_data(self.plan, RunFolder(self.folder), self.records, margin)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as plain dicts, as they are in the JSON documents."""
@@ -50,10 +116,8 @@ class Results:
     def to_markdown(self) -> str:
         """The comparison tables."""
         from tlbench.report.documents import to_markdown
-        from tlbench.report.of_run import report_data
-        from tlbench.results.store import RunFolder
 
-        return to_markdown(report_data(self.plan, RunFolder(self.folder), self.records))
+        return to_markdown(self._report())
 
 
 def run(
@@ -91,6 +155,20 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
 
     folder = find_run(str(run), Path(results))
     return Results(folder.plan(), folder.path, tuple(folder.records()))
+
+
+def _number(table: DatasetTable, name: str) -> int:
+    """The number of the row that a name means."""
+    from tlbench.report.names import pair
+
+    rows = list(enumerate(table.rows))
+    exact = [number for number, row in rows if name == pair(row)]
+    found = exact or [number for number, row in rows if name in (row.strategy, row.backbone, row.cell.strategy)]
+    if len(found) != 1:
+        said = "there is no row" if not found else "several rows are called"
+        names = [pair(row) for row in table.rows]
+        raise UserError(f"{said} {name!r}{nearest(name, names)}; there are {listed(names, 10)}")
+    return found[0]
 
 
 def _refuse_objects(what: str, given: object) -> None:

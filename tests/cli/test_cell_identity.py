@@ -79,7 +79,7 @@ def test_a_record_without_resolved_options_keeps_its_id(pytestconfig: pytest.Con
     """Those of earlier releases have none."""
     from tlbench.results.store import RunFolder
 
-    folder = RunFolder(Path(pytestconfig.rootpath) / "results" / "strategies")
+    folder = RunFolder(Path(pytestconfig.rootpath) / "results" / "rates")
     for record in folder.records():
         assert isinstance(record.trial.cell, Cell) and not record.trial.cell.options
         assert record.trial.cell.id == record.trial.cell_id

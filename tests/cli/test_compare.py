@@ -75,6 +75,17 @@ def test_costs_of_one_machine_are_gated_and_those_of_another_job_told(cli: Cli, 
     assert "not judged, measured by different jobs; costs compare inside one job alone: tlbench ab" in found.stdout
 
 
+def test_the_summary_of_a_ci_step_has_the_comparison(cli: Cli, runs: Path, tmp_path: Path) -> None:
+    arguments = ("compare", "trained", "less-accurate", "--results", str(runs / "results"))
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    cli(*arguments, environment={"GITHUB_STEP_SUMMARY": str(summary)})
+    written = summary.read_text()
+    assert written.startswith("before\n## tlbench compare trained less-accurate\n\n| Cell | Metric |")
+    found = cli(*arguments, environment={"GITHUB_STEP_SUMMARY": str(tmp_path)})
+    assert found.status == 0 and "warning: $GITHUB_STEP_SUMMARY" in found.stderr
+
+
 def test_json_parses_and_markdown_is_a_table(cli: Cli, runs: Path) -> None:
     options = ("--results", str(runs / "results"), "--only-changed")
     document = json.loads(cli("compare", "trained", "less-accurate", "--format", "json", *options).stdout)

@@ -65,7 +65,7 @@ def read(tmp_path: Path, document: dict[str, Any]) -> Record:
 
 def test_there_are_committed_runs_of_schema_2() -> None:
     assert {json.loads((RESULTS / run / "plan.json").read_text())["schema_version"] for run in RUNS} == {2}
-    assert {"rates", "strategies"} <= set(RUNS)
+    assert {"rates", "rates-sgd"} <= set(RUNS)
 
 
 @pytest.mark.parametrize("run", sorted(VERSIONS))
@@ -120,7 +120,7 @@ def test_some_committed_trials_are_at_chance_and_most_are_not() -> None:
 
 
 def test_an_upgraded_plan_has_the_metrics_of_single_label_classification() -> None:
-    (task,) = RunFolder(RESULTS / "strategies").plan().tasks.items()
+    (task,) = RunFolder(RESULTS / "rates").plan().tasks.items()
     name, facts = task
     assert (name, facts.primary) == ("tasks/single-label", "accuracy")
     declared = [(each.name, each.heading, each.better, each.unit) for each in SingleLabel.metrics]
@@ -129,7 +129,7 @@ def test_an_upgraded_plan_has_the_metrics_of_single_label_classification() -> No
 
 
 def test_the_columns_of_a_committed_run_read_its_records() -> None:
-    folder, documents = committed("strategies")
+    folder, documents = committed("rates")
     columns = {each.name: each for each in columns_of(folder.plan(), "tasks/single-label")}
     for record in folder.records():
         old = documents[record.trial.id]

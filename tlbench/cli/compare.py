@@ -66,12 +66,14 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Compare two runs cell by cell: better, worse, tie; and fail where a regression is larger than a gate."""
+    from tlbench.cli.step_summary import add_to_step_summary
     from tlbench.compare.changes import compare as compared
     from tlbench.compare.gates import judge, parse_gate, read_gates
     from tlbench.compare.of_csv import Columns
     from tlbench.compare.of_path import side
     from tlbench.compare.printed import print_comparison, to_markdown
     from tlbench.compare.shown import to_json
+    from tlbench.report.documents import markdown_text
 
     asked = [parse_gate(each) for each in [*(gate or ()), *(read_gates(config) if config else ())]]
     columns = Columns.named(cell_columns, metric_column, seed_column, example_column, lower_is_better)
@@ -85,5 +87,7 @@ def compare(
         from tlbench.cli.output import result_console
 
         print_comparison(found, judgements, only_changed, result_console())
+    names = f"tlbench compare {markdown_text(base)} {markdown_text(head)}"
+    add_to_step_summary(names, lambda: to_markdown(found, judgements, only_changed))
     if any(each.fell for each in judgements):
         raise typer.Exit(GATE_FELL)

@@ -31,7 +31,10 @@ def start_and_show(
 ) -> None:
     """Start a run or go on with one, and write its tables or records; exits with 1 where a trial is not ok."""
     from tlbench.cli.output import print_results, progress_console
+    from tlbench.cli.step_summary import add_to_step_summary
     from tlbench.measure.cores import load_per_core
+    from tlbench.report.documents import markdown_text, to_markdown
+    from tlbench.report.of_run import report_data
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session.start import start
 
@@ -54,6 +57,10 @@ def start_and_show(
         return
     form = "json" if as_json else "table"
     print_results(outcome.plan, outcome.records, outcome.folder, form, outcome.plan.request.detail)
+    add_to_step_summary(
+        f"tlbench run {markdown_text(outcome.plan.name)}",
+        lambda: to_markdown(report_data(outcome.plan, outcome.folder, outcome.records)),
+    )
     total = sum(1 for _ in outcome.plan.trials())
     saved = shared(outcome.records)
     display.note(
