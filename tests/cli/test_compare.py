@@ -133,3 +133,20 @@ def test_csv_files_are_compared_as_runs_are(cli: Cli, runs: Path, tmp_path: Path
     found = cli("compare", "trained.csv", "slow.csv", "--gate", "train_seconds=5%")
     assert found.status == 3
     assert "builtin/full: +9" in found.stdout
+
+
+def test_runs_are_merged_and_mistakes_said(cli: Cli, runs: Path) -> None:
+    results = ("--results", str(runs / "results"))
+    done = cli("merge", "trained", "slow", "--name", "merged", *results)
+    assert done.status == 0 and done.stdout == ""
+    assert "4 records in " in done.stderr and "4 records that several runs have" in done.stderr
+    assert cli("show", "merged", *results).status == 0
+    for arguments, said in (
+        (("trained", "--name", "x"), "takes two runs or more"),
+        (("trained", "slow", "--name", "merged"), "run merged in"),
+        (("trained", "slow", "--name", "../x"), "can't name a folder"),
+        (("trained", "less-accurate", "--name", "x"), "4 trials with other results in several runs"),
+        (("trained", "nope", "--name", "x"), "there is no run 'nope'"),
+    ):
+        found = cli("merge", *arguments, *results)
+        assert found.status == 2 and said in found.stderr and len(found.stderr.splitlines()) == 1

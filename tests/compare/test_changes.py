@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from builders import make_cell, make_metrics, make_plan, make_protocol, make_record
-from safetensors.numpy import save_file
+from builders import make_cell, make_protocol
+from made_runs import MACHINE, Runs
 
 from tlbench.compare.changes import OTHER_JOB, OTHER_MACHINE, Comparison, compare
 from tlbench.compare.gates import Gate, judge, parse_gate, read_gates
@@ -18,46 +16,7 @@ from tlbench.compare.of_run import side_of_run
 from tlbench.compare.printed import to_markdown
 from tlbench.compare.shown import change_text, to_json
 from tlbench.errors import UserError
-from tlbench.plan import Cell
-from tlbench.results.records import DataRecord, Record
 from tlbench.results.store import RunFolder
-
-IMAGES = 1_000
-HARD = np.random.default_rng(0).random(IMAGES)
-MACHINE = {"cpu": "EPYC", "usable_cores": 2, "threads": 2, "packages": {"torch": "2.11"}, "boot_id": "one"}
-
-
-class Runs:
-    """Runs of made records in a folder, with predictions as the accuracies have them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(
-        self, name: str, accuracies: Mapping[str, float], *, seeds: int = 3, environment: Any = MACHINE, **changes: Any
-    ) -> RunFolder:
-        """A cell for each backbone; what else is given is of cells, and of costs where a cost is called so."""
-        costs = {key: changes.pop(key) for key in tuple(changes) if key not in Cell.model_fields}
-        cells = [(make_cell(f"a/{backbone}", **changes), accuracy) for backbone, accuracy in accuracies.items()]
-        run = RunFolder(self.folder / name)
-        run.trials.mkdir(parents=True)
-        run.write_plan(make_plan(*(cell for cell, _ in cells), name=name, seeds=seeds))
-        for cell, accuracy in cells:
-            for seed in range(seeds):
-                self._record(run, cell, seed, accuracy, environment, costs)
-        return run
-
-    @staticmethod
-    def _record(run: RunFolder, cell: Cell, seed: int, accuracy: float, environment: Any, costs: Any) -> None:
-        noise = np.random.default_rng([seed, int(accuracy * 1_000)]).normal(0, 0.02, IMAGES)
-        right = HARD + noise < accuracy
-        own = {key: each(seed) if callable(each) else each for key, each in costs.items()}
-        data = DataRecord(train_images=9, val_images=9, test_images=IMAGES, duplicates_train_test=0)
-        record: Record = make_record(cell, seed, **own)
-        file = f"{record.trial.id}.safetensors"
-        update = {"metrics": make_metrics(float(right.mean())), "data": data, "predictions": file}
-        save_file({"indices": np.arange(IMAGES), "example_scores": right}, run.trials / file)
-        run.write_record(record.model_copy(update=update | {"environment": environment}))
 
 
 @pytest.fixture
@@ -130,7 +89,7 @@ def test_another_rate_is_compared_and_told(runs: Runs) -> None:
 def test_two_cells_of_the_same_names_on_one_side_are_refused(runs: Runs) -> None:
     base = runs.write("base", {"x": 0.9})
     twice = runs.write("twice", {"x": 0.9})
-    Runs._record(twice, make_cell("a/x", protocol=make_protocol(epochs=9)), 0, 0.9, MACHINE, {})
+    Runs.record(twice, make_cell("a/x", protocol=make_protocol(epochs=9)), 0, 0.9, MACHINE, {})
     with pytest.raises(UserError, match=r"head has two cells x × freeze, which differ: protocol\.epochs"):
         compared(base, twice)
 

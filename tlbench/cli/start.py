@@ -38,9 +38,8 @@ def start_and_show(
     from tlbench.report.progress import ConsoleDisplay, shared, summary
     from tlbench.session.start import start
 
-    if name is not None and (name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME):
-        shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
-        raise UserError(f"--name {shown} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _")
+    if name is not None:
+        check_name(name)
     display = ConsoleDisplay(progress_console(quiet=quiet))
     if (load := load_per_core()) > 1 and not dry_run:
         display.note(
@@ -76,3 +75,10 @@ def start_and_show(
         raise typer.Exit(130)
     if any(record.status != "ok" for record in outcome.records):
         raise typer.Exit(1)
+
+
+def check_name(name: str) -> None:
+    """Raise UserError where a name can't be that of a folder."""
+    if name in ("", ".", "..") or not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME:
+        shown = repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
+        raise UserError(f"--name {shown} can't name a folder; use up to {LONGEST_NAME} letters, digits, - and _")

@@ -10,6 +10,7 @@ from tlbench.report.of_run import report_data
 from tlbench.report.rows import Row
 from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
+from tlbench.results.machines import machine_name
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
 from tlbench.session.noise import known_noise
@@ -89,8 +90,7 @@ def _machine(done: list[Record]) -> Machine | None:
     environment = next((record.environment for record in done if record.environment), None)
     if environment is None:
         return None
-    known = [environment.get(name) for name in ("cpu", "usable_cores", "threads", "accelerator")]
-    return Machine(", ".join(str(each) for each in known if each is not None), environment.get("boot_id"))
+    return Machine(machine_name(environment), environment.get("boot_id"))
 
 
 def _noise(environment: dict[str, Any] | None) -> dict[str, tuple[float, int]]:

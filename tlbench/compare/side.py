@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tlbench.contracts.task import Better, Unit
+from tlbench.results.column import TIMED
 from tlbench.stats import Sample
-
-TIMED: tuple[Unit, ...] = ("seconds", "ms", "per-second", "joules")
-"""Units of what is comparable only where both sides were measured by one job on one machine."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def footer(found: DatasetTable) -> list[str]:
         )
     if (at_once := max(row.concurrent_trials for row in table)) > 1:
         lines.append(f"†: up to {at_once} trials ran at once and slowed each other down.")
+    lines += _machines(table)
     if busy := [row.load_per_core for row in table if row.load_per_core and row.load_per_core > BUSY]:
         lines.append(
             f"Warning: the machine was busy with other work (load {max(busy):.1f} per core); times are longer and vary "
@@ -64,6 +65,21 @@ def footer(found: DatasetTable) -> list[str]:
     for row in table:
         for reason in row.reasons:
             lines.append(f"{pair(row)}, {reason}")
+    return lines
+
+
+def _machines(table: list[Row]) -> list[str]:
+    """That costs of unlike machines stand beside each other, and which are none."""
+    lines = []
+    if apart := [pair(row) for row in table if len(row.machines) > 1]:
+        lines.append(f"No times of {listed(apart, 4)}: their seeds ran on unlike machines.")
+    by_machine: dict[str, list[str]] = {}
+    for row in table:
+        if len(row.machines) == 1:
+            by_machine.setdefault(row.machines[0], []).append(pair(row))
+    if len(by_machine) > 1:
+        said = "; ".join(f"{listed(rows, 4)} on {machine}" for machine, rows in by_machine.items())
+        lines.append(f"Warning: times were measured on unlike machines and can't be compared: {said}.")
     return lines
 
 

@@ -11,6 +11,7 @@ from tlbench.plan.cell import Cell
 from tlbench.report.short import short_names
 from tlbench.results.column import Column
 from tlbench.results.costs import Cost, FeaturesRecord, PhaseCost
+from tlbench.results.machines import machine_of
 from tlbench.results.records import DataRecord, Record
 from tlbench.stats import Estimate, Sample, Scores, interval
 
@@ -30,7 +31,8 @@ class Row:
     one head by itself, where many were trained together; `concurrent_trials` how many trials ran at once at most, and
     disturbed its timings. `compiled` says whether any steps ran compiled. `at_chance` of its seeds have learned
     nothing, `done` have ended well. `phases` are the first good seed's. `sample` is what `primary` is made of,
-    `load_per_core` the largest load that a trial began with. `records` are those of all seeds.
+    `load_per_core` the largest load that a trial began with. `records` are those of all seeds. Of seeds that several
+    `machines` have run, no time is given.
     """
 
     cell: Cell
@@ -52,6 +54,7 @@ class Row:
     data: DataRecord | None = None
     load_per_core: float | None = None
     phases: tuple[PhaseCost, ...] = ()
+    machines: tuple[str, ...] = ()
     sample: Sample = field(default_factory=lambda: Sample({}), compare=False, repr=False)
     records: tuple[Record, ...] = field(default=(), compare=False, repr=False)
 
@@ -103,8 +106,15 @@ def rows(records: Iterable[Record], examples: Examples, columns: Columns) -> lis
 def _row(group: list[Record], names: Mapping[str, str], examples: Examples, columns: tuple[Column, ...]) -> Row:
     done = [record for record in group if record.status == "ok"]
     costs = [record.cost for record in done if record.cost]
-    values = {each.name: [value for record in done if (value := each.value(record)) is not None] for each in columns}
-    figures = {name: statistics.median(found) if found else None for name, found in values.items()}
+    machines = {found for record in done if (found := machine_of(record)) is not None}
+    values = {
+        each.name: [value for record in done if (value := each.value(record)) is not None]
+        for each in columns
+        if not each.timed or len(machines) < 2
+    }
+    figures = {each.name: None for each in columns} | {
+        name: statistics.median(found) if found else None for name, found in values.items()
+    }
     sample = _sample(done, examples, columns[0])
     primary = interval(sample) if sample.values else None
     figures[columns[0].name] = primary.mean if primary else None
@@ -130,6 +140,7 @@ def _row(group: list[Record], names: Mapping[str, str], examples: Examples, colu
         load_per_core=max((load for record in done if (load := _load(record)) is not None), default=None),
         data=next((record.data for record in done if record.data), None),
         phases=tuple(costs[0].phases) if costs else (),
+        machines=tuple(sorted(machines)),
         sample=sample,
         records=tuple(group),
     )

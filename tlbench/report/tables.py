@@ -104,6 +104,8 @@ class DatasetTable:
 
     def _alike(self, group: Group, column: Column) -> Sequence[int]:
         """The rows that are best in a column, or may be."""
+        if column.timed and len({self.rows[number].machines for number in group.numbers}) > 1:
+            return ()
         found = {number: self.rows[number].figures[column.name] for number in group.numbers}
         values = {number: value for number, value in found.items() if value is not None}
         if len(set(values.values())) < 2:

@@ -11,6 +11,9 @@ from tlbench.contracts.task import Better, Unit
 if TYPE_CHECKING:
     from tlbench.results.records import Record
 
+TIMED: tuple[Unit, ...] = ("seconds", "ms", "per-second", "joules")
+"""Units of what depends on the machine, and on what else it does."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -29,6 +32,11 @@ class Column:
     description: str = ""
     tables: bool = True
     varies: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether it says something of the machine."""
+        return self.unit in TIMED
 
     def value(self, record: Record) -> float | None:
         """The figure of a record; None, too, where a plugin's `read` raises, so that the report is made."""
