@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tlbench.execute.process import call
 from tlbench.plan import Trial
-from tlbench.registry.columns import columns_for
+from tlbench.report.of_run import report_data
 from tlbench.report.table import print_tables
 from tlbench.results.store import RunFolder
 
@@ -58,12 +58,7 @@ def large_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def test_ten_thousand_records(benchmark: Any, large_run: RunFolder, tmp_path: Path) -> None:
     def show() -> None:
         with (tmp_path / "table.txt").open("w") as file:
-            print_tables(
-                large_run.records(),
-                large_run.example_scores,
-                columns_for(large_run.plan()),
-                Console(file=file, width=240),
-            )
+            print_tables(report_data(large_run.plan(), large_run, large_run.records()), Console(file=file, width=240))
 
     benchmark.pedantic(show, rounds=5, warmup_rounds=1)
     assert (tmp_path / "table.txt").read_text().count("net") == 100

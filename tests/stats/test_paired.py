@@ -169,3 +169,13 @@ def test_the_variances_over_seeds_of_several_differences_make_each_other_surer()
     assert moderate([*found, other]) == [*found, other]  # of other numbers of seeds
     unknown = Difference(0.05, None, None, 0, paired=False)
     assert moderate([unknown]) == [unknown]
+
+
+def test_cells_without_predictions_are_compared_at_once_as_each_by_itself() -> None:
+    generator = np.random.default_rng(11)
+    samples = [Sample(dict(enumerate(generator.normal(0.8, 0.01, 3).tolist())), {}, 500, True) for _ in range(4)]
+    samples.append(Sample({0: 0.5}))  # of which nothing is known
+    for (first, second), found in differences(samples).items():
+        alone = difference(samples[first], samples[second])
+        assert found.p_value == (None if alone.p_value is None else pytest.approx(alone.p_value))
+        assert found.value == pytest.approx(alone.value)

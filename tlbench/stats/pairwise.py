@@ -32,8 +32,24 @@ def differences(samples: Sequence[Sample]) -> Pairs:
     for numbers in alike.values():
         if len(numbers) > 2:
             found |= _together(np.stack([_stacked(samples[number]) for number in numbers]), numbers)
+    found |= _without_scores(samples)
     pairs = combinations(range(len(samples)), 2)
     return {pair: found.get(pair) or difference(samples[pair[0]], samples[pair[1]]) for pair in pairs}
+
+
+def _without_scores(samples: Sequence[Sample]) -> Pairs:
+    """The differences of cells whose predictions are not at hand, which are taken for independent."""
+    known = {number: each.spread() for number, each in enumerate(samples) if not each.scores}
+    spreads = {number: each for number, each in known.items() if each is not None}
+    pairs = {pair: spreads[pair[0]].less(spreads[pair[1]]) for pair in combinations(spreads, 2)}
+    if not pairs:
+        return {}
+    facts = np.array([(abs(s.mean), s.by_seed, s.by_example, s.freedom, s.examples) for s in pairs.values()], float)
+    p_values = np.minimum(1.0, 2 * tails(*facts.T))
+    return {
+        pair: Difference(spread.mean, spread, float(p_value), 0, paired=False)
+        for (pair, spread), p_value in zip(pairs.items(), p_values, strict=True)
+    }
 
 
 @dataclass(frozen=True)

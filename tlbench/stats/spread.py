@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -27,14 +26,24 @@ def tails(
     found = np.where(distances > 0, 0.0, np.where(distances < 0, 1.0, 0.5))
     alone = (by_seed <= 0) & (by_example > 0)
     found[alone] = stdtr(np.maximum(examples[alone] - 1, 1), -distances[alone] / np.sqrt(by_example[alone]))
-    for each in np.unique(freedom[by_seed > 0]):
-        ratio, weights = _chi2(float(each))
-        (places,) = np.nonzero((by_seed > 0) & (freedom == each))
-        for start in range(0, len(places), AT_ONCE):
-            some = places[start : start + AT_ONCE]
-            deviations = np.sqrt(by_seed[some, None] / ratio + by_example[some, None])
-            found[some] = ndtr(-distances[some, None] / deviations) @ weights
+    (places,) = np.nonzero(by_seed > 0)
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        deviations = np.sqrt(by_seed[some, None] / np.exp(GRID) + by_example[some, None])
+        weights = _chi2(freedom[some, None])
+        found[some] = (ndtr(-distances[some, None] / deviations) * weights).sum(1)
     return found
+
+
+def _chi2(freedom: np.ndarray) -> np.ndarray:
+    """The weights of the grid's values of chi² over its degrees of freedom.
+
+    Student's t is a mixture of normal variates over these.
+    """
+    half = freedom / 2
+    logarithms = half * (GRID - np.exp(GRID))
+    weights = np.exp(logarithms - logarithms.max(1, keepdims=True))
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -113,14 +122,3 @@ def crossed(scores: np.ndarray) -> Spread:
     by_seed = float(of_seed.var(ddof=1)) / seeds
     by_example = max(across - common, common - by_seed, 0.0)  # by chance, the seeds' means can agree too well
     return Spread(mean, by_seed, by_example, seeds - 1.0, examples)
-
-
-@cache
-def _chi2(freedom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Values of chi² over its degrees of freedom, and their weights: Student's t is a mixture of normals over these."""
-    from scipy.special import gammaln
-
-    half = freedom / 2
-    logarithm = half * GRID - half * np.exp(GRID) + half * math.log(half) - gammaln(half)
-    weights = np.exp(logarithm)
-    return np.exp(GRID), weights / weights.sum()
