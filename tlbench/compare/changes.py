@@ -161,7 +161,7 @@ def _of_cost(
     figure: Figure, base: Sequence[float], head: Sequence[float], noise: tuple[float, int] | None, why_not: str | None
 ) -> Change:
     """By the ratio of the geometric means, whose logarithm varies as seeds do, and no less than the machine's noise."""
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     middle = statistics.median(base), statistics.median(head)
     if min(*base, *head) <= 0:
@@ -176,9 +176,9 @@ def _of_cost(
         return Change(figure, *middle, None, None, why_not=why_not)
     ratio = statistics.fmean(logs[1]) - statistics.fmean(logs[0])
     error = math.sqrt(variance * (1 / len(base) + 1 / len(head)))
-    reach = float(t.ppf(1 - LEVEL / 2, freedom)) * error
+    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
     interval = math.exp(ratio - reach), math.exp(ratio + reach)
-    return Change(figure, *middle, interval, float(2 * t.sf(abs(ratio) / error, freedom)), why_not=why_not)
+    return Change(figure, *middle, interval, float(2 * stdtr(freedom, -abs(ratio) / error)), why_not=why_not)
 
 
 def _measurements(values: Sequence[float]) -> Sequence[float]:

@@ -93,7 +93,9 @@ class Family:
 
 def letters(apart: np.ndarray) -> list[str]:
     """For each cell, given from the best, the letters that it shares with those that it is not told apart from."""
-    from scikit_posthocs import compact_letter_display
+    if len(apart) == 2:
+        return ["a", "b" if apart[0, 1] else "a"]
+    from scikit_posthocs import compact_letter_display  # slow to import
 
     return [str(each).replace(" ", "") for each in compact_letter_display(np.where(apart, 0.0, 1.0))]
 
@@ -124,8 +126,10 @@ def _within(compared: Pairs, margin: float) -> dict[tuple[int, int], float | Non
 
 def holm(p_values: Mapping[K, float | None]) -> dict[K, float | None]:
     """P values corrected for their number (Holm 1979); those that are None do not count."""
-    from statsmodels.stats.multitest import multipletests
-
     known = {key: each for key, each in p_values.items() if each is not None}
-    corrected: Iterable[float] = multipletests(list(known.values()), method="holm")[1] if known else ()
+    if len(known) < 2:
+        return dict(p_values)
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
+    corrected: Iterable[float] = multipletests(list(known.values()), method="holm")[1]
     return dict.fromkeys(p_values) | dict(zip(known, map(float, corrected), strict=True))

@@ -100,12 +100,18 @@ def _independent(ours: Sample, theirs: Sample) -> Difference:
     return Difference(spread.mean, spread, spread.two_sided(), 0, paired=False)
 
 
-def _mcnemar(differences: np.ndarray) -> float:
-    """The p value of McNemar's exact test over all pairs of outcomes."""
-    from scipy.stats import binomtest
+def mcnemar(better: np.ndarray, worse: np.ndarray) -> np.ndarray:
+    """The p values of McNemar's exact test, of how often each pair is right where the other is wrong."""
+    from scipy.special import bdtr
 
-    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    fewer, both = np.rint(np.minimum(better, worse)), np.rint(better + worse).astype(int)
+    found: np.ndarray = np.minimum(1.0, 2 * bdtr(fewer, both, 0.5))
+    return found
+
+
+def _mcnemar(differences: np.ndarray) -> float:
+    """That of all outcomes of one pair."""
+    return float(mcnemar(np.array([(differences > 0).sum()]), np.array([(differences < 0).sum()]))[0])
 
 
 def _adjusted(outcomes: np.ndarray) -> Spread:

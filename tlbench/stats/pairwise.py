@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from tlbench.stats.moderate import moderated
-from tlbench.stats.paired import LARGE, Difference, difference
+from tlbench.stats.paired import LARGE, Difference, difference, mcnemar
 from tlbench.stats.sample import Sample
 from tlbench.stats.spread import Spread, tails
 
@@ -107,7 +107,7 @@ def _together(scores: np.ndarray, numbers: list[int]) -> Pairs:
     freedoms = np.where(by_seed > 0, freedom, 0.0)
     p_values = np.minimum(1.0, 2 * tails(np.abs(mean), by_seed, by_example, freedoms, counted))
     if better is not None and worse is not None:
-        exact = _mcnemar(better, worse)
+        exact = mcnemar(better, worse)
         p_values = np.where(found.one, exact, np.maximum(p_values, exact))
     p_values = np.where((found.mean == 0) & (found.by_seed + found.by_example == 0), 1.0, p_values)
     facts = zip(mean, by_seed, by_example, freedoms, counted, strict=True)
@@ -135,12 +135,3 @@ def _outcomes(scores: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
     both = (flat @ flat.T)[first, second]
     right = flat.sum(1)
     return (right[first] - both) / times, (right[second] - both) / times
-
-
-def _mcnemar(better: np.ndarray, worse: np.ndarray) -> np.ndarray:
-    """The p values of McNemar's exact test."""
-    from scipy.special import bdtr
-
-    fewer, both = np.rint(np.minimum(better, worse)), np.rint(better + worse)
-    found: np.ndarray = np.minimum(1.0, 2 * bdtr(fewer, both.astype(int), 0.5))
-    return found
