@@ -79,3 +79,9 @@ def test_a_room_knows_only_those_before_it(room: str, others: set[str]) -> None:
     of_room = [name for name in FILES if name.startswith(f"tlbench.{room}")]
     used = {each.split(".")[1] for name in of_room for each in GRAPH[name] if each.count(".")}
     assert used & rooms - {room} <= others
+
+
+def test_no_two_files_of_tests_have_the_same_name() -> None:
+    """pytest takes them for one module."""
+    names = [file.name for file in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), [name for name in set(names) if names.count(name) > 1]

@@ -124,6 +124,7 @@ def tlbench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin" / "tlbench"
 
 
+@pytest.mark.slow
 def test_the_cross_product_of_a_strangers_components_and_the_built_in_ones(tlbench: Path, tmp_path: Path) -> None:
     command = [
         *(str(tlbench), "run", "--json", "--epochs", "2"),

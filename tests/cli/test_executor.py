@@ -116,6 +116,7 @@ def test_an_executor_of_a_plugin_runs_the_jobs_elsewhere_and_its_failures_are_re
     assert "pools/pool" in cli("list", "executors", environment=environment).stdout
 
 
+@pytest.mark.slow
 def test_the_time_limit_is_the_queues(cli: Cli, plugin: PluginMaker) -> None:
     finished = cli(
         *("run", *QUICK, "--strategies", "full", "--executor", "slow", "--timeout", "3", "--json"),

@@ -179,6 +179,7 @@ def test_what_is_not_to_vary_is_held_over_the_seeds(cli: Cli) -> None:
     assert ordered[0]["metrics"]["train_loss"] == held[0]["metrics"]["train_loss"]
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_chosen_on_val_and_stopping_is_early(cli: Cli) -> None:
     command = ("run", "--epochs", "12", "--backbones", "small_cnn", "--strategies", "full")
     data = ("--datasets", "digits:train=200:val=60:test=60", "--lr", "3e-3", "--patience", "2", "--json")

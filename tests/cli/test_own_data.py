@@ -17,6 +17,7 @@ SOURCE = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), r
 """The plugin that the page is about."""
 
 
+@pytest.mark.slow
 def test_self_supervision_and_two_datasets_of_unlike_tasks(cli: Cli, plugin: PluginMaker) -> None:
     done = cli(
         *("run", *QUICK, "--strategies", "contrast,jointly", "--name", "own", "--save", "all", "--json"),

@@ -14,6 +14,7 @@ RECIPE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_recipe_is_one_for_all(cli: Cli, tmp_path: Path) -> None:
     options = [word for pair in RECIPE.items() for word in pair]
     arguments = ("--strategies", "freeze,last-k:k=1", *TINY, "--results", str(tmp_path), "--name", "recipe")

@@ -70,6 +70,7 @@ def records(folder: Path) -> dict[Path, float]:
     return {file: file.stat().st_mtime for file in folder.glob("results/stopped/trials/*.json")}
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_resume_does_the_rest(cli: Cli, tmp_path: Path, plugin: PluginMaker) -> None:
     process = started(tmp_path, plugin)
     first = records(tmp_path)

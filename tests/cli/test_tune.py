@@ -136,6 +136,7 @@ def test_what_goes_wrong_together_is_tried_one_by_one(cli: Cli, plugin: PluginMa
     assert {record["cost"]["basis"] for record in done.records} == {"measured"}
 
 
+@pytest.mark.slow
 def test_a_rate_that_diverges_is_a_candidate_that_is_not_chosen(cli: Cli) -> None:
     done = cli("run", *DATA, "--strategies", "full", "--tune", "lr=1e30,1e-3", "--json")
     assert done.status == 0, done.stderr

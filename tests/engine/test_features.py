@@ -75,6 +75,7 @@ def test_cached_and_uncached_training_agree_step_for_step(tmp_path: Path, layers
             assert float((moved > 2e-4 + 1e-3 * weights[name].abs()).double().mean()) < 0.002, name
 
 
+@pytest.mark.slow
 def test_features_are_shared_where_all_that_makes_them_is_equal(tmp_path: Path) -> None:
     cache, source = StageCache(tmp_path), source_of(tmp_path)
 

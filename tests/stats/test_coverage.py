@@ -7,6 +7,7 @@ import pytest
 
 from tlbench.stats import Sample, difference, family, interval
 
+pytestmark = pytest.mark.slow
 BASE, HARD = 1.2, 2.0
 """The logit of a typical image, and how far images differ in it."""
 
@@ -95,7 +96,6 @@ def test_two_unequal_cells_are_told_apart_in_most(seeds: int, found_at_least: fl
     assert apart / 150 >= found_at_least
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("unlike", [False, True])
 def test_of_ten_tables_of_equal_cells_less_than_one_has_a_difference(unlike: bool) -> None:
     """Whether the seeds of all cells vary alike or not: of 10 comparisons, any one that is found is false."""
@@ -109,7 +109,6 @@ def test_of_ten_tables_of_equal_cells_less_than_one_has_a_difference(unlike: boo
     assert false / 200 <= 0.08
 
 
-@pytest.mark.slow
 def test_variances_that_borrow_from_each_other_find_far_more() -> None:
     """One of five cells is 6 points worse; compared two by two, each pair's own two degrees of freedom find less."""
     generator = np.random.default_rng(8)

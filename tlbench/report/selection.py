@@ -65,8 +65,9 @@ class Selection:
                     f"--filter {condition!r} leaves no row; --filter {condition.partition('=')[0]}=* is all"
                 )
         if self.sort is not None:
-            rows = _sorted(rows, self.sort)
-        return replace(data, records=[record for row in rows for record in row.records])
+            return replace(data, records=[record for row in _sorted(rows, self.sort) for record in row.records])
+        left = {row.cell.id for row in rows}
+        return replace(data, records=[record for record in data.records if record.trial.cell_id in left])
 
 
 def text_of(row: Row, name: str) -> str | None:
