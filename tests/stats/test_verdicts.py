@@ -24,7 +24,10 @@ def cell(chance: float, seed: int, seeds: int = 3, images: int = 2_000) -> Sampl
 def test_p_values_are_corrected_as_statsmodels_does() -> None:
     p_values = {"a": 0.01, "b": 0.04, "c": None, "d": 0.03}
     expected = multipletests([0.01, 0.04, 0.03], method="holm")[1]
-    assert holm(p_values) == {"a": expected[0], "b": expected[1], "c": None, "d": expected[2]}
+    assert holm(p_values) == pytest.approx({"a": expected[0], "b": expected[1], "c": None, "d": expected[2]})
+    many = dict(enumerate(np.random.default_rng(0).beta(0.2, 2.0, 200).tolist()))
+    assert list(holm(many).values()) == pytest.approx(multipletests(list(many.values()), method="holm")[1].tolist())
+    assert holm({}) == {}
 
 
 def test_verdicts_are_better_worse_tie_and_practically_equal() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeVar
@@ -125,11 +125,14 @@ def _within(compared: Pairs, margin: float) -> dict[tuple[int, int], float | Non
 
 
 def holm(p_values: Mapping[K, float | None]) -> dict[K, float | None]:
-    """P values corrected for their number (Holm 1979); those that are None do not count."""
-    known = {key: each for key, each in p_values.items() if each is not None}
-    if len(known) < 2:
-        return dict(p_values)
-    from statsmodels.stats.multitest import multipletests  # slow to import
+    """P values corrected for their number (Holm 1979); those that are None do not count.
 
-    corrected: Iterable[float] = multipletests(list(known.values()), method="holm")[1]
-    return dict.fromkeys(p_values) | dict(zip(known, map(float, corrected), strict=True))
+    By hand, as statsmodels' collects the process's garbage at each call; the tests hold it to statsmodels'.
+    """
+    known = {key: each for key, each in p_values.items() if each is not None}
+    order = sorted(known, key=known.__getitem__)
+    corrected, least = dict.fromkeys(p_values), 0.0
+    for place, key in enumerate(order):
+        least = max(least, min(1.0, (len(order) - place) * known[key]))
+        corrected[key] = least
+    return corrected
