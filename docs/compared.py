@@ -8,12 +8,10 @@ from pathlib import Path
 
 import tlbench
 from tlbench.api import Results
-from tlbench.registry.columns import columns_for
 from tlbench.report import text
-from tlbench.report.rows import Row, rows
+from tlbench.report.rows import Row
 from tlbench.report.short import short
 from tlbench.results.records import Record
-from tlbench.results.store import RunFolder
 from tlbench.stats import family, holm
 from tlbench.stats.family import LEVEL
 
@@ -99,7 +97,7 @@ Differences = dict[tuple[str, str], tuple[float, bool]]
 def rows_of(run: Results) -> Table:
     """The run's rows by the short names of strategy and backbone."""
     table: Table = {}
-    for row in rows(run.records, RunFolder(run.folder).example_scores, columns_for(run.plan)):
+    for row in run.rows():
         table.setdefault(short(row.cell.strategy), {})[_backbone(row)] = row
     return table
 

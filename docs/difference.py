@@ -141,9 +141,10 @@ def _difference(table: DatasetTable, group: Group) -> str:
     better, worse = int((scores[0] > scores[1]).sum()), int((scores[0] < scores[1]).sum())
     spread = found.difference.spread
     assert spread is not None
+    apart = difference(found.difference.value, found.difference.interval, other.metric.unit)
     return (
         f"Over the three seeds, `{other.strategy}` has {better} images right that `{best.strategy}` has wrong, and "
-        f"{worse} the other way round: {difference(found, other.metric.unit)}. The standard error has "
+        f"{worse} the other way round: {apart}. The standard error has "
         f"{100 * spread.by_seed**0.5:.2f} points from seeds and {100 * spread.by_example**0.5:.2f} from images; "
         f"{p_value(found.p_value)}, so {pair(other)} is **{found.verdict}**."
     )

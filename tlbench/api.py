@@ -107,10 +107,9 @@ class Results:
             import pandas
         except ImportError as error:
             raise UserError("to_pandas needs pandas: pip install 'tlbench[pandas]'") from error
-        from tlbench.registry.columns import columns_for
         from tlbench.report.documents import flatten
 
-        columns = columns_for(self.plan)
+        columns = self._report().columns
         return pandas.DataFrame([flatten(record, columns) for record in self.records])
 
     def to_markdown(self) -> str:

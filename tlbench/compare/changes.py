@@ -6,14 +6,13 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from tlbench.compare.pairs import paired
 from tlbench.compare.side import Figure, Measured, Side
-from tlbench.stats import Difference, Sample, difference, holm, moderate
+from tlbench.results.column import in_unit
+from tlbench.stats import Difference, Sample, Verdict, difference, holm, moderate
 from tlbench.stats.family import LEVEL
 
-Verdict = Literal["better", "worse", "tie", "practically equal", "unknown"]
 OTHER_MACHINE = "measured on different machines"
 OTHER_JOB = "measured by different jobs"
 
@@ -153,7 +152,7 @@ def _of_metric(first: Measured, second: Measured, found: Difference, margin: flo
     means = [statistics.fmean([side.values[seed] for seed in common] or side.values.values()) for side in (base, head)]
     within = None
     if margin is not None:
-        within = found.within(margin / 100 if figure.unit in ("share", "fraction") else margin)
+        within = found.within(in_unit(margin, figure.unit))
     return Change(figure, means[0], means[1], found.interval, found.p_value, within)
 
 

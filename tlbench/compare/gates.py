@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tlbench.compare.changes import Change, Comparison, Pair
 from tlbench.errors import UserError, nearest
+from tlbench.plan.config import read_toml
+from tlbench.results.column import in_unit
 
 GATE = re.compile(r"(?:(?P<cells>.+):)?(?P<name>[^:=]+)=(?P<most>[0-9.eE+-]+)(?P<percent>\s*%)?")
-POINTS = ("share", "fraction")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Gate:
         """Whether a figure is worse by more than the gate lets pass."""
         if self.relative:
             return change.base != 0 and change.loss / abs(change.base) > self.most
-        return change.loss > (self.most / 100 if change.figure.unit in POINTS else self.most)
+        return change.loss > in_unit(self.most, change.figure.unit)
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,7 @@ def parse_gate(text: str) -> Gate:
 
 def read_gates(path: Path) -> list[str]:
     """The gates of a TOML file, whose other keys are options of `tlbench run`; raises UserError."""
-    try:
-        found = tomllib.loads(path.read_text("utf-8")).get("gates", [])
-    except OSError as error:
-        raise UserError(f"--config {path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path} is not TOML: {error}") from error
+    found = read_toml(path).get("gates", [])
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise UserError(f"--config {path}: gates is a list of texts, as ['accuracy=1.0', 'step_ms=5%']")
     return found
@@ -99,11 +94,6 @@ def judge(comparison: Comparison, gates: Sequence[Gate]) -> list[Judgement]:
         for pair in comparison.pairs
         if gate.holds_for(pair)
     ]
-
-
-def unjudged(judgements: Sequence[Judgement]) -> Iterator[Judgement]:
-    """What gates could not judge: a figure that is missing on a side, or was measured by another job or machine."""
-    return (each for each in judgements if each.change is None or each.change.verdict == "unknown")
 
 
 def _judged(gate: Gate, pair: Pair, change: Change | None) -> Judgement:

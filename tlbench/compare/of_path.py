@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tlbench.compare.of_csv import Columns, side_of_csv
-from tlbench.compare.of_run import side_of_run
+from tlbench.compare.of_run import side_of_records
 from tlbench.compare.side import Side
 from tlbench.errors import UserError
 from tlbench.results.store import find_run
@@ -21,11 +21,11 @@ def side(name: str, results: Path, columns: Columns) -> Side:
     if name.lower().endswith(".csv"):
         return side_of_csv(Path(name), columns)
     folder = find_run(name, results)
-    found = side_of_run(folder, name)
-    if not found.cells:
+    plan, records = folder.plan(), folder.records()
+    if not records:
         raise UserError(f"run {name} has no record; go on with it: tlbench resume {folder.path}")
-    planned, done = len(folder.plan().trial_ids()), len(folder.records())
-    if done < planned:
-        line = f"warning: run {name} is not finished: {done:,} of {counted(planned, 'planned trial')} have a record"
-        print(printable(line), file=sys.stderr)
-    return found
+    planned = len(plan.trial_ids())
+    if len(records) < planned:
+        some = f"{len(records):,} of {counted(planned, 'planned trial')} have a record"
+        print(printable(f"warning: run {name} is not finished: {some}"), file=sys.stderr)
+    return side_of_records(plan, folder, records, name)

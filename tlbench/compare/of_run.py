@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tlbench.compare.side import Figure, Machine, Measured, Side
+from tlbench.plan.plan import Plan
 from tlbench.report.of_run import report_data
 from tlbench.report.rows import Row
 from tlbench.results.column import Column
@@ -21,8 +22,12 @@ INSIGNIFICANT = {"asked_batch_size", "asked_memory_format"}
 
 def side_of_run(folder: RunFolder, name: str) -> Side:
     """The cells of a run, and the noise floor of its machine where `tlbench doctor --noise` has measured it."""
-    plan = folder.plan()
-    rows = report_data(plan, folder, folder.records()).rows()
+    return side_of_records(folder.plan(), folder, folder.records(), name)
+
+
+def side_of_records(plan: Plan, folder: RunFolder, records: Sequence[Record], name: str) -> Side:
+    """The same of a run's plan and records."""
+    rows = report_data(plan, folder, records).rows()
     several = len({row.cell.dataset for row in rows}) > 1, len({row.cell.device for row in rows}) > 1
     environment = next((record.environment for row in rows for record in row.records if record.environment), None)
     return Side(name, tuple(_measured(row, *several) for row in rows), _noise(environment))
@@ -69,7 +74,7 @@ def _decisive(row: Row) -> dict[str, object]:
         "test_images": row.test_images,
     }
     if weights.kind == "random":
-        del facts["weights_digest"]  # drawn anew by each seed
+        del facts["weights_digest"]  # each seed draws its own
     return facts | {f"protocol.{name}": value for name, value in protocol.items()}
 
 

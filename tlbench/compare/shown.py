@@ -11,8 +11,7 @@ from tlbench.compare.gates import Judgement
 from tlbench.compare.pairs import differences_told
 from tlbench.compare.side import Figure
 from tlbench.report import text
-from tlbench.report.compared import p_value, signed
-from tlbench.report.tables import POINTS
+from tlbench.report.compared import difference, p_value
 from tlbench.words import counted, listed
 
 COSTS = ("train_with_features_seconds", "step_ms", "peak_memory_bytes")
@@ -56,16 +55,14 @@ def _ended(pair: Pair) -> tuple[str, str]:
 
 def change_text(change: Change) -> str:
     """A change with its interval: points of a share, the metric's unit for another metric, per cent of a cost."""
-    unit, interval = change.figure.unit, change.interval
     if change.figure.metric:
-        ends = [] if interval is None else [signed(each, unit) for each in interval]
-        value = f"{signed(change.difference, unit)}{' points' if unit in POINTS else ''}"
-    elif change.relative is not None:
-        ends = [] if interval is None else [f"{100 * (each - 1):+.1f}" for each in interval]
-        value = f"{100 * change.relative:+.1f}%"
-    else:
+        return difference(change.difference, change.interval, change.figure.unit)
+    if change.relative is None:
         return text.NOTHING
-    return f"{value} ({' to '.join(ends)})" if ends else value
+    value = f"{100 * change.relative:+.1f}%"
+    if change.interval is None:
+        return value
+    return f"{value} ({' to '.join(f'{100 * (each - 1):+.1f}' for each in change.interval)})"
 
 
 def notes(comparison: Comparison, judgements: Sequence[Judgement]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tlbench.errors import UserError
 from tlbench.registry.kinds import Registry
-from tlbench.registry.plugins import load_plugins
 from tlbench.results.columns import columns_of
 
 if TYPE_CHECKING:
@@ -18,18 +17,17 @@ if TYPE_CHECKING:
     from tlbench.results.column import Column
 
 
-def baselines_of(plan: Plan) -> frozenset[str]:
+def baselines_of(plan: Plan, registry: Registry) -> frozenset[str]:
     """The plan's strategies that a model must beat; those of plugins that are not here any more are none."""
-    strategies = Registry.of(load_plugins()).strategies
     found = set()
     for ref in {cell.strategy for cell in plan.cells}:
         with suppress(UserError):
-            if strategies.resolve(ref).load().baseline:
+            if registry.strategies.resolve(ref).load().baseline:
                 found.add(ref)
     return frozenset(found)
 
 
-def columns_for(plan: Plan) -> Callable[[str], Sequence[Column]]:
+def columns_for(plan: Plan, registry: Registry) -> Callable[[str], Sequence[Column]]:
     """The columns of a task's tables and documents, by its qualified name."""
-    own = Registry.of(load_plugins()).own_columns(plan.request.block)
+    own = registry.own_columns(plan.request.block)
     return cache(partial(columns_of, plan, own=own))

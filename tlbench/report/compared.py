@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tlbench.contracts.task import Unit
 from tlbench.report import text
 from tlbench.report.names import pair
-from tlbench.report.tables import POINTS, DatasetTable, Group
-from tlbench.stats import Pair
+from tlbench.report.tables import DatasetTable, Group
+from tlbench.results.column import POINTS
 from tlbench.stats.power import power
 from tlbench.words import counted, listed
 
@@ -29,20 +29,17 @@ def compared(table: DatasetTable) -> list[str]:
             if all(group.lettered for group in several)
             else "from 1 and the number of rows that are better to the number of those that are not worse"
         )
-        groups = " The number before it is that of rows which may be compared." if len(several) > 1 else ""
+        groups = " The number before it is that of a group of comparable rows." if len(several) > 1 else ""
         lines.append(f"Rank: {rank} ({how}, 5 % level{corrected}).{groups}")
     for group in several:
         lines += [*_margin(table, group), *_power(table, group)]
     return lines
 
 
-def difference(found: Pair, unit: Unit) -> str:
+def difference(value: float, interval: tuple[float, float] | None, unit: Unit) -> str:
     """A difference with its interval: points for what is a share, the metric's own unit for others."""
-    value = found.difference.value
     written = f"{signed(value, unit)}{' points' if unit in POINTS else ''}"
-    if (interval := found.difference.interval) is not None:
-        written += f" ({signed(interval[0], unit)} to {signed(interval[1], unit)})"
-    return written
+    return written if interval is None else f"{written} ({' to '.join(signed(each, unit) for each in interval)})"
 
 
 def signed(value: float, unit: Unit) -> str:
@@ -63,7 +60,8 @@ def beside_the_best(table: DatasetTable) -> Iterator[str]:
     for group in table.groups if table.ranked else ():
         for number in group.numbers[1:]:
             row, found = table.rows[number], group.with_best(number)
-            said = ", ".join(filter(None, [difference(found, row.metric.unit), p_value(found.p_value)]))
+            apart = difference(found.difference.value, found.difference.interval, row.metric.unit)
+            said = ", ".join(filter(None, [apart, p_value(found.p_value)]))
             yield f"  {pair(row)}: {said}: {found.verdict}"
 
 

@@ -9,22 +9,18 @@ from tlbench.report import text
 from tlbench.report.data import ReportData
 from tlbench.report.names import pair
 from tlbench.report.rows import Row
+from tlbench.report.tables import tables
 from tlbench.words import one_line, printable
 
 
 def to_junit(name: str, data: ReportData) -> str:
     """A suite for each dataset, with the metric and the costs of each cell as its properties."""
     suites = ET.Element("testsuites", name=one_line(name))
-    by_dataset: dict[str, list[Row]] = {}
-    for row in data.rows():
-        by_dataset.setdefault(row.cell.dataset, []).append(row)
-    for dataset, rows in by_dataset.items():
-        failed = [row for row in rows if row.reasons]
-        suite = ET.SubElement(
-            suites, "testsuite", name=one_line(dataset), tests=str(len(rows)), failures=str(len(failed)), errors="0"
-        )
-        for row in rows:
-            _case(suite, dataset, row)
+    for table in tables(data):
+        counts = {"tests": str(len(table.rows)), "failures": str(sum(bool(row.reasons) for row in table.rows))}
+        suite = ET.SubElement(suites, "testsuite", {"name": one_line(table.dataset), **counts, "errors": "0"})
+        for row in table.rows:
+            _case(suite, table.dataset, row)
     ET.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode")
 

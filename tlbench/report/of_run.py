@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tlbench.plan.plan import Plan
 from tlbench.registry.columns import baselines_of, columns_for
+from tlbench.registry.kinds import Registry
+from tlbench.registry.plugins import load_plugins
 from tlbench.report.data import ReportData
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
@@ -13,4 +15,5 @@ from tlbench.results.store import RunFolder
 
 def report_data(plan: Plan, folder: RunFolder, records: Sequence[Record], margin: float | None = None) -> ReportData:
     """The records of a run, with its columns, predictions and baselines; `margin` is that of `ReportData`."""
-    return ReportData(records, folder.example_scores, columns_for(plan), baselines_of(plan), margin)
+    registry = Registry.of(load_plugins())
+    return ReportData(records, folder.example_scores, columns_for(plan, registry), baselines_of(plan, registry), margin)

@@ -6,14 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tlbench.contracts.task import Unit, merit
+from tlbench.contracts.task import merit
 from tlbench.report.data import ReportData
 from tlbench.report.rows import Row
-from tlbench.results.column import Column
+from tlbench.results.column import Column, in_unit
 from tlbench.stats import Family, Pair, family
-
-POINTS: tuple[Unit, ...] = ("share", "fraction")
-"""Units whose differences are in points."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def tables(data: ReportData) -> list[DatasetTable]:
 
 def _margin(declared: float | None, metric: Column) -> float | None:
     """A margin in the metric's unit; of a share it is declared in points."""
-    return declared / 100 if declared is not None and metric.unit in POINTS else declared
+    return None if declared is None else in_unit(declared, metric.unit)
 
 
 def _group(table: Sequence[Row], numbers: list[int], margin: float | None) -> Group:

@@ -9,8 +9,8 @@ from tlbench.contracts.task import Unit
 from tlbench.plan.cell import Cell, Protocol
 from tlbench.plan.option import said
 from tlbench.report.rows import Row
-from tlbench.report.tables import POINTS, DatasetTable
-from tlbench.results.column import Column
+from tlbench.report.tables import DatasetTable
+from tlbench.results.column import POINTS, Column
 from tlbench.stats import Estimate
 from tlbench.words import counted
 
@@ -30,7 +30,8 @@ def shown(row: Row) -> list[Column]:
 
 def headings(table: DatasetTable) -> dict[str, str]:
     """The headings of a table's columns, by name."""
-    return {name: heading for name, heading in _headings(table).items() if name not in equal(table)}
+    left_out = equal(table)
+    return {name: heading for name, heading in _headings(table).items() if name not in left_out}
 
 
 def equal(table: DatasetTable) -> dict[str, str]:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 TIMED: tuple[Unit, ...] = ("seconds", "ms", "per-second", "joules")
 """Units of what depends on the machine, and on what else it does."""
+POINTS: tuple[Unit, ...] = ("share", "fraction")
+"""Units whose differences are said in points, hundredths of the figure."""
+
+
+def in_unit(declared: float, unit: Unit) -> float:
+    """A difference as a person declares it, in the figure's own unit: of a share it is in points."""
+    return declared / 100 if unit in POINTS else declared
 
 
 @dataclass(frozen=True)

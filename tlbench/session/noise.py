@@ -14,6 +14,7 @@ from tlbench.cache import Remembered
 from tlbench.errors import UserError
 from tlbench.plan.request import make_request
 from tlbench.results.columns import COSTS
+from tlbench.results.machines import NAMED_BY
 from tlbench.results.records import Record
 from tlbench.session.display import Display
 from tlbench.session.start import start
@@ -95,7 +96,7 @@ def machine_key(environment: dict[str, object]) -> str:
     """What two records of the same machine have in common: processor, accelerator, cores, threads, torch."""
     packages = environment.get("packages")
     torch = packages.get("torch") if isinstance(packages, dict) else None
-    named = [environment.get(name) for name in ("cpu", "usable_cores", "threads", "accelerator")]
+    named = [environment.get(name) for name in NAMED_BY]
     return json.dumps([*named, torch])
 
 

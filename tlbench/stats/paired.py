@@ -66,11 +66,14 @@ def difference(ours: Sample, theirs: Sample) -> Difference:
     if (differences == differences[0]).all():
         differences = differences[:1]
     outcomes = all(set(np.unique(each)) <= {0, 1} for each in (*ours_scores, *theirs_scores))
+    better, worse = (np.array([(sign * differences > 0).sum()]) for sign in (1, -1))
+    least = float(mcnemar(better, worse)[0]) if outcomes else 0.0
     if len(differences) == 1 and outcomes:
-        return Difference(value, _adjusted(differences[0]), _mcnemar(differences), len(seeds), True)
+        apart, variance = adjusted(better, worse, differences.shape[1])
+        return Difference(value, Spread(float(apart[0]), 0.0, float(variance[0]), 0.0, LARGE), least, len(seeds), True)
     if not differences.any():
         return Difference(0.0, crossed(differences), 1.0, len(seeds), True)
-    spread, least = crossed(differences), _mcnemar(differences) if outcomes else 0.0
+    spread = crossed(differences)
     return Difference(value, spread, max(spread.two_sided(), least), len(seeds), paired=True, least=least)
 
 
@@ -109,14 +112,8 @@ def mcnemar(better: np.ndarray, worse: np.ndarray) -> np.ndarray:
     return found
 
 
-def _mcnemar(differences: np.ndarray) -> float:
-    """That of all outcomes of one pair."""
-    return float(mcnemar(np.array([(differences > 0).sum()]), np.array([(differences < 0).sum()]))[0])
-
-
-def _adjusted(outcomes: np.ndarray) -> Spread:
-    """The spread of a difference of paired shares, one pair added for better and for worse (Bonett & Price 2012)."""
-    examples = len(outcomes) + 2
-    better, worse = ((outcomes > 0).sum() + 1) / examples, ((outcomes < 0).sum() + 1) / examples
-    value = better - worse
-    return Spread(float(value), 0.0, float(better + worse - value**2) / examples, 0.0, LARGE)
+def adjusted(better: np.ndarray, worse: np.ndarray, examples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of paired shares and their variances, a pair added for better and for worse (Bonett & Price 2012)."""
+    shares = (better + 1) / (examples + 2), (worse + 1) / (examples + 2)
+    apart = shares[0] - shares[1]
+    return apart, (shares[0] + shares[1] - apart**2) / (examples + 2)

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from tlbench.stats.moderate import moderated
-from tlbench.stats.paired import LARGE, Difference, difference, mcnemar
+from tlbench.stats.paired import LARGE, Difference, adjusted, difference, mcnemar
 from tlbench.stats.sample import Sample
 from tlbench.stats.spread import Spread, tails
 
@@ -99,10 +99,9 @@ def _together(scores: np.ndarray, numbers: list[int]) -> Pairs:
     mean, by_example, counted = found.mean, found.by_example, np.full(len(found.mean), float(examples))
     better, worse = _outcomes(scores, np.where(found.one, seeds, 1))
     if better is not None and worse is not None:
-        shares = (better + 1) / (examples + 2), (worse + 1) / (examples + 2)  # Bonett & Price, as in `difference`
-        apart = shares[0] - shares[1]
+        apart, variance = adjusted(better, worse, examples)
         mean = np.where(found.one, apart, mean)
-        by_example = np.where(found.one, (shares[0] + shares[1] - apart**2) / (examples + 2), by_example)
+        by_example = np.where(found.one, variance, by_example)
         counted = np.where(found.one, LARGE, counted)
     freedoms = np.where(by_seed > 0, freedom, 0.0)
     p_values = np.minimum(1.0, 2 * tails(np.abs(mean), by_seed, by_example, freedoms, counted))
