@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs
+.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs screenshots
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -68,3 +68,6 @@ tasks:  ## the committed run of docs/tasks.md, in five minutes
 
 docs:  ## the pages that are made from the code and from committed runs
 	python docs/generate.py
+
+screenshots:  ## the pictures of the report in README and docs, from committed runs
+	python docs/screenshots.py

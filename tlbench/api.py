@@ -16,6 +16,7 @@ from tlbench.results.records import Record
 from tlbench.words import counted, listed
 
 if TYPE_CHECKING:
+    import altair
     import pandas
 
     from tlbench.report.data import ReportData
@@ -78,6 +79,15 @@ class Results:
         if group is None or second not in group.numbers or first == second:
             raise UserError(f"{ours} and {theirs} may not be compared: other images, protocol or weights, or no result")
         return group.pair(first, second)
+
+    def plot(self, against: str = "train_with_features_seconds", dataset: str | None = None) -> altair.LayerChart:
+        """The cells of a dataset as a chart, for notebooks: the metric with its interval against a cost.
+
+        Raises UserError where altair is not installed, there is no such cost, or the dataset has to be named.
+        """
+        from tlbench.report.plot import plot
+
+        return plot(self._table(dataset).rows, against)
 
     def _table(self, dataset: str | None, margin: float | None = None) -> DatasetTable:
         from tlbench.report.short import short

@@ -69,6 +69,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Record, dic
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", SAME_AS_FULL)
 def test_at_its_end_a_strategy_is_full_bit_for_bit(
     ran: dict[str, tuple[Record, dict[str, torch.Tensor]]], strategy: str
@@ -80,6 +81,7 @@ def test_at_its_end_a_strategy_is_full_bit_for_bit(
     assert torch.equal(predictions["loss"], expected["loss"])
 
 
+@pytest.mark.slow
 def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
     ran: dict[str, tuple[Record, dict[str, torch.Tensor]]],
 ) -> None:
@@ -90,6 +92,7 @@ def test_wise_ft_goes_from_freeze_to_what_is_fine_tuned_from_there(
     assert float(end["loss"].mean()) < float(start["loss"].mean())
 
 
+@pytest.mark.slow
 def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_bit_for_bit(tmp_path: Path) -> None:
     wanted: dict[str, Any] = {
         "datasets": "digits:train=80:test=60", "image_size": 32, "epochs": 1, "batch_size": 16, "results": tmp_path,
@@ -108,6 +111,7 @@ def test_without_their_penalties_l2_sp_and_delta_are_full_without_weight_decay_b
     assert not torch.equal(decayed, full)
 
 
+@pytest.mark.slow
 def test_last_k_of_no_block_is_freeze_bit_for_bit(tmp_path: Path) -> None:
     results = tlbench.run(
         strategies="freeze,last-k:k=0", datasets="digits:train=80:test=60", image_size=32, epochs=2, batch_size=16,
@@ -118,6 +122,7 @@ def test_last_k_of_no_block_is_freeze_bit_for_bit(tmp_path: Path) -> None:
     assert torch.equal(freeze["loss"], none["loss"])
 
 
+@pytest.mark.slow
 def test_a_probe_goes_nowhere_and_full_goes_far(ran: dict[str, tuple[Record, dict[str, torch.Tensor]]]) -> None:
     ways = {name: record.distance.l2 for name, (record, _) in ran.items() if record.distance is not None}
     assert ways["freeze"] == ways["wise-ft:alpha=0"] == 0
@@ -127,6 +132,7 @@ def test_a_probe_goes_nowhere_and_full_goes_far(ran: dict[str, tuple[Record, dic
     assert distance is not None and distance.l2 < ways["full"]
 
 
+@pytest.mark.slow
 def test_blocks_distances_are_of_the_whole(ran: dict[str, tuple[Record, dict[str, torch.Tensor]]]) -> None:
     distance = ran["full"][0].distance
     assert distance is not None

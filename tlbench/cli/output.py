@@ -37,7 +37,7 @@ def print_results(plan: Plan, records: Sequence[Record], folder: RunFolder, form
 
         print_tables(report_data(plan, folder, records), result_console(), detail)
     else:
-        print(document(plan, report_data(plan, folder, records), form))
+        print(document(plan, folder, report_data(plan, folder, records), form))
 
 
 def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str], folder: RunFolder) -> None:
@@ -54,7 +54,7 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
         print(printable(line), file=sys.stderr)
 
 
-def document(plan: Plan, data: ReportData, form: str) -> str:
+def document(plan: Plan, folder: RunFolder, data: ReportData, form: str) -> str:
     """A run's records in any form but a table."""
     from tlbench.report import documents
 
@@ -70,4 +70,8 @@ def document(plan: Plan, data: ReportData, form: str) -> str:
         from tlbench.report.benchmark import to_benchmark
 
         return to_benchmark(data)
+    if form == "html":
+        from tlbench.report.page import to_html
+
+        return to_html(plan, folder, data)
     return documents.to_markdown(data)

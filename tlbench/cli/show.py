@@ -21,6 +21,7 @@ class Form(StrEnum):
     csv = "csv"
     junit = "junit"
     benchmark = "pytest-benchmark"
+    html = "html"
 
 
 @app.command()
@@ -113,7 +114,7 @@ def show(
         elif across is not None:
             print(pivot_markdown(across), file=console.file)
         else:
-            print(document(plan, data, form), file=console.file)
+            print(document(plan, folder, data, form), file=console.file)
 
     if output is None:
         write(result_console())

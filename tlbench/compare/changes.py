@@ -13,6 +13,10 @@ from tlbench.results.column import in_unit
 from tlbench.stats import Difference, Sample, Verdict, difference, holm, moderate
 from tlbench.stats.family import LEVEL
 
+HOW = (
+    "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
+    "machine's noise floor (tlbench doctor --noise). 5 % level, Holm's correction for the cells."
+)
 OTHER_MACHINE = "measured on different machines"
 OTHER_JOB = "measured by different jobs"
 
@@ -86,13 +90,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs of two sides, and the cells without one."""
+    """All pairs of two sides, and the cells without one; `how` says by which test the pairs were judged."""
 
     base: Side
     head: Side
     pairs: tuple[Pair, ...]
     missing: tuple[Measured, ...]
     new: tuple[Measured, ...]
+    how: str
 
 
 def compare(base: Side, head: Side, margin: float | None = None) -> Comparison:
@@ -110,7 +115,7 @@ def compare(base: Side, head: Side, margin: float | None = None) -> Comparison:
         for place, change in known.items():
             by_pair[place][name] = replace(change, p_value=p_values[place], p_margin=margins[place])
     pairs = tuple(Pair(*pair, changes) for pair, changes in zip(found.pairs, by_pair, strict=True))
-    return Comparison(base, head, pairs, found.missing, found.new)
+    return Comparison(base, head, pairs, found.missing, found.new, HOW)
 
 
 def _changes(

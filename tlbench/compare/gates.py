@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tlbench.compare.changes import Change, Comparison, Pair
+from tlbench.contracts.task import Unit
 from tlbench.errors import UserError, nearest
 from tlbench.plan.config import read_toml
 from tlbench.results.column import in_unit
@@ -38,7 +39,11 @@ class Gate:
         """Whether a figure is worse by more than the gate lets pass."""
         if self.relative:
             return change.base != 0 and change.loss / abs(change.base) > self.most
-        return change.loss > in_unit(self.most, change.figure.unit)
+        return change.loss > self.most_in(change.figure.unit)
+
+    def most_in(self, unit: Unit) -> float:
+        """What an absolute gate lets pass, in a figure's unit: of a share it is in points."""
+        return in_unit(self.most, unit)
 
 
 @dataclass(frozen=True)

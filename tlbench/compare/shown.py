@@ -75,10 +75,7 @@ def notes(comparison: Comparison, judgements: Sequence[Judgement]) -> list[str]:
     said = [f"{primary} of {counted(len(comparison.pairs), 'cell')}: {', '.join(counts)}."]
     differ = dict.fromkeys(each for pair in comparison.pairs for each in differences_told(pair.base, pair.head))
     said += [f"Differs: {listed(list(differ), 8)}."] if differ else []
-    said.append(
-        "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
-        "machine's noise floor (tlbench doctor --noise). 5 % level, Holm's correction for the cells."
-    )
+    said.append(comparison.how)
     return said + [gate_line(each) for each in judgements]
 
 
@@ -93,7 +90,12 @@ def gate_line(judgement: Judgement) -> str:
 
 def to_json(comparison: Comparison, judgements: Sequence[Judgement]) -> str:
     """The comparison as one JSON document."""
-    document = {
+    return json.dumps(as_document(comparison, judgements), indent=1)
+
+
+def as_document(comparison: Comparison, judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """The same, to be a part of another one."""
+    return {
         "base": comparison.base.name,
         "head": comparison.head.name,
         "cells": [
@@ -112,7 +114,6 @@ def to_json(comparison: Comparison, judgements: Sequence[Judgement]) -> str:
             for each in judgements
         ],
     }
-    return json.dumps(document, indent=1)
 
 
 def _document(change: Change) -> dict[str, Any]:

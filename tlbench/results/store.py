@@ -118,8 +118,8 @@ class RunFolder:
         place = {name: number for number, name in enumerate(self.plan().trial_ids())}
         return sorted(records, key=lambda record: place.get(record.trial.id, len(place))), damaged
 
-    def example_scores(self, record: Record) -> np.ndarray | None:
-        """Each test example's share in a trial's primary metric, in the test set's order; None where it is not kept."""
+    def kept_predictions(self, record: Record) -> dict[str, np.ndarray] | None:
+        """What is kept of a trial's predictions for test, in the test set's order; None where it is not at hand."""
         if record.predictions is None:
             return None
         from safetensors import SafetensorError
@@ -128,15 +128,19 @@ class RunFolder:
         try:
             kept = load_file(self.trials / record.predictions)
             order = kept["indices"].argsort()
-            if EXAMPLE_SCORES in kept:
-                scores: np.ndarray = kept[EXAMPLE_SCORES][order]
-            elif "nll" in kept:  # of schema version 2
-                scores = (kept["predicted"] == kept["labels"])[order]
-            else:
-                return None
-        except (OSError, KeyError, SafetensorError):  # copied without its predictions, or damaged
+            return {name: values[order] for name, values in kept.items()}
+        except (OSError, KeyError, IndexError, SafetensorError):  # copied without its predictions, or damaged
             return None
-        return scores
+
+    def example_scores(self, record: Record) -> np.ndarray | None:
+        """Each test example's share in a trial's primary metric, in the test set's order; None where it is not kept."""
+        kept = self.kept_predictions(record)
+        if kept is None:
+            return None
+        if EXAMPLE_SCORES not in kept and "nll" in kept:  # of schema version 2
+            right: np.ndarray = kept["predicted"] == kept["labels"]
+            return right
+        return kept.get(EXAMPLE_SCORES)
 
 
 def check_writable(results: Path) -> None:

@@ -1,0 +1,45 @@
+"""`tlbench report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli.app import Debug, Margin, Results, app
+from tlbench.errors import UserError
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="report.html in the run")
+    ] = None,
+    opened: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+    margin: Margin = None,
+    results: Results = Path("results"),
+    debug: Debug = False,
+) -> None:
+    """Write a run's report, one HTML file that works offline, and open it."""
+    import webbrowser
+
+    from tlbench.cli.output import print_missing
+    from tlbench.files import write_whole
+    from tlbench.report.of_run import report_data
+    from tlbench.report.page import to_html
+    from tlbench.results.store import find_run
+
+    folder = find_run(run, results)
+    plan = folder.plan()
+    records, damaged = folder.read()
+    path = output or folder.path / "report.html"
+    try:
+        write_whole(path, to_html(plan, folder, report_data(plan, folder, records, margin)))
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror or error}; name another file with -o") from error
+    print(path)
+    print_missing(plan, records, damaged, folder)
+    if opened:
+        webbrowser.open(path.absolute().as_uri())

@@ -1,0 +1,91 @@
+"""All that the page of a run knows, as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tlbench.plan.command import command_for
+from tlbench.plan.request import Request
+from tlbench.report.alarms import alarms
+from tlbench.report.data import ReportData
+from tlbench.report.footer import footer, heading
+from tlbench.report.over_datasets import OverDatasets, over_datasets
+from tlbench.report.page.answer import answer, fronts
+from tlbench.report.page.cell import cell_document, failures
+from tlbench.report.page.details import Details
+from tlbench.report.tables import DatasetTable, tables
+from tlbench.results.column import Column
+from tlbench.results.columns import MetricColumn
+
+CHANGING = ("load_average", "swap_used_bytes", "other_gpu_processes", "boot_id")
+"""What of an environment says nothing of the machine or the installation."""
+
+
+def content(name: str, data: ReportData, request: Request, details: Details) -> dict[str, Any]:
+    """The page's document: columns, datasets with their answers, cells, mean ranks, failures, the environment."""
+    found = tables(data)
+    cells = [
+        cell_document(table, number) | {"dataset": place, "command": command_for(row.cell, request)} | details.of(row)
+        for place, table in enumerate(found)
+        for number, row in enumerate(table.rows)
+    ]
+    return {
+        "run": name,
+        "columns": _columns(found),
+        "datasets": [_dataset(table) for table in found],
+        "cells": cells,
+        "thumbnails": details.thumbnails,
+        "over": [_over(each) for each in over_datasets(found)],
+        "failures": [each for table in found for row in table.rows for each in failures(row)],
+        "environments": _environments(data),
+    }
+
+
+def _columns(found: Sequence[DatasetTable]) -> list[dict[str, Any]]:
+    by_name: dict[str, Column] = {}
+    for table in found:
+        for column in table.rows[0].columns:
+            by_name.setdefault(column.name, column)
+    return [
+        {
+            "name": each.name,
+            "heading": each.heading,
+            "better": each.better,
+            "unit": each.unit,
+            "description": each.description,
+            "shown": each.tables,
+            "metric": isinstance(each, MetricColumn),
+        }
+        for each in by_name.values()
+    ]
+
+
+def _dataset(table: DatasetTable) -> dict[str, Any]:
+    first = table.rows[0]
+    warnings = alarms(table)
+    return {
+        "name": table.dataset,
+        "heading": heading(table),
+        "metric": first.metric.name,
+        "targets": first.data.names if first.data else [],
+        "answer": answer(table),
+        "fronts": fronts(table),
+        "warnings": warnings,
+        "notes": [line for line in footer(table) if line not in warnings],
+    }
+
+
+def _over(found: OverDatasets) -> dict[str, Any]:
+    rows = list(found.lines())
+    return {"heading": found.heading, "headings": found.HEADINGS, "rows": rows, "notes": found.footer()}
+
+
+def _environments(data: ReportData) -> list[Mapping[str, Any]]:
+    """The environment of each machine and installation that the records come from, without what changes by itself."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for record in data.records:
+        if record.environment:
+            kept = {name: value for name, value in record.environment.items() if name not in CHANGING}
+            found.setdefault(repr(sorted(kept.items(), key=lambda item: item[0])), kept)
+    return list(found.values())
