@@ -1,9 +1,9 @@
-"""The Python API: `tlbench.run(…)` and `tlbench.load(…)`."""
+"""The Python API: `tlbench.run(…)`, `tlbench.load(…)` and `tlbench.history(…)`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tlbench.report.rows import Row
     from tlbench.report.tables import DatasetTable
     from tlbench.stats import Pair
+    from tlbench.trends.history import History
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,6 +155,24 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
 
     folder = find_run(str(run), Path(results))
     return Results(folder.plan(), folder.path, tuple(folder.records()))
+
+
+def history(
+    cell: str | None = None,
+    *,
+    runs: Sequence[str | Path] = (),
+    results: str | Path = "results",
+    columns: Sequence[str] = (),
+    last: int | None = None,
+) -> History:
+    """How cells changed over past runs, as `tlbench history` shows it: `rows()`, and the change points as `shifts`.
+
+    `cell` is a pattern ("resnet50*", "resnet50 × lora"), `runs` are names or folders, all of `results` by default, and
+    `last` takes so many of them. `columns` are figures by name. Raises UserError where there is no run, cell or column.
+    """
+    from tlbench.trends.of_runs import history_of
+
+    return history_of(cell, [str(run) for run in runs], Path(results), columns, last)
 
 
 def _number(table: DatasetTable, name: str) -> int:

@@ -101,7 +101,7 @@ def to_json(comparison: Comparison, judgements: Sequence[Judgement]) -> str:
                 "cell": pair.name,
                 "verdict": pair.primary.verdict if pair.primary else "unknown",
                 "differs": list(differences_told(pair.base, pair.head)),
-                "changes": {name: _document(change) for name, change in pair.changes.items()},
+                "changes": {name: change_document(change) for name, change in pair.changes.items()},
             }
             for pair in comparison.pairs
         ],
@@ -115,7 +115,8 @@ def to_json(comparison: Comparison, judgements: Sequence[Judgement]) -> str:
     return json.dumps(document, indent=1)
 
 
-def _document(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, Any]:
+    """A change as JSON has it."""
     figure: Figure = change.figure
     return {
         "unit": figure.unit,
