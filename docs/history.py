@@ -147,5 +147,5 @@ def _changed(record: Record, started: datetime, shift: float, release: str) -> R
 
 def _terminal(found: History) -> str:
     file = io.StringIO()
-    print_history(found, False, Console(file=file, width=100, no_color=True), UTC)
+    print_history(found, False, Console(file=file, width=100, color_system=None, force_terminal=True), UTC)
     return "\n".join(line.rstrip() for line in file.getvalue().strip().splitlines())

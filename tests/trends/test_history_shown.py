@@ -101,7 +101,7 @@ def test_machines_are_numbered_and_other_boots_said(runs: Runs) -> None:
         environment = MACHINE | {"cpu": "Xeon" if number == 3 else "EPYC", "boot_id": str(number)}
         write_night(runs, number, environment=environment)
     said = printed(history_of(None, (), runs.folder, ["accuracy", "train_seconds"]))
-    assert "Train alone of 3 runs, on M1" in said and "Train alone of 1 run, on M2" in said
+    assert "Train alone of 3 runs on M1" in said and "Train alone of 1 run on M2" in said
     assert "other boot" in said and "A cost's table has one machine and all its boots." in said
     assert "M2: Xeon, 2 cores, 2 threads" in said
     assert "Too few runs for change points: 4 of 9." in said

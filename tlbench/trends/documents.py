@@ -13,7 +13,7 @@ from tlbench.trends.history import History, PastRun, Point, Series, Shift
 
 
 def to_json(history: History) -> str:
-    """The history as one JSON document; times are in UTC where the run's plan has them so."""
+    """The history as one JSON document; times are in UTC."""
     document = {
         "runs": [_run(run) for run in history.runs],
         "cells": [

@@ -37,9 +37,9 @@ class Planned:
 
     @cached_property
     def started(self) -> datetime:
-        """When it was started; a time without a zone is taken for UTC."""
+        """When it was started, in UTC; a time without a zone is taken for one of it."""
         created = self.plan.created
-        return created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+        return created.astimezone(UTC) if created.tzinfo is not None else created.replace(tzinfo=UTC)
 
 
 def history_of(

@@ -26,13 +26,14 @@ def print_history(history: History, in_short: bool, console: Console, zone: tzin
     """Each cell's tables, or a line for each cell; and the notes under them."""
     if in_short:
         _print(summary(history), console)
-    for cell, found in () if in_short else tables(history, zone):
+        return
+    for cell, found in tables(history, zone):
         console.print(Text(one_line(cell.name), style="bold"))
         for table in found:
             console.print()
             _print(table, console)
         console.print()
-    _print_notes(notes(history, zone)[:1] if in_short else notes(history, zone), console)
+    _print_notes(notes(history, zone), console)
 
 
 def _print(table: Table, console: Console) -> None:
@@ -62,7 +63,7 @@ def _print_notes(said: Iterable[str], console: Console) -> None:
 def to_markdown(history: History, in_short: bool, zone: tzinfo | None = None) -> str:
     """The same as Markdown."""
     if in_short:
-        return "\n".join([*_markdown(summary(history)), "", *_lines(notes(history, zone)[:1])])
+        return "\n".join(_markdown(summary(history))).rstrip()
     found = []
     for cell, of_cell in tables(history, zone):
         found += [f"**{markdown_text(cell.name)}**", ""]

@@ -39,21 +39,24 @@ class Table:
 
 def summary(history: History) -> Table:
     """A line for each cell."""
+    machines = machine_names(history)
     return Table(
         above=None,
         title=f"{counted(len(history.cells), 'cell')} over {counted(len(history.runs), 'run')}",
         headings=("Cell", "Runs", "Last", "In", "Change points"),
-        lines=tuple(_summed_up(cell) for cell in history.cells),
-        notes=("A cell's own history: tlbench history CELL",),
+        lines=tuple(_summed_up(cell, machines) for cell in history.cells),
+        notes=(*_legend(machines), "A cell run by run: tlbench history CELL"),
         values=(),
     )
 
 
-def _summed_up(cell: CellHistory) -> tuple[str, ...]:
+def _summed_up(cell: CellHistory, machines: dict[str, str]) -> tuple[str, ...]:
     series = cell.primary
     last = series.measured[-1]
     found = [
-        f"{each.figure.heading} {shift.verdict} from {shift.run.name}" for each in cell.series for shift in each.shifts
+        f"{each.figure.heading}{_on(each, machines)} {shift.verdict} from {shift.run.name}"
+        for each in cell.series
+        for shift in each.shifts
     ]
     some = "; ".join(found) or ("too few runs" if all(each.too_few for each in cell.series) else "none")
     return (cell.name, str(len(series.measured)), _value(last, series), last.run.name, some)
@@ -81,6 +84,14 @@ def machine_names(history: History) -> dict[str, str]:
     return {name: f"M{number}" for number, name in enumerate(known, 1)} if len(known) > 1 else {}
 
 
+def _legend(machines: dict[str, str]) -> list[str]:
+    return [f"{short}: {name}" for name, short in machines.items()]
+
+
+def _on(series: Series, machines: dict[str, str]) -> str:
+    return f" on {machines[series.machine]}" if series.machine in machines else ""
+
+
 def _table(series: Series, machines: dict[str, str], above: str | None, zone: tzinfo | None) -> Table:
     """The table of a series, without columns that are equal in all its rows."""
     points, shifts = series.points, {shift.run: shift for shift in series.shifts}
@@ -93,10 +104,9 @@ def _table(series: Series, machines: dict[str, str], above: str | None, zone: tz
     columns["Verdict"] = [_verdict(point) for point in points]
     if shifts:
         columns["Shift"] = [shifts[point.run].verdict if point.run in shifts else "" for point in points]
-    on = f", on {machines[series.machine]}" if series.machine in machines else ""
     return Table(
         above=above,
-        title=f"{series.figure.heading} of {counted(len(series.measured), 'run')}{on}",
+        title=f"{series.figure.heading} of {counted(len(series.measured), 'run')}{_on(series, machines)}",
         headings=tuple(columns),
         lines=tuple(zip(*columns.values(), strict=True)),
         notes=tuple(_notes(series, zone)),
@@ -188,7 +198,7 @@ def notes(history: History, zone: tzinfo | None = None) -> list[str]:
             "confirmed by permutations (noise alone has one in at most 5 % of tables)."
         )
     said += _boots(every)
-    said += [f"{short}: {name}" for name, short in machine_names(history).items()]
+    said += _legend(machine_names(history))
     asked = dict.fromkeys(name for cell in history.cells for name in cell.not_measured)
     said += [f"Not measured: {listed(list(asked))}."] if asked else []
     return said
