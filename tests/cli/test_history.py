@@ -56,7 +56,9 @@ def test_runs_are_named_behind_the_cell(cli: Cli, results: Path) -> None:
 
 def test_mistakes_are_one_sentence_with_status_2(cli: Cli, results: Path) -> None:
     for arguments, said in (
-        (("z",), "no cell matches 'z'"),
+        (("z",), "no cell matches 'z'; there are x × freeze, y × freeze"),
+        (("x × freze",), "no cell matches 'x × freze'; did you mean x × freeze"),
+        (("night-01",), "no cell matches 'night-01', which is a run; write tlbench history '*' night-01"),
         (("x", "night-99"), "there is no run 'night-99'"),
         (("x", "--column", "acuracy"), "there is no column 'acuracy'; did you mean accuracy"),
         (("x", "--results", "nowhere"), "there is no run in nowhere"),

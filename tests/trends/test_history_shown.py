@@ -93,7 +93,22 @@ def test_several_cells_in_short_are_a_line_each(runs: Runs) -> None:
     assert lines[0] == "2 cells over 12 runs"
     assert lines[2].split("  ")[0] == "x × freeze" and lines[2].endswith("Accuracy worse from night-06")
     assert lines[3].split("  ")[0] == "y × freeze" and lines[3].endswith("none")
-    assert "| x × freeze | 12 | 84." in to_markdown(found, in_short=True)
+    assert "Trend" in lines[1] and "Trend" not in printed(found, in_short=True, encoding="ascii")
+    assert "| x × freeze | 12 | ██████▁▁▁▁▁▁ | 84." in to_markdown(found, in_short=True)
+
+
+def test_what_differs_at_a_certain_change_is_said(runs: Runs) -> None:
+    write_night(runs, 0, 0.9)
+    write_night(runs, 1, 0.8, learning_rate=0.1)
+    said = printed(history_of(None, (), runs.folder, ["accuracy"]))
+    assert "night-01 differs from the run before: learning_rate 0.1 (was 0.003)." in said
+
+
+def test_unlike_cells_have_a_line_above_their_table(runs: Runs) -> None:
+    write_night(runs, 0)
+    write_night(runs, 1, dataset_digest="11")
+    said = printed(history_of(None, (), runs.folder, ["accuracy"]))
+    assert "Another series from night-01 on: dataset_digest is 11, not 00\nAccuracy of 1 run  ▄\n" in said
 
 
 def test_machines_are_numbered_and_other_boots_said(runs: Runs) -> None:

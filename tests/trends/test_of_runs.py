@@ -228,7 +228,7 @@ def test_by_default_the_primary_metric_and_the_usual_costs(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("cell", "options", "said"),
     [
-        ("x × freze", {}, "no cell matches 'x × freze'; did you mean x × freeze\\?; there are x × freeze"),
+        ("x × freze", {}, "no cell matches 'x × freze'; did you mean x × freeze"),
         ("x", {"columns": ["acuracy"]}, "there is no column 'acuracy'; did you mean accuracy"),
         ("x", {"last": 0}, "--last 0: a history has 1 run at least"),
     ],

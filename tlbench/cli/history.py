@@ -50,10 +50,7 @@ def history(
     results: Results = Path("results"),
     debug: Debug = False,
 ) -> None:
-    """Show how cells changed from run to run, and from which run on their figures are others.
-
-    Without CELL, a line for each cell; a cell alone is shown whole.
-    """
+    """Show cells over past runs: each run beside the one before, and change points. Without CELL, a line for each."""
     from tlbench.cli.output import written
     from tlbench.trends.of_runs import history_of
     from tlbench.words import printable

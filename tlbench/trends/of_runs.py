@@ -26,6 +26,8 @@ from tlbench.trends.series import Entry, cell_history
 from tlbench.words import counted, listed
 
 Key = tuple[str, ...]
+NAMED = 5
+"""Cells that a message names."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,22 @@ def history_of(
     names = _names(each for run in planned for each in run.plan.cells)
     wanted = {key: called for key, called in names.items() if cell is None or matches(cell, called, key)}
     if not wanted:
-        known = sorted(JOINT.join(called) for called in names.values())
-        raise UserError(f"no cell matches {cell!r}{nearest(str(cell), known)}; there are {listed(known)}")
+        raise _unknown(str(cell), names.values(), results)
     having = [run for run in planned if any(key_of(each) in wanted for each in run.plan.cells)]
     found = _Found(wanted, warnings)
     for run in having if last is None else having[-last:]:
         found.read(run)
     return _history(found, columns)
+
+
+def _unknown(cell: str, names: Iterable[tuple[str, ...]], results: Path) -> UserError:
+    """What to say where no cell matches: that it is a run, the nearest names, or some that there are."""
+    if any(RunFolder(path).exists for path in (results / cell, Path(cell))):
+        return UserError(f"no cell matches {cell!r}, which is a run; write tlbench history '*' {cell}")
+    known = {name for called in names for name in (*called, JOINT.join(called[:2]))}
+    close = nearest(cell, known)
+    some = f"; there are {listed(sorted(name for name in known if JOINT in name), NAMED)}"
+    return UserError(f"no cell matches {cell!r}{close or some}")
 
 
 def _history(found: _Found, columns: Sequence[str]) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import tzinfo
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from tlbench.report.documents import markdown_head, markdown_line, markdown_text
 from tlbench.trends.history import History
-from tlbench.trends.shown import Table, notes, summary, tables
+from tlbench.trends.shown import TREND, Table, notes, summary, tables
 from tlbench.trends.spark import can_show, sparkline
 from tlbench.words import one_line, printable
 
@@ -39,20 +40,23 @@ def print_history(history: History, in_short: bool, console: Console, zone: tzin
 def _print(table: Table, console: Console) -> None:
     if table.above:
         console.print(Text(one_line(table.above), style="bold"), soft_wrap=not console.is_terminal)
-    bars = (
-        sparkline(table.values, min(MOST_BARS, console.width - len(table.title) - 2))
-        if can_show(console.encoding)
-        else ""
-    )
+    barred = can_show(console.encoding)
+    bars = sparkline(table.values, min(MOST_BARS, console.width - len(table.title) - 2)) if barred else ""
     console.print(Text(f"{one_line(table.title)}  {bars}".rstrip(), style="italic"))
     shown = RichTable(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in table.headings:
-        side = "right" if heading in RIGHT else "left"
+    places = [place for place, heading in enumerate(table.headings) if barred or heading != TREND]
+    for heading in (table.headings[place] for place in places):
+        side: Literal["left", "right"] = "right" if heading in RIGHT else "left"
         shown.add_column(Text(one_line(heading)), justify=side, overflow="fold", no_wrap=heading not in FOLDED)
     for line in table.lines:
-        shown.add_row(*(Text(said := one_line(each), style=STYLES.get(said, "")) for each in line))
+        shown.add_row(*(_cell(line[place]) for place in places))
     console.print(shown)
     _print_notes(table.notes, console)
+
+
+def _cell(content: str) -> Text:
+    said = one_line(content)
+    return Text(said, style=STYLES.get(said, ""))
 
 
 def _print_notes(said: Iterable[str], console: Console) -> None:

@@ -15,6 +15,7 @@ from tlbench.report.compared import p_value, signed
 from tlbench.stats import Estimate
 from tlbench.stats.change_points import FEWEST
 from tlbench.trends.history import CellHistory, History, Point, Series, Shift
+from tlbench.trends.spark import sparkline
 from tlbench.words import counted, listed
 
 NOT_JUDGED = {OTHER_MACHINE: "other machine", OTHER_JOB: "other boot"}
@@ -23,6 +24,11 @@ PLAIN = re.compile(r"([0-9.]+)([^0-9.]*)")
 """A figure with one unit, not minutes and seconds."""
 DIFFERENCES = 8
 """What differs at a change point that a note names."""
+MOST_NOTED = 3
+"""Certain changes of which a note says what differs there, the last ones."""
+TREND = "Trend"
+"""The heading of bars, which not every terminal can show."""
+FEW_BARS = 16
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def summary(history: History) -> Table:
     return Table(
         above=None,
         title=f"{counted(len(history.cells), 'cell')} over {counted(len(history.runs), 'run')}",
-        headings=("Cell", "Runs", "Last", "In", "Change points"),
+        headings=("Cell", "Runs", TREND, "Last", "In", "Change points"),
         lines=tuple(_summed_up(cell, machines) for cell in history.cells),
         notes=(*_legend(machines), "A cell run by run: tlbench history CELL"),
         values=(),
@@ -59,7 +65,8 @@ def _summed_up(cell: CellHistory, machines: dict[str, str]) -> tuple[str, ...]:
         for shift in each.shifts
     ]
     some = "; ".join(found) or ("too few runs" if all(each.too_few for each in cell.series) else "none")
-    return (cell.name, str(len(series.measured)), _value(last, series), last.run.name, some)
+    bars = sparkline([point.value for point in series.points], FEW_BARS)
+    return (cell.name, str(len(series.measured)), bars, _value(last, series), last.run.name, some)
 
 
 def tables(history: History, zone: tzinfo | None = None) -> Iterator[tuple[CellHistory, list[Table]]]:
@@ -71,7 +78,7 @@ def tables(history: History, zone: tzinfo | None = None) -> Iterator[tuple[CellH
             above = None
             if series.number != number:
                 number = series.number
-                above = f"From {series.points[0].run.name} on, other cells: {listed(series.unlike, DIFFERENCES)}"
+                above = f"Another series from {series.points[0].run.name} on: {listed(series.unlike, DIFFERENCES)}"
             found.append(_table(series, machines, above, zone))
         yield cell, found
 
@@ -164,6 +171,10 @@ def _notes(series: Series, zone: tzinfo | None) -> Iterator[str]:
         yield "No change point."
     for shift in series.shifts:
         yield _shift(shift, series.figure.unit, zone)
+    told = [shift.run for shift in series.shifts]
+    certain = [point for point in series.points if point.change is not None and point.change.certain]
+    for point in [each for each in certain if each.differs and each.run not in told][-MOST_NOTED:]:
+        yield f"{point.run.name} differs from the run before: {listed(point.differs, DIFFERENCES)}."
 
 
 def _shift(shift: Shift, unit: Unit, zone: tzinfo | None) -> str:
