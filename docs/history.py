@@ -84,7 +84,8 @@ Change points take the spread over runs.
 a change point in at most 5 of 100 cases, and a shift of 3 standard deviations in 30 runs is found within a run in at
 least 90 of 100 ([tests/stats/test_change_points.py](../tests/stats/test_change_points.py), which also has the Nile's
 flow and an exhaustive search). Each series is tested for itself: of many cells and columns, some show one by chance.
-Runs that depend on each other, on a machine that grows slower all day, say, have more.
+Runs that depend on each other, on a machine that grows slower all day, say, have more. ruptures has releases for Python
+up to 3.13; a history without it has no change points, and says so.
 
 ## In Python
 

@@ -13,7 +13,7 @@ from tlbench.keywords import RunOptions
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import NAMED, Request, make_request
 from tlbench.results.records import Record
-from tlbench.words import counted, listed
+from tlbench.words import counted, listed, split_names
 
 if TYPE_CHECKING:
     import pandas
@@ -160,9 +160,9 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
 def history(
     cell: str | None = None,
     *,
-    runs: Sequence[str | Path] = (),
+    runs: str | Path | Sequence[str | Path] = (),
     results: str | Path = "results",
-    columns: Sequence[str] = (),
+    columns: str | Sequence[str] = (),
     last: int | None = None,
 ) -> History:
     """How cells changed over past runs, as `tlbench history` shows it: `rows()`, and the change points as `shifts`.
@@ -172,7 +172,9 @@ def history(
     """
     from tlbench.trends.of_runs import history_of
 
-    return history_of(cell, [str(run) for run in runs], Path(results), columns, last)
+    named = [runs] if isinstance(runs, str | Path) else runs
+    figures = split_names(columns) if isinstance(columns, str) else columns
+    return history_of(cell, [str(run) for run in named], Path(results), figures, last)
 
 
 def _number(table: DatasetTable, name: str) -> int:

@@ -81,5 +81,7 @@ def test_the_same_in_python(results: Path) -> None:
         "worse",
     )
     assert repr(found) == "<tlbench.History of x × freeze: 10 runs>"
+    one = tlbench.history("x", runs=results / "night-03", columns="accuracy,step_ms")
+    assert [(row["run"], row["column"]) for row in one.rows()] == [("night-03", "accuracy"), ("night-03", "step_ms")]
     with pytest.raises(tlbench.UserError, match="no cell matches 'z'"):
         tlbench.history("z", results=results)

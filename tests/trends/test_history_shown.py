@@ -119,7 +119,7 @@ def test_machines_are_numbered_and_other_boots_said(runs: Runs) -> None:
     assert "Train alone of 3 runs on M1" in said and "Train alone of 1 run on M2" in said
     assert "other boot" in said and "A cost's table has one machine and all its boots." in said
     assert "M2: Xeon, 2 cores, 2 threads" in said
-    assert "Too few runs for change points: 4 of 9." in said
+    assert "No change points: too few runs (4 of 9)." in said
 
 
 HOSTILE = "x|y<b>\x1b[31m\n=1"
@@ -128,7 +128,7 @@ HOSTILE = "x|y<b>\x1b[31m\n=1"
 def test_hostile_names_are_harmless(runs: Runs) -> None:
     environment = MACHINE | {"cpu": HOSTILE, "packages": {"tlbench": "=cmd|' /C calc'!A0"}}
     write_night(runs, 0)
-    write_night(runs, 1, environment=environment)
+    runs.write("=1|<b>\x1b[31m\n", {"x": 0.8}, started=night(1), environment=environment)
     found = history_of(None, (), runs.folder, ["accuracy", "train_seconds"])
     markdown = to_markdown(found, in_short=False, zone=UTC)
     for said in (printed(found), markdown, to_csv(found)):

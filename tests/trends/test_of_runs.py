@@ -52,7 +52,7 @@ def test_runs_are_in_the_order_in_which_they_were_started_with_intervals_over_se
     expected = interval(side_of_run(run, "it").cells[0].sample)
     point = series.points[1]
     assert (point.value, point.low, point.high, point.seeds) == (expected.mean, expected.low, expected.high, 3)
-    assert series.too_few and series.shifts == ()
+    assert (series.unsearched, series.shifts) == ("too few runs (3 of 9)", ())
 
 
 def test_a_change_is_the_one_that_compare_finds(runs: Runs) -> None:
@@ -91,6 +91,15 @@ def test_a_regression_is_a_change_point_with_what_differs_there(runs: Runs) -> N
     assert shift.differs == ("torch 2.12 (was 2.11)", "commit bbbbbbbbb (was aaaaaaaaa)")
     assert not shift.other_job
     assert of(runs).shifts[0][2] == shift
+
+
+def test_without_ruptures_there_is_a_history_without_change_points(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        write_night(runs, number, 0.9 - 0.05 * (number > 4))
+    monkeypatch.setattr("tlbench.stats.change_points.find_spec", lambda name: None)
+    series = only(of(runs))
+    assert (series.unsearched, series.shifts) == ("ruptures is not installed (pip install ruptures)", ())
+    assert len(series.points) == 10
 
 
 def test_unlike_cells_are_another_series_which_goes_on_where_they_are_alike_again(runs: Runs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ class ChangePoint:
 
     place: int
     p_value: float
+
+
+def why_not(number: int) -> str | None:
+    """Why a series of so many values has no change points to be looked for; None where it has."""
+    if number < FEWEST:
+        return f"too few runs ({number} of {FEWEST})"
+    if find_spec("ruptures") is None:  # it has releases for some versions of Python alone
+        return "ruptures is not installed (pip install ruptures)"
+    return None
 
 
 def change_points(values: Sequence[float]) -> list[ChangePoint]:

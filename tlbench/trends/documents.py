@@ -48,7 +48,7 @@ def _series(series: Series) -> dict[str, Any]:
         "series": series.number,
         "unlike": series.unlike,
         "machine": series.machine,
-        "too_few": series.too_few,
+        "unsearched": series.unsearched,
         "points": [_point(point) for point in series.points],
         "change_points": [_shift(shift) for shift in series.shifts],
     }

@@ -74,8 +74,8 @@ class Series:
     """A figure of a cell over runs whose cells are alike, in the order in which these were started.
 
     `number` counts the kinds of cells from 1, and `unlike` says in what those of this series are not as those of the
-    run before its first one. A cost's series has one `machine`. `too_few` says that there are too few values for change
-    points.
+    run before its first one. A cost's series has one `machine`. `unsearched` says why change points were not looked
+    for; None where they were.
     """
 
     figure: Figure
@@ -84,7 +84,7 @@ class Series:
     machine: str | None
     points: tuple[Point, ...]
     shifts: tuple[Shift, ...]
-    too_few: bool
+    unsearched: str | None
 
     @property
     def measured(self) -> tuple[Point, ...]:

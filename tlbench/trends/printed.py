@@ -14,7 +14,7 @@ from tlbench.report.documents import markdown_head, markdown_line, markdown_text
 from tlbench.trends.history import History
 from tlbench.trends.shown import TREND, Table, notes, summary, tables
 from tlbench.trends.spark import can_show, sparkline
-from tlbench.words import one_line, printable
+from tlbench.words import one_line
 
 STYLES = {"better": "green", "worse": "red"}
 RIGHT = ("Runs", "Change")
@@ -61,7 +61,7 @@ def _cell(content: str) -> Text:
 
 def _print_notes(said: Iterable[str], console: Console) -> None:
     for note in said:
-        console.print(Text(printable(note), style="dim"), soft_wrap=not console.is_terminal)
+        console.print(Text(one_line(note), style="dim"), soft_wrap=not console.is_terminal)
 
 
 def to_markdown(history: History, in_short: bool, zone: tzinfo | None = None) -> str:

@@ -15,7 +15,7 @@ from tlbench.compare.pairs import told, unlike
 from tlbench.compare.side import Figure, Machine, Measured
 from tlbench.report.rows import Row
 from tlbench.stats import Estimate, Sample, interval
-from tlbench.stats.change_points import FEWEST, change_points
+from tlbench.stats.change_points import change_points, why_not
 from tlbench.trends.history import CellHistory, PastRun, Point, Series, Shift
 
 
@@ -140,14 +140,15 @@ def _series(group: Group, figure: Figure, machine: str | None, entries: Sequence
         for place, (entry, estimate) in enumerate(zip(entries, estimates, strict=True))
     )
     measured = [points[place] for place in places]
+    unsearched = why_not(len(measured))
     return Series(
         figure=figure,
         number=group.number,
         unlike=group.unlike,
         machine=machine,
         points=points,
-        shifts=tuple(_shifts(measured, figure)),
-        too_few=len(measured) < FEWEST,
+        shifts=() if unsearched else tuple(_shifts(measured, figure)),
+        unsearched=unsearched,
     )
 
 

@@ -13,7 +13,6 @@ from tlbench.contracts.task import Unit
 from tlbench.report import text
 from tlbench.report.compared import p_value, signed
 from tlbench.stats import Estimate
-from tlbench.stats.change_points import FEWEST
 from tlbench.trends.history import CellHistory, History, Point, Series, Shift
 from tlbench.trends.spark import sparkline
 from tlbench.words import counted, listed
@@ -64,7 +63,7 @@ def _summed_up(cell: CellHistory, machines: dict[str, str]) -> tuple[str, ...]:
         for each in cell.series
         for shift in each.shifts
     ]
-    some = "; ".join(found) or ("too few runs" if all(each.too_few for each in cell.series) else "none")
+    some = "; ".join(found) or series.unsearched or "none"
     bars = sparkline([point.value for point in series.points], FEW_BARS)
     return (cell.name, str(len(series.measured)), bars, _value(last, series), last.run.name, some)
 
@@ -165,8 +164,8 @@ def _verdict(point: Point) -> str:
 
 
 def _notes(series: Series, zone: tzinfo | None) -> Iterator[str]:
-    if series.too_few:
-        yield f"Too few runs for change points: {len(series.measured)} of {FEWEST}."
+    if series.unsearched:
+        yield f"No change points: {series.unsearched}."
     elif not series.shifts:
         yield "No change point."
     for shift in series.shifts:
@@ -203,7 +202,7 @@ def notes(history: History, zone: tzinfo | None = None) -> list[str]:
         "Change, Verdict: beside the run before (points of a share, % of a cost), tested as tlbench compare does; 5 % "
         "level, Holm's correction for the changes of a table."
     )
-    if any(not series.too_few for series in every):
+    if any(series.unsearched is None for series in every):
         said.append(
             "Shift: a change point, from which on the mean is another one; the best partition by BIC, each point "
             "confirmed by permutations (noise alone has one in at most 5 % of tables)."
