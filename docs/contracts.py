@@ -29,7 +29,7 @@ SECTIONS = {
     ),
     "Tasks and figures": ("Task", "Objective", "Metric", "ExtraMetric", "LossOptions", "Column"),
     "Where jobs run": ("Executor",),
-    "Results and saved models": ("Results", "SavedModel", "Predicted"),
+    "Results and saved models": ("Results", "History", "SavedModel", "Predicted"),
 }  # fmt: skip
 KINDS = (property, cached_property)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import compared
 import contracts
 import difference
+import history
 import keywords
 import options
 import rates
@@ -29,6 +30,7 @@ PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-co
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
 DIFFERENCE = ROOT / "docs" / "difference.md"
+HISTORY = ROOT / "docs" / "history.md"
 TASKS = ROOT / "docs" / "tasks.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
@@ -130,6 +132,7 @@ if __name__ == "__main__":
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
     DIFFERENCE.write_text(difference.page(), "utf-8")
+    HISTORY.write_text(history.page(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")
     CONTRACTS.write_text(contracts.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")

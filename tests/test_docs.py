@@ -70,12 +70,26 @@ def test_the_page_of_contracts_is_made_from_the_types(generate: ModuleType) -> N
 
 def test_every_public_type_has_its_place_on_the_page_of_contracts(generate: ModuleType) -> None:
     shown = {name for names in generate.contracts.SECTIONS.values() for name in names}
-    others = {"__version__", "hookimpl", "load", "load_model", "run", "strategy", "UserError", "WeightsUnavailable"}
+    others = {
+        "__version__",
+        "hookimpl",
+        "history",
+        "load",
+        "load_model",
+        "run",
+        "strategy",
+        "UserError",
+        "WeightsUnavailable",
+    }
     assert set(tlbench.__all__) == shown | others | {"Phase"}
 
 
 def test_the_page_of_differences_is_made_from_the_committed_run(generate: ModuleType) -> None:
     assert (DOCS / "difference.md").read_text("utf-8") == generate.difference.page()
+
+
+def test_the_page_of_histories_is_made_from_runs_that_are_made_up(generate: ModuleType) -> None:
+    assert (DOCS / "history.md").read_text("utf-8") == generate.history.page()
 
 
 def test_the_page_of_tasks_is_made_from_them_and_from_the_committed_run(generate: ModuleType) -> None:

@@ -69,6 +69,8 @@ ROOMS = (
     ("data", {"cache", "contracts", "plan"}),
     ("report", {"contracts", "data", "plan", "registry", "results", "stats", "trial"}),
     ("stats", set()),
+    ("compare", {"contracts", "plan", "registry", "report", "results", "session", "stats"}),
+    ("trends", {"compare", "contracts", "plan", "registry", "report", "results", "stats"}),
     ("cache", set()),
 )
 

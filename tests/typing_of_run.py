@@ -12,6 +12,11 @@ def right() -> tlbench.Results:
     )
 
 
+def past() -> tlbench.History:
+    """Names by themselves, or several."""
+    return tlbench.history("resnet18 × full", runs="nightly", columns=["accuracy", "step_ms"], last=9)
+
+
 def wrong() -> None:
     """A name that there is not, a wrong kind, a wrong choice."""
     tlbench.run(epoch=2)  # type: ignore[call-arg]

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tlbench.api import Results, load, run
+    from tlbench.api import Results, history, load, run
     from tlbench.contracts import (
         Backbone,
         Block,
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from tlbench.hookspecs import hookimpl
     from tlbench.results.column import Column
     from tlbench.saved.model import Predicted, SavedModel, load_model
+    from tlbench.trends.history import History
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "tlbench.api": ("Results", "load", "run"),
+    "tlbench.api": ("Results", "history", "load", "run"),
     "tlbench.contracts": (
         "Backbone", "Block", "Dataset", "Options", "Preprocessing", "Split", "SplitOptions", "Strategy", "Weights",
         "strategy",
@@ -56,6 +57,7 @@ _HOMES = {
     "tlbench.contracts.train_data": ("OtherDataset", "TrainData"),
     "tlbench.results.column": ("Column",),
     "tlbench.saved.model": ("Predicted", "SavedModel", "load_model"),
+    "tlbench.trends.history": ("History",),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -70,6 +72,7 @@ __all__ = [
     "Executor",
     "ExtraMetric",
     "Fitting",
+    "History",
     "Look",
     "LossOptions",
     "Metric",
@@ -98,6 +101,7 @@ __all__ = [
     "Weights",
     "WeightsUnavailable",
     "__version__",
+    "history",
     "hookimpl",
     "load",
     "load_model",

@@ -1,9 +1,9 @@
-"""The Python API: `tlbench.run(…)` and `tlbench.load(…)`."""
+"""The Python API: `tlbench.run(…)`, `tlbench.load(…)` and `tlbench.history(…)`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -13,7 +13,7 @@ from tlbench.keywords import RunOptions
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import NAMED, Request, make_request
 from tlbench.results.records import Record
-from tlbench.words import counted, listed
+from tlbench.words import counted, listed, split_names
 
 if TYPE_CHECKING:
     import altair
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tlbench.report.rows import Row
     from tlbench.report.tables import DatasetTable
     from tlbench.stats import Pair
+    from tlbench.trends.history import History
 
 
 @dataclass(frozen=True, repr=False)
@@ -164,6 +165,26 @@ def load(run: str | Path, results: str | Path = "results") -> Results:
 
     folder = find_run(str(run), Path(results))
     return Results(folder.plan(), folder.path, tuple(folder.records()))
+
+
+def history(
+    cell: str | None = None,
+    *,
+    runs: str | Path | Sequence[str | Path] = (),
+    results: str | Path = "results",
+    columns: str | Sequence[str] = (),
+    last: int | None = None,
+) -> History:
+    """How cells changed over past runs, as `tlbench history` shows it: `rows()`, and the change points as `shifts`.
+
+    `cell` is a pattern ("resnet50*", "resnet50 × lora"), `runs` are names or folders, all of `results` by default, and
+    `last` takes so many of them. `columns` are figures by name. Raises UserError where there is no run, cell or column.
+    """
+    from tlbench.trends.of_runs import history_of
+
+    named = [runs] if isinstance(runs, str | Path) else runs
+    figures = split_names(columns) if isinstance(columns, str) else columns
+    return history_of(cell, [str(run) for run in named], Path(results), figures, last)
 
 
 def _number(table: DatasetTable, name: str) -> int:

@@ -47,6 +47,7 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, set[str]]:
         (("run", "--datasets", "folder:nowhere"), 2),
         (("run", "--backbones", "resnet5O"), 2),
         (("show", "nothing"), 2),
+        (("history", "nothing"), 2),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], status: int, tmp_path: Path) -> None:
@@ -56,9 +57,10 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...], status: int, tmp_
 
 
 def test_showing_a_run_needs_no_torch(trained: tuple[Path, object]) -> None:
-    status, modules = imported("show", "trained", "--format", "csv", cwd=trained[0])
-    assert status == 0
-    assert not modules & {"torch", "torchvision", "timm"}
+    for arguments in (("show", "trained", "--format", "csv"), ("history",)):
+        status, modules = imported(*arguments, cwd=trained[0])
+        assert status == 0
+        assert not modules & {"torch", "torchvision", "timm", "ruptures"}
 
 
 def test_help_imports_the_parser_alone(tmp_path: Path) -> None:

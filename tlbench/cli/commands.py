@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tlbench.cli import ab, cache, compare, doctor, list, merge, predict, report, resume, show
+from tlbench.cli import ab, cache, compare, doctor, history, list, merge, predict, report, resume, show
 from tlbench.cli.app import app, state
 
-__all__ = ["ab", "app", "cache", "compare", "doctor", "list", "merge", "predict", "report", "resume", "show", "state"]
+__all__ = [
+    "ab",
+    "app",
+    "cache",
+    "compare",
+    "doctor",
+    "history",
+    "list",
+    "merge",
+    "predict",
+    "report",
+    "resume",
+    "show",
+    "state",
+]

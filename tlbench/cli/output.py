@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
+from tlbench.errors import UserError
 from tlbench.plan.plan import Plan
 from tlbench.report.data import ReportData
 from tlbench.results.records import Record
@@ -19,6 +22,19 @@ FULL_WIDTH = 240
 def result_console() -> Console:
     """stdout: a terminal as it is; a file or a pipe without colour and wide enough to cut nothing."""
     return Console() if sys.stdout.isatty() else Console(width=FULL_WIDTH, no_color=True)
+
+
+@contextmanager
+def written(output: Path | None) -> Iterator[Console]:
+    """Where a result is written: stdout, or a file without colour. Raises UserError where that can't be written."""
+    if output is None:
+        yield result_console()
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            yield Console(file=file, width=FULL_WIDTH, no_color=True)
+    except OSError as error:
+        raise UserError(f"{output} can't be written: {error.strerror}") from error
 
 
 def progress_console(*, quiet: bool = False) -> Console:

@@ -88,9 +88,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
-    from rich.console import Console
-
-    from tlbench.cli.output import FULL_WIDTH, document, print_missing, result_console
+    from tlbench.cli.output import document, print_missing, written
     from tlbench.report.documents import pivot_markdown
     from tlbench.report.of_run import report_data
     from tlbench.report.pivot import pivot
@@ -108,20 +106,11 @@ def show(
     if across is not None and form not in (Form.table, Form.markdown):
         raise UserError(f"--rows makes a table of one figure, which --format {form} has no place for")
 
-    def write(console: Console) -> None:
+    with written(output) as console:
         if form is Form.table:
             print_tables(data, console, detail) if across is None else print_pivot(across, console)
         elif across is not None:
             print(pivot_markdown(across), file=console.file)
         else:
             print(document(plan, folder, data, form), file=console.file)
-
-    if output is None:
-        write(result_console())
-    else:
-        try:
-            with output.open("w", encoding="utf-8") as file:
-                write(Console(file=file, width=FULL_WIDTH, no_color=True))
-        except OSError as error:
-            raise UserError(f"{output} can't be written: {error.strerror}") from error
     print_missing(plan, records, damaged, folder)

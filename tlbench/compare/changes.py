@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tlbench.compare.pairs import paired
-from tlbench.compare.side import Figure, Measured, Side
+from tlbench.compare.side import Figure, Measured, Noise, Side
 from tlbench.results.column import in_unit
 from tlbench.stats import Difference, Sample, Verdict, difference, holm, moderate
 from tlbench.stats.family import LEVEL
@@ -106,20 +106,38 @@ def compare(base: Side, head: Side, margin: float | None = None) -> Comparison:
     Raises UserError where cells are unlike.
     """
     found = paired(base, head)
+    noise = {
+        name: max(side.noise[name] for side in (base, head) if name in side.noise)
+        for name in {**base.noise, **head.noise}
+    }
     by_pair: list[dict[str, Change]] = [{} for _ in found.pairs]
     for name in dict.fromkeys(figure.name for _, cell in found.pairs for figure in cell.figures):
-        changes = _changes(found.pairs, name, base, head, margin)
-        known = {place: change for place, change in enumerate(changes) if change is not None}
-        p_values = holm({place: change.p_value for place, change in known.items()})
-        margins = holm({place: change.p_margin for place, change in known.items()})
-        for place, change in known.items():
-            by_pair[place][name] = replace(change, p_value=p_values[place], p_margin=margins[place])
-    pairs = tuple(Pair(*pair, changes) for pair, changes in zip(found.pairs, by_pair, strict=True))
+        for place, change in enumerate(changes(found.pairs, name, noise, margin)):
+            if change is not None:
+                by_pair[place][name] = change
+    pairs = tuple(Pair(*pair, of_pair) for pair, of_pair in zip(found.pairs, by_pair, strict=True))
     return Comparison(base, head, pairs, found.missing, found.new, HOW)
 
 
+def changes(
+    pairs: Sequence[tuple[Measured, Measured]], name: str, noise: Noise, margin: float | None = None
+) -> list[Change | None]:
+    """The change of a figure in each pair of like cells (base, head), p values corrected for their number.
+
+    None where a side has not measured it.
+    """
+    found = _changes(pairs, name, noise, margin)
+    known = {place: change for place, change in enumerate(found) if change is not None}
+    p_values = holm({place: change.p_value for place, change in known.items()})
+    margins = holm({place: change.p_margin for place, change in known.items()})
+    corrected = {
+        place: replace(change, p_value=p_values[place], p_margin=margins[place]) for place, change in known.items()
+    }
+    return [corrected.get(place) for place in range(len(pairs))]
+
+
 def _changes(
-    pairs: Sequence[tuple[Measured, Measured]], name: str, base: Side, head: Side, margin: float | None
+    pairs: Sequence[tuple[Measured, Measured]], name: str, noise: Noise, margin: float | None
 ) -> list[Change | None]:
     """The change of a figure in each pair, before any correction; None where a side has not measured it."""
     primary = [
@@ -128,10 +146,10 @@ def _changes(
     both = [place for place in primary if pairs[place][0].sample.values and pairs[place][1].sample.values]
     differences = moderate([difference(pairs[place][1].sample, pairs[place][0].sample) for place in both])
     found = {place: _of_metric(*pairs[place], each, margin) for place, each in zip(both, differences, strict=True)}
-    return [found.get(place) or _change(pair, name, base, head) for place, pair in enumerate(pairs)]
+    return [found.get(place) or _change(pair, name, noise) for place, pair in enumerate(pairs)]
 
 
-def _change(pair: tuple[Measured, Measured], name: str, base: Side, head: Side) -> Change | None:
+def _change(pair: tuple[Measured, Measured], name: str, noise: Noise) -> Change | None:
     """The change of any figure but the primary metric."""
     first, second = pair
     figure = next((each for each in second.figures if each.name == name), None)
@@ -146,8 +164,7 @@ def _change(pair: tuple[Measured, Measured], name: str, base: Side, head: Side) 
     if figure.exact:
         return Change(figure, *middle, None, 1.0 if middle[0] == middle[1] else 0.0)
     why_not = _why_not(first, second) if figure.timed else None
-    noise = _floor(base, head, name)
-    return _of_cost(figure, list(ours.values()), list(theirs.values()), noise, why_not)
+    return _of_cost(figure, list(ours.values()), list(theirs.values()), noise.get(name), why_not)
 
 
 def _of_metric(first: Measured, second: Measured, found: Difference, margin: float | None) -> Change:
@@ -188,11 +205,6 @@ def _of_cost(
 def _measurements(values: Sequence[float]) -> Sequence[float]:
     """Values of seeds; where all are equal they are of heads trained together, and one measurement."""
     return values[:1] if len(set(values)) == 1 else values
-
-
-def _floor(base: Side, head: Side, name: str) -> tuple[float, int] | None:
-    known = [side.noise[name] for side in (base, head) if name in side.noise]
-    return max(known, default=None)
 
 
 def _why_not(base: Measured, head: Measured) -> str | None:

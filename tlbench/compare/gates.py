@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tlbench.compare.changes import Change, Comparison, Pair
+from tlbench.compare.side import matches
 from tlbench.contracts.task import Unit
 from tlbench.errors import UserError, nearest
 from tlbench.plan.config import read_toml
@@ -32,8 +32,7 @@ class Gate:
 
     def holds_for(self, pair: Pair) -> bool:
         """Whether the gate is meant for a cell."""
-        names = (*pair.head.names, pair.name, "/".join(pair.head.names))
-        return any(fnmatchcase(name, self.cells) for name in names)
+        return matches(self.cells, pair.head.names)
 
     def exceeded(self, change: Change) -> bool:
         """Whether a figure is worse by more than the gate lets pass."""

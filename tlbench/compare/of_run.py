@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tlbench.compare.side import Figure, Machine, Measured, Side
+from tlbench.compare.side import Figure, Machine, Measured, Noise, Side
+from tlbench.plan.cell import Cell
 from tlbench.plan.plan import Plan
 from tlbench.report.of_run import report_data
 from tlbench.report.rows import Row
@@ -29,17 +30,27 @@ def side_of_records(plan: Plan, folder: RunFolder, records: Sequence[Record], na
     """The same of a run's plan and records."""
     rows = report_data(plan, folder, records).rows()
     several = len({row.cell.dataset for row in rows}) > 1, len({row.cell.device for row in rows}) > 1
-    environment = next((record.environment for row in rows for record in row.records if record.environment), None)
-    return Side(name, tuple(_measured(row, *several) for row in rows), _noise(environment))
+    cells = tuple(measured(row, names_of(row.cell, row.backbone, row.strategy, *several)) for row in rows)
+    return Side(name, cells, noise_of(record for row in rows for record in row.records))
 
 
-def _measured(row: Row, datasets: bool, devices: bool) -> Measured:
+def names_of(cell: Cell, backbone: str, strategy: str, datasets: bool, devices: bool) -> tuple[str, ...]:
+    """A cell's short names, with the dataset where there are several `datasets`, and the device likewise."""
+    return (backbone, strategy, *([cell.dataset] if datasets else []), *([cell.device] if devices else []))
+
+
+def key_of(cell: Cell) -> tuple[str, ...]:
+    """What pairs a cell with one of another run."""
+    return cell.backbone, cell.strategy, cell.dataset, cell.device
+
+
+def measured(row: Row, called: tuple[str, ...]) -> Measured:
+    """A row of a run's table as a comparison needs it, under the names that a person reads."""
     cell = row.cell
-    parts = [row.backbone, row.strategy, *([cell.dataset] if datasets else []), *([cell.device] if devices else [])]
     done = [record for record in row.records if record.status == "ok"]
     return Measured(
-        key=(cell.backbone, cell.strategy, cell.dataset, cell.device),
-        names=tuple(parts),
+        key=key_of(cell),
+        names=called,
         figures=tuple(_figure(column) for column in row.columns),
         sample=row.sample,
         values={column.name: _values(column, done) for column in row.columns},
@@ -98,11 +109,9 @@ def _machine(done: list[Record]) -> Machine | None:
     return Machine(machine_name(environment), environment.get("boot_id"))
 
 
-def _noise(environment: dict[str, Any] | None) -> dict[str, tuple[float, int]]:
+def noise_of(records: Iterable[Record]) -> Noise:
+    """The noise floor of the machine of the first record that knows one; nothing where it was not measured."""
+    environment = next((record.environment for record in records if record.environment), None)
     noise = None if environment is None else known_noise(environment)
-    return {} if noise is None else dict(_floors(noise.spreads))
-
-
-def _floors(spreads: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, int]]]:
-    for name, spread in spreads.items():
-        yield name, (spread.deviation_percent / 100, spread.n - 1)
+    spreads = {} if noise is None else noise.spreads
+    return {name: (spread.deviation_percent / 100, spread.n - 1) for name, spread in spreads.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tlbench.compare.side import Measured, Side
@@ -47,16 +47,33 @@ def paired(base: Side, head: Side) -> Paired:
     )
 
 
-def differences_told(first: Measured, second: Measured) -> Iterator[str]:
+Difference = tuple[str, object, object]
+"""A field, and what each of two cells has in it."""
+
+
+def told(first: Measured, second: Measured) -> Iterator[Difference]:
     """What may differ between two cells, and does."""
     for name in dict.fromkeys((*first.told, *second.told)):
         ours, theirs = first.told.get(name), second.told.get(name)
         if ours != theirs and isinstance(ours, dict) and isinstance(theirs, dict):
             for key in dict.fromkeys((*ours, *theirs)):
                 if ours.get(key) != theirs.get(key):
-                    yield f"{name}.{key} {ours.get(key)} in base, {theirs.get(key)} in head"
+                    yield f"{name}.{key}", ours.get(key), theirs.get(key)
         elif ours != theirs:
-            yield f"{name} {'none' if ours is None else ours} in base, {'none' if theirs is None else theirs} in head"
+            yield name, "none" if ours is None else ours, "none" if theirs is None else theirs
+
+
+def differences_told(first: Measured, second: Measured) -> Iterator[str]:
+    """The same in words."""
+    return (f"{name} {ours} in base, {theirs} in head" for name, ours, theirs in told(first, second))
+
+
+def unlike(first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[Difference]:
+    """The decisive fields that must be equal and are not; what one side does not know is not compared."""
+    for name, ours in first.items():
+        theirs = second.get(name)
+        if ours is not None and theirs is not None and ours != theirs:
+            yield name, ours, theirs
 
 
 Keyed = dict[tuple[str, ...], Measured]
@@ -83,12 +100,8 @@ def _by_the_first_two(bases: Keyed, heads: Keyed) -> dict[tuple[str, ...], tuple
 
 
 def _unlike(first: Measured, second: Measured) -> str:
-    """The fields that must be equal and are not; what one side does not know is not compared."""
-    return ", ".join(
-        f"{name} is {ours} in base and {theirs} in head"
-        for name, ours in first.decisive.items()
-        if ours is not None and (theirs := second.decisive.get(name)) is not None and ours != theirs
-    )
+    found = unlike(first.decisive, second.decisive)
+    return ", ".join(f"{name} is {ours} in base and {theirs} in head" for name, ours, theirs in found)
 
 
 def _first(side: Side) -> str:

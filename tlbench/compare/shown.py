@@ -103,7 +103,7 @@ def as_document(comparison: Comparison, judgements: Sequence[Judgement]) -> dict
                 "cell": pair.name,
                 "verdict": pair.primary.verdict if pair.primary else "unknown",
                 "differs": list(differences_told(pair.base, pair.head)),
-                "changes": {name: _document(change) for name, change in pair.changes.items()},
+                "changes": {name: change_document(change) for name, change in pair.changes.items()},
             }
             for pair in comparison.pairs
         ],
@@ -116,7 +116,8 @@ def as_document(comparison: Comparison, judgements: Sequence[Judgement]) -> dict
     }
 
 
-def _document(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, Any]:
+    """A change as JSON has it."""
     figure: Figure = change.figure
     return {
         "unit": figure.unit,

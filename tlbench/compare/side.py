@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from tlbench.contracts.task import Better, Unit
 from tlbench.results.column import TIMED
 from tlbench.stats import Sample
+
+JOINT = " × "
+"""What the names of a cell are joined by."""
+Noise = Mapping[str, tuple[float, int]]
+"""The spread of costs on a machine: by column the standard deviation of its logarithm, and its degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Measured:
     @property
     def name(self) -> str:
         """The cell in words."""
-        return " × ".join(self.names)
+        return JOINT.join(self.names)
 
     @property
     def primary(self) -> Figure:
@@ -67,11 +73,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Side:
-    """The cells of one side, under the name that it was given by; `noise` is the spread of costs on its machine.
-
-    `noise` has by column the standard deviation of its logarithm, and the degrees of freedom that it is known with.
-    """
+    """The cells of one side, under the name that it was given by; `noise` is the spread of costs on its machine."""
 
     name: str
     cells: tuple[Measured, ...]
-    noise: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    noise: Noise = field(default_factory=dict)
+
+
+def matches(pattern: str, names: Sequence[str], key: Sequence[str] = ()) -> bool:
+    """Whether a pattern means a cell by one of its names, or by the first of them: "backbone × strategy", or with /.
+
+    `key` has the whole names, with those of the plugins.
+    """
+    joined = [joint.join(names[:number]) for number in range(2, len(names) + 1) for joint in (JOINT, "/")]
+    return any(pattern == each or fnmatchcase(each, pattern) for each in (*names, *joined, *key))

@@ -41,7 +41,7 @@ def _table(table: DatasetTable) -> str:
     headings = text.headings(table)
     lines = [f"**{markdown_text(heading(table))}**", ""]
     lines += [line for each in text.equal_line(table) for line in (markdown_text(each), "")]
-    lines += _head(headings.values())
+    lines += markdown_head(headings.values())
     for number, row in enumerate(text.lines(table)):
         cells = {name: _cell(row[name]) for name in headings}
         shown = (f"**{cells[name]}**" if (number, name) in table.best else cells[name] for name in headings)
@@ -51,17 +51,18 @@ def _table(table: DatasetTable) -> str:
 
 
 def _over_datasets(found: OverDatasets) -> str:
-    lines = [f"**{found.heading}**", "", *_head(found.HEADINGS), *map(_line, found.lines())]
+    lines = [f"**{found.heading}**", "", *markdown_head(found.HEADINGS), *map(markdown_line, found.lines())]
     return "\n".join([*lines, "", *(f"{markdown_text(line)}  " for line in found.footer())]).rstrip()
 
 
 def pivot_markdown(found: Pivot) -> str:
     """A table of a figure by two axes."""
-    lines = [f"**{markdown_text(found.heading)}**", "", *_head([found.down, *map(_cell, found.across)])]
-    return "\n".join([*lines, *map(_line, found.lines)])
+    lines = [f"**{markdown_text(found.heading)}**", "", *markdown_head([found.down, *map(_cell, found.across)])]
+    return "\n".join([*lines, *map(markdown_line, found.lines)])
 
 
-def _line(contents: Iterable[str]) -> str:
+def markdown_line(contents: Iterable[str]) -> str:
+    """A row of a table."""
     return "| " + " | ".join(map(_cell, contents)) + " |"
 
 
@@ -69,7 +70,8 @@ def _cell(content: str) -> str:
     return markdown_text(content).replace("|", "\\|")
 
 
-def _head(headings: Iterable[str]) -> list[str]:
+def markdown_head(headings: Iterable[str]) -> list[str]:
+    """The first two lines of a table."""
     names = list(headings)
     return ["| " + " | ".join(names) + " |", "| " + " | ".join("---" for _ in names) + " |"]
 
@@ -81,7 +83,7 @@ def to_csv(records: Iterable[Record], columns: Columns) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _field(value) for name, value in line.items()} for line in flat)
+    writer.writerows({name: csv_field(value) for name, value in line.items()} for line in flat)
     return file.getvalue().rstrip("\n")
 
 
@@ -90,7 +92,7 @@ def markdown_text(content: str) -> str:
     return one_line(content).replace("<", "&lt;")
 
 
-def _field(value: object) -> object:
+def csv_field(value: object) -> object:
     """A text that no spreadsheet takes for a formula, and no terminal for a command."""
     if not isinstance(value, str):
         return value

@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -106,11 +106,13 @@ class RunFolder:
         """All records that can be read, in the plan's order where they are of the plan."""
         return self.read()[0]
 
-    def read(self) -> tuple[list[Record], list[str]]:
-        """All records in the plan's order, and a sentence for each document that is none."""
+    def read(self, cells: Collection[str] | None = None) -> tuple[list[Record], list[str]]:
+        """All records in the plan's order, or those of some cells by id; and a sentence for each document that is none."""
         records, damaged = [], []
         with _uncollected():
             for file in sorted(self.trials.glob("*.json")):
+                if cells is not None and file.stem.rpartition("-")[0] not in cells:
+                    continue
                 try:
                     records.append(_read(file, Record))
                 except UserError as error:

@@ -1,0 +1,1 @@
+"""Cells over past runs: their figures in series of what is alike, and where these change."""
