@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
+from tlbench.errors import UserError
 from tlbench.plan.plan import Plan
 from tlbench.report.data import ReportData
 from tlbench.results.records import Record
@@ -19,6 +22,19 @@ FULL_WIDTH = 240
 def result_console() -> Console:
     """stdout: a terminal as it is; a file or a pipe without colour and wide enough to cut nothing."""
     return Console() if sys.stdout.isatty() else Console(width=FULL_WIDTH, no_color=True)
+
+
+@contextmanager
+def result_to(output: Path | None) -> Iterator[Console]:
+    """Where a result is written: stdout, or a file; raises UserError where the file can't be written."""
+    if output is None:
+        yield result_console()
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            yield Console(file=file, width=FULL_WIDTH, no_color=True)
+    except OSError as error:
+        raise UserError(f"{output} can't be written: {error.strerror}") from error
 
 
 def progress_console(*, quiet: bool = False) -> Console:
@@ -66,6 +82,10 @@ def document(plan: Plan, data: ReportData, form: str) -> str:
         from tlbench.report.junit import to_junit
 
         return to_junit(plan.name, data)
+    if form == "openmetrics":
+        from tlbench.report.openmetrics import to_openmetrics
+
+        return to_openmetrics(data)
     if form == "pytest-benchmark":
         from tlbench.report.benchmark import to_benchmark
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlbench.cli.app import Debug, Margin, Results, app
+from tlbench.cli.app import Debug, Margin, Output, Results, app
 from tlbench.errors import UserError
 
 
@@ -20,6 +20,7 @@ class Form(StrEnum):
     json = "json"
     csv = "csv"
     junit = "junit"
+    openmetrics = "openmetrics"
     benchmark = "pytest-benchmark"
 
 
@@ -27,9 +28,7 @@ class Form(StrEnum):
 def show(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")
-    ] = None,
+    output: Output = None,
     detail: Annotated[
         bool,
         typer.Option(
@@ -87,9 +86,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
-    from rich.console import Console
-
-    from tlbench.cli.output import FULL_WIDTH, document, print_missing, result_console
+    from tlbench.cli.output import document, print_missing, result_to
     from tlbench.report.documents import pivot_markdown
     from tlbench.report.of_run import report_data
     from tlbench.report.pivot import pivot
@@ -107,20 +104,11 @@ def show(
     if across is not None and form not in (Form.table, Form.markdown):
         raise UserError(f"--rows makes a table of one figure, which --format {form} has no place for")
 
-    def write(console: Console) -> None:
+    with result_to(output) as console:
         if form is Form.table:
             print_tables(data, console, detail) if across is None else print_pivot(across, console)
         elif across is not None:
             print(pivot_markdown(across), file=console.file)
         else:
             print(document(plan, data, form), file=console.file)
-
-    if output is None:
-        write(result_console())
-    else:
-        try:
-            with output.open("w", encoding="utf-8") as file:
-                write(Console(file=file, width=FULL_WIDTH, no_color=True))
-        except OSError as error:
-            raise UserError(f"{output} can't be written: {error.strerror}") from error
     print_missing(plan, records, damaged, folder)
