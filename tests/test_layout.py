@@ -70,6 +70,7 @@ ROOMS = (
     ("report", {"contracts", "data", "plan", "registry", "results", "stats", "trial"}),
     ("stats", set()),
     ("cache", set()),
+    ("testing", {"measure", "plan", "registry", "report", "results", "session"}),
 )
 
 
