@@ -96,7 +96,8 @@ def test_the_best_row_and_two_rows_compared(trained: tuple[Path, Finished]) -> N
 def test_a_cell_by_its_name(trained: tuple[Path, Finished]) -> None:
     results = tlbench.load("trained", trained[0] / "results")
     freeze = results.cell("freeze")
-    assert freeze == results.cell("efficientnet_lite0 × freeze", "digits:test=100:train=200") == results.rows()[0]
+    named = results.cell("efficientnet_lite0 × freeze", "digits:test=100:train=200")
+    assert named.cell == freeze.cell == results.rows()[0].cell
     assert freeze.figures["trainable_parameters"] == 1280 * 10 + 10
     assert freeze.primary is not None and freeze.primary.n == 2
 
