@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import ci
 import compared
 import contracts
 import difference
@@ -34,6 +35,7 @@ HISTORY = ROOT / "docs" / "history.md"
 TASKS = ROOT / "docs" / "tasks.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
+CI = ROOT / "docs" / "ci.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
 INTRODUCTION = """# Strategies
@@ -136,4 +138,5 @@ if __name__ == "__main__":
     TASKS.write_text(tasks.page(), "utf-8")
     CONTRACTS.write_text(contracts.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
+    CI.write_text(ci.page(CI.read_text("utf-8")), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

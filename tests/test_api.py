@@ -93,6 +93,15 @@ def test_the_best_row_and_two_rows_compared(trained: tuple[Path, Finished]) -> N
     assert results.compare("full", "freeze", margin=100).verdict == "practically equal"
 
 
+def test_a_cell_by_its_name(trained: tuple[Path, Finished]) -> None:
+    results = tlbench.load("trained", trained[0] / "results")
+    freeze = results.cell("freeze")
+    named = results.cell("efficientnet_lite0 × freeze", "digits:test=100:train=200")
+    assert named.cell == freeze.cell == results.rows()[0].cell
+    assert freeze.figures["trainable_parameters"] == 1280 * 10 + 10
+    assert freeze.primary is not None and freeze.primary.n == 2
+
+
 def test_rows_and_datasets_that_there_are_not_are_refused(trained: tuple[Path, Finished]) -> None:
     results = tlbench.load("trained", trained[0] / "results")
     with pytest.raises(tlbench.UserError, match=r"there is no row 'ful'.*there are efficientnet_lite0 × freeze"):

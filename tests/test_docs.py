@@ -64,6 +64,12 @@ def test_the_keywords_of_run_are_made_from_the_options(generate: ModuleType) -> 
     assert (ROOT / "tlbench" / "keywords.py").read_text("utf-8") == generate.keywords.module()
 
 
+def test_the_inputs_of_the_action_are_made_from_it(generate: ModuleType) -> None:
+    written = (DOCS / "ci.md").read_text("utf-8")
+    assert generate.ci.BEGIN in written and generate.ci.END in written
+    assert generate.ci.page(written) == written
+
+
 def test_the_page_of_contracts_is_made_from_the_types(generate: ModuleType) -> None:
     assert (DOCS / "contracts.md").read_text("utf-8") == generate.contracts.page()
 

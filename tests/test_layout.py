@@ -72,6 +72,7 @@ ROOMS = (
     ("compare", {"contracts", "plan", "registry", "report", "results", "session", "stats"}),
     ("trends", {"compare", "contracts", "plan", "registry", "report", "results", "stats"}),
     ("cache", set()),
+    ("testing", {"measure", "plan", "registry", "report", "results", "session"}),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -67,6 +67,14 @@ class Results:
             raise UserError(f"no row of {table.dataset} may be ranked; `tlbench show {self.plan.name}` says why")
         largest = max(table.groups, key=lambda group: len(group.numbers))
         return table.rows[largest.numbers[0]]
+
+    def cell(self, name: str, dataset: str | None = None) -> Row:
+        """The row of one cell: `primary` has its mean and interval, `figures` its metrics and costs by column.
+
+        Cells are named as in `compare`. Raises UserError where a name is unknown or in doubt.
+        """
+        table = self._table(dataset)
+        return table.rows[_number(table, name)]
 
     def compare(self, ours: str, theirs: str, dataset: str | None = None, margin: float | None = None) -> Pair:
         """One cell compared with another one, as in the table of all: `verdict`, `difference`, `p_value`.
@@ -145,18 +153,22 @@ def run(
     """
     from tlbench.session.start import start
 
-    known = [*Request.model_fields, "results", "name", "progress"]
-    for option in options:
-        if option not in known:
-            raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
-    given: dict[str, object] = dict(options)
-    for what in NAMED:
-        _refuse_objects(what, given.get(what))
-    request = make_request(**given)
+    request = request_of(options, ("results", "name", "progress"))
     outcome = start(request, Path(results), name, _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt
     return Results(outcome.plan, outcome.folder.path, tuple(outcome.records))
+
+
+def request_of(options: Mapping[str, object], others: Sequence[str] = ()) -> Request:
+    """The request of some keywords; `others` are those that the caller takes besides. Raises UserError."""
+    known = [*Request.model_fields, *others]
+    for option in options:
+        if option not in known:
+            raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
+    for what in NAMED:
+        _refuse_objects(what, options.get(what))
+    return make_request(**options)
 
 
 def load(run: str | Path, results: str | Path = "results") -> Results:

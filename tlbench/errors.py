@@ -14,6 +14,10 @@ class UserError(Exception):
     """The request can't be carried out as asked; the message names the thing, the value and the remedy."""
 
 
+class OtherRun(UserError):
+    """A run of the name exists, with another plan or made with other releases; the message says what differs."""
+
+
 class BackboneError(UserError):
     """What a backbone states of its model is wrong; the message names the path and the remedy."""
 

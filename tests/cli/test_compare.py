@@ -90,9 +90,22 @@ def test_json_parses_and_markdown_is_a_table(cli: Cli, runs: Path) -> None:
     options = ("--results", str(runs / "results"), "--only-changed")
     document = json.loads(cli("compare", "trained", "less-accurate", "--format", "json", *options).stdout)
     assert {each["verdict"] for each in document["cells"]} == {"worse", "tie"}
+    assert document["changed"] is True
+    same = json.loads(cli("compare", "trained", "trained", "--format", "json", *options).stdout)
+    assert same["changed"] is False
     markdown = cli("compare", "trained", "less-accurate", "--format", "markdown", *options).stdout.splitlines()
     assert markdown[0] == "| Cell | Metric | Base | Head | Change | p | Verdict |"
     assert markdown[2].endswith("| **worse** |")
+
+
+def test_junit_fails_where_the_command_does_and_goes_into_a_file(cli: Cli, runs: Path, tmp_path: Path) -> None:
+    options = ("--results", str(runs / "results"), "--gate", "accuracy=1.0", "--format", "junit")
+    found = cli("compare", "trained", "less-accurate", *options, "-o", "compare.xml")
+    assert (found.status, found.stdout) == (3, "")
+    assert '<failure message="Gate accuracy=1.0: FAILED' in (tmp_path / "compare.xml").read_text("utf-8")
+    refused = cli("compare", "trained", "trained", *options, "-o", "nowhere/compare.xml")
+    assert refused.status == 2
+    assert refused.stderr == "error: nowhere/compare.xml can't be written: No such file or directory\n"
 
 
 def test_gates_of_a_configuration_are_those_of_the_command(cli: Cli, runs: Path, tmp_path: Path) -> None:

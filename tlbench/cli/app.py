@@ -44,6 +44,7 @@ def _version(value: bool) -> None:
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_set_debug)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write the results and errors alone.")]
 Results = Annotated[Path, typer.Option("--results", help="The folder of runs.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")]
 Margin = Annotated[
     float | None,
     typer.Option(

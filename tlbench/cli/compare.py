@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlbench.cli.app import Debug, Margin, Results, app
+from tlbench.cli.app import Debug, Margin, Output, Results, app
 
 GATE_FELL = 3
 """The exit status where a gate fell."""
@@ -20,6 +20,7 @@ class Form(StrEnum):
     table = "table"
     markdown = "markdown"
     json = "json"
+    junit = "junit"
 
 
 @app.command()
@@ -48,6 +49,7 @@ def compare(
     only_changed: Annotated[bool, typer.Option("--only-changed", help="Leave out what is a tie.")] = False,
     margin: Margin = None,
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
+    output: Output = None,
     cell_columns: Annotated[
         str, typer.Option("--cell-columns", help="Of a CSV file: the columns that name a cell.")
     ] = "backbone,strategy",
@@ -66,9 +68,11 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Compare two runs cell by cell: better, worse, tie; and fail where a regression is larger than a gate."""
+    from tlbench.cli.output import result_to
     from tlbench.cli.step_summary import add_to_step_summary
     from tlbench.compare.changes import compare as compared
     from tlbench.compare.gates import judge, parse_gate, read_gates
+    from tlbench.compare.junit import to_junit
     from tlbench.compare.of_csv import Columns
     from tlbench.compare.of_path import side
     from tlbench.compare.printed import print_comparison, to_markdown
@@ -79,14 +83,15 @@ def compare(
     columns = Columns.named(cell_columns, metric_column, seed_column, example_column, lower_is_better)
     found = compared(side(base, results, columns), side(head, results, columns), margin)
     judgements = judge(found, asked)
-    if form is Form.json:
-        print(to_json(found, judgements))
-    elif form is Form.markdown:
-        print(to_markdown(found, judgements, only_changed))
-    else:
-        from tlbench.cli.output import result_console
-
-        print_comparison(found, judgements, only_changed, result_console())
+    with result_to(output) as console:
+        if form is Form.json:
+            print(to_json(found, judgements), file=console.file)
+        elif form is Form.junit:
+            print(to_junit(found, judgements), file=console.file)
+        elif form is Form.markdown:
+            print(to_markdown(found, judgements, only_changed), file=console.file)
+        else:
+            print_comparison(found, judgements, only_changed, console)
     names = f"tlbench compare {markdown_text(base)} {markdown_text(head)}"
     add_to_step_summary(names, lambda: to_markdown(found, judgements, only_changed))
     if any(each.fell for each in judgements):

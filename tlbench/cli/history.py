@@ -51,13 +51,13 @@ def history(
     debug: Debug = False,
 ) -> None:
     """Show cells over past runs: each run beside the one before, and change points. Without CELL, a line for each."""
-    from tlbench.cli.output import written
+    from tlbench.cli.output import result_to
     from tlbench.trends.of_runs import history_of
     from tlbench.words import printable
 
     found = history_of(cell, runs or (), results, columns or (), last)
     in_short = cell is None and len(found.cells) > 1
-    with written(output) as console:
+    with result_to(output) as console:
         if form is Form.table:
             from tlbench.trends.printed import print_history
 

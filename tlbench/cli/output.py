@@ -25,8 +25,8 @@ def result_console() -> Console:
 
 
 @contextmanager
-def written(output: Path | None) -> Iterator[Console]:
-    """Where a result is written: stdout, or a file without colour. Raises UserError where that can't be written."""
+def result_to(output: Path | None) -> Iterator[Console]:
+    """Where a result is written: stdout, or a file; raises UserError where the file can't be written."""
     if output is None:
         yield result_console()
         return
@@ -82,6 +82,10 @@ def document(plan: Plan, folder: RunFolder, data: ReportData, form: str) -> str:
         from tlbench.report.junit import to_junit
 
         return to_junit(plan.name, data)
+    if form == "openmetrics":
+        from tlbench.report.openmetrics import to_openmetrics
+
+        return to_openmetrics(data)
     if form == "pytest-benchmark":
         from tlbench.report.benchmark import to_benchmark
 

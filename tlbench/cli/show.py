@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlbench.cli.app import Debug, Margin, Results, app
+from tlbench.cli.app import Debug, Margin, Output, Results, app
 from tlbench.errors import UserError
 
 
@@ -20,6 +20,7 @@ class Form(StrEnum):
     json = "json"
     csv = "csv"
     junit = "junit"
+    openmetrics = "openmetrics"
     benchmark = "pytest-benchmark"
     html = "html"
 
@@ -28,9 +29,7 @@ class Form(StrEnum):
 def show(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file to write to.", show_default="stdout")
-    ] = None,
+    output: Output = None,
     detail: Annotated[
         bool,
         typer.Option(
@@ -88,7 +87,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
-    from tlbench.cli.output import document, print_missing, written
+    from tlbench.cli.output import document, print_missing, result_to
     from tlbench.report.documents import pivot_markdown
     from tlbench.report.of_run import report_data
     from tlbench.report.pivot import pivot
@@ -106,7 +105,7 @@ def show(
     if across is not None and form not in (Form.table, Form.markdown):
         raise UserError(f"--rows makes a table of one figure, which --format {form} has no place for")
 
-    with written(output) as console:
+    with result_to(output) as console:
         if form is Form.table:
             print_tables(data, console, detail) if across is None else print_pivot(across, console)
         elif across is not None:

@@ -29,10 +29,15 @@ def lines(comparison: Comparison, judgements: Sequence[Judgement], only_changed:
         for place, change in enumerate(shown):
             yield (pair.name if place == 0 else "", *_line(change))
         if pair.primary is None and not only_changed:
-            yield (pair.name, pair.head.primary.heading, *_ended(pair), "", "", "unknown")
-    for what, cells in (("missing", comparison.missing), ("new", comparison.new)):
-        for cell in cells:
-            yield (cell.name, "", "", "", "", "", what)
+            yield (pair.name, pair.head.primary.heading, *ended(pair), "", "", "unknown")
+    for name, what in cells_alone(comparison):
+        yield (name, "", "", "", "", "", what)
+
+
+def cells_alone(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """The cells that one side alone has, and whether they are missing in head or new."""
+    yield from ((cell.name, "missing") for cell in comparison.missing)
+    yield from ((cell.name, "new") for cell in comparison.new)
 
 
 def _line(change: Change) -> tuple[str, ...]:
@@ -48,9 +53,16 @@ def _line(change: Change) -> tuple[str, ...]:
     )
 
 
-def _ended(pair: Pair) -> tuple[str, str]:
+def ended(pair: Pair) -> tuple[str, str]:
     """How the trials of a pair ended that has no metric on one side."""
-    return tuple(cell.status if not cell.sample.values else "" for cell in (pair.base, pair.head))  # type: ignore[return-value]
+    base, head = (cell.status if not cell.sample.values else "" for cell in (pair.base, pair.head))
+    return base, head
+
+
+def change_line(change: Change) -> str:
+    """A change in one line."""
+    heading, base, head, difference, p, verdict = _line(change)
+    return f"{heading}: {base} in base, {head} in head, {difference}{f', p {p}' if p else ''}: {verdict}"
 
 
 def change_text(change: Change) -> str:
@@ -98,6 +110,7 @@ def as_document(comparison: Comparison, judgements: Sequence[Judgement]) -> dict
     return {
         "base": comparison.base.name,
         "head": comparison.head.name,
+        "changed": any(lines(comparison, judgements, only_changed=True)),
         "cells": [
             {
                 "cell": pair.name,

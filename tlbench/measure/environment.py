@@ -14,10 +14,9 @@ import torch
 
 from tlbench.execute.allocator import keep_freed_memory
 from tlbench.measure import nvml
-from tlbench.measure.cores import usable_cores
-from tlbench.measure.machine import AtStart, Machine
+from tlbench.measure.cores import cpu_model, usable_cores
+from tlbench.measure.machine import PACKAGES, AtStart, Machine
 
-PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -58,16 +57,6 @@ def at_start(device: torch.device) -> AtStart:
         swap_used_bytes=psutil.swap_memory().used,
         other_gpu_processes=other_gpu_processes(device) if device.type == "cuda" else None,
     )
-
-
-def cpu_model() -> str:
-    """The CPU's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def device_name(device: torch.device) -> str:

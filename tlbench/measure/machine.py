@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+PACKAGES = ("tlbench", "torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
+"""Distributions that results and times depend on, besides the plugins' own."""
+
 
 class Facts(BaseModel):
     """The base of what is said of a machine."""

@@ -21,7 +21,6 @@ FORMAT = "5.1.0"
 
 def to_benchmark(data: ReportData) -> str:
     """Two benchmarks for each cell, whose rounds are its seeds; metrics and other costs are in `extra_info`."""
-    rows = data.rows()
     done = [record for record in data.records if record.environment]
     environment: dict[str, Any] = (done[0].environment if done else None) or {}
     document = {
@@ -31,11 +30,16 @@ def to_benchmark(data: ReportData) -> str:
             "cpu": {"brand_raw": environment.get("cpu") or "", "count": environment.get("usable_cores")},
         },
         "commit_info": {"id": environment.get("git_commit") or "unknown", "dirty": False, "branch": "(unknown)"},
-        "benchmarks": [found for row in rows for found in _benchmarks(row)],
+        "benchmarks": benchmarks(data),
         "datetime": min((record.started for record in data.records), default=None),
         "version": FORMAT,
     }  # fmt: skip
     return json.dumps(document, indent=1, default=str)
+
+
+def benchmarks(data: ReportData) -> list[dict[str, Any]]:
+    """The benchmarks alone, each as pytest-benchmark writes one."""
+    return [found for row in data.rows() for found in _benchmarks(row)]
 
 
 def _benchmarks(row: Row) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from tlbench.errors import UserError
+from tlbench.errors import OtherRun
 from tlbench.execute.executor import Executor
 from tlbench.execute.queue import run_trials
 from tlbench.measure.cores import threads_each
@@ -54,7 +54,8 @@ def start(
 ) -> Outcome:
     """Carry a request out, or go on with the run of that name where the plan is the same.
 
-    Raises UserError before anything runs where the request can't be carried out as asked.
+    Raises UserError before anything runs where the request can't be carried out as asked, OtherRun where it is the run
+    of that name that is unlike.
     """
     plugins = load_plugins(request.block)
     registry = Registry.of(plugins)
@@ -70,12 +71,12 @@ def start(
         found = looked_at(request, Path(temporary), folder, display, LOOKED_FOR if dry_run else IN_FULL)
         plan = plan_of(request, found, folder)
         if folder.exists and not dry_run and (difference := plan.difference(folder.plan())):
-            raise UserError(
+            raise OtherRun(
                 f"run {plan.name} in {results} exists with a different plan ({difference}); "
                 f"take another --name, or give the options it was started with"
             )
         if folder.exists and not dry_run and (versions := plan.other_versions(folder.plan())):
-            raise UserError(
+            raise OtherRun(
                 f"run {plan.name} in {results} was made with other releases ({versions}); install those, or start "
                 f"another run with --name"
             )
