@@ -97,7 +97,10 @@ def test_costs_are_measured_by_the_command_ab_whose_fallen_gate_is_judged_at_the
     status, outputs = runner.run_step(only("Costs of base and head"))
     assert (status, outputs) == (step_ends_with, {"status": str(ends_with)})
     said = (runner.runs / "report" / "ab.txt").read_text()
-    assert said == "ab --base origin/main --gate step_ms=5% --seeds 3\n" and said in runner.log
+    assert (
+        said == f"ab --base origin/main --results {runner.runs} --name ab --gate step_ms=5% --seeds 3\n"
+        and said in runner.log
+    )
 
 
 def test_words_are_split_as_a_shell_splits_them() -> None:
