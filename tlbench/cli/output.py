@@ -17,6 +17,8 @@ from tlbench.results.store import RunFolder
 from tlbench.words import counted, printable
 
 FULL_WIDTH = 240
+MOST_RUNS = 50
+"""Runs that a page draws the history of a cell of."""
 
 
 def result_console() -> Console:
@@ -91,7 +93,15 @@ def document(plan: Plan, folder: RunFolder, data: ReportData, form: str) -> str:
 
         return to_benchmark(data)
     if form == "html":
-        from tlbench.report.page import to_html
-
-        return to_html(plan, folder, data)
+        return page(plan, folder, data)
     return documents.to_markdown(data)
+
+
+def page(plan: Plan, folder: RunFolder, data: ReportData) -> str:
+    """The HTML report, with the history of its cells in the runs beside it."""
+    from tlbench.report.page import to_html
+    from tlbench.trends.documents import for_page
+    from tlbench.trends.of_runs import history_beside
+
+    history = history_beside(folder, MOST_RUNS)
+    return to_html(plan, folder, data, for_page(history) if history else {})

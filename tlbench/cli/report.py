@@ -25,10 +25,9 @@ def report(
     """Write a run's report, one HTML file that works offline, and open it."""
     import webbrowser
 
-    from tlbench.cli.output import print_missing
+    from tlbench.cli.output import page, print_missing
     from tlbench.files import write_whole
     from tlbench.report.of_run import report_data
-    from tlbench.report.page import to_html
     from tlbench.results.store import find_run
 
     folder = find_run(run, results)
@@ -36,7 +35,7 @@ def report(
     records, damaged = folder.read()
     path = output or folder.path / "report.html"
     try:
-        write_whole(path, to_html(plan, folder, report_data(plan, folder, records, margin)))
+        write_whole(path, page(plan, folder, report_data(plan, folder, records, margin)))
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}; name another file with -o") from error
     print(path)

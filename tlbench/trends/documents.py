@@ -91,3 +91,20 @@ def to_csv(history: History) -> str:
     writer.writeheader()
     writer.writerows({name: csv_field(value) for name, value in row.items()} for row in rows)
     return file.getvalue().rstrip("\n")
+
+
+def for_page(history: History) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """What the page of a report draws of each cell, by its key: series of more than one run."""
+    return {cell.key: [_drawn(series) for series in cell.series if len(series.measured) > 1] for cell in history.cells}
+
+
+def _drawn(series: Series) -> dict[str, Any]:
+    return {
+        "heading": series.figure.heading,
+        "unit": series.figure.unit,
+        "machine": series.machine,
+        "points": [
+            [each.run.name, f"{each.run.started:%Y-%m-%d}", each.value, each.low, each.high] for each in series.measured
+        ],
+        "shifts": [[each.run.name, each.verdict, each.before, each.after] for each in series.shifts],
+    }

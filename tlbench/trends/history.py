@@ -94,8 +94,12 @@ class Series:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """A cell over runs; `not_measured` are the figures that were asked for and that no run has."""
+    """A cell over runs; `not_measured` are the figures that were asked for and that no run has.
 
+    `key` is what runs have in common that have the cell: backbone, strategy, dataset, device.
+    """
+
+    key: tuple[str, ...]
     names: tuple[str, ...]
     name: str
     series: tuple[Series, ...]

@@ -68,6 +68,23 @@ def history_of(
     return _history(found, columns)
 
 
+def history_beside(folder: RunFolder, last: int) -> History | None:
+    """The history of a run's cells over the runs in the same folder, the `last` ones that have any of them.
+
+    None where no other run has.
+    """
+    planned, warnings = _planned((), folder.path.absolute().parent)
+    own = {key_of(each) for each in folder.plan().cells}
+    names = _names(each for run in planned for each in run.plan.cells if key_of(each) in own)
+    having = [run for run in planned if any(key_of(each) in own for each in run.plan.cells)]
+    if len(having) < 2:
+        return None
+    found = _Found(names, warnings)
+    for run in having[-last:]:
+        found.read(run)
+    return _history(found, ()) if found.entries else None
+
+
 def _unknown(cell: str, names: Iterable[tuple[str, ...]], results: Path) -> UserError:
     """What to say where no cell matches: that it is a run, the nearest names, or some that there are."""
     if any(RunFolder(path).exists for path in (results / cell, Path(cell))):

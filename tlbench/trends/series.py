@@ -79,7 +79,7 @@ def cell_history(entries: Sequence[Entry], asked: Sequence[str]) -> CellHistory:
     series = tuple(_all_series(groups(entries), [figures[name] for name in names if name in figures]))
     shown = {each.figure.name for each in series}
     cell = entries[-1].measured
-    return CellHistory(cell.names, cell.name, series, tuple(name for name in names if name not in shown))
+    return CellHistory(cell.key, cell.names, cell.name, series, tuple(name for name in names if name not in shown))
 
 
 def groups(entries: Iterable[Entry]) -> list[Group]:

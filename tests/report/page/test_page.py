@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,16 @@ def test_a_filtered_page_has_the_filtered_cells(cli: Cli, tmp_path: Path) -> Non
     Runs(tmp_path / "results").write("one", {"x": 0.9, "y": 0.7})
     page = cli("show", "one", "--format", "html", "--filter", "backbone=x").stdout
     assert [cell["name"] for cell in content_of(page)["cells"]] == ["x × freeze"]
+
+
+def test_a_cell_has_its_figures_over_the_runs_beside_it(cli: Cli, tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "results")
+    for day, accuracy in enumerate((0.9, 0.85)):
+        runs.write(f"night-{day}", {"x": accuracy}, started=datetime(2026, 1, 1 + day, tzinfo=UTC))
+    (cell,) = content_of(cli("show", "night-1", "--format", "html").stdout)["cells"]
+    accuracy, *costs = cell["past"]
+    assert (accuracy["heading"], accuracy["machine"]) == ("Accuracy", None)
+    assert [each[:2] for each in accuracy["points"]] == [["night-0", "2026-01-01"], ["night-1", "2026-01-02"]]
+    assert [each[2] for each in accuracy["points"]] == pytest.approx([0.9, 0.85], abs=0.02)
+    assert {each["heading"] for each in costs} == {"Train", "Step", "Memory"}
+    assert content_of(page_of(RunFolder(tmp_path / "results" / "night-1")))["cells"][0]["past"] == []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tlbench.plan.plan import Plan
 from tlbench.report.data import ReportData
-from tlbench.report.page.content import content
+from tlbench.report.page.content import NO_PAST, Past, content
 from tlbench.report.page.details import Details
 from tlbench.report.page.page import to_page
 from tlbench.results.store import RunFolder
 
 
-def to_html(plan: Plan, folder: RunFolder, data: ReportData) -> str:
-    """The page: self-contained, it makes no request."""
-    return to_page(content(plan.name, data, plan.request, Details(folder.kept_predictions)))
+def to_html(plan: Plan, folder: RunFolder, data: ReportData, past: Past = NO_PAST) -> str:
+    """The page: self-contained, it makes no request. `past` has what is drawn of each cell over other runs."""
+    return to_page(content(plan.name, data, plan.request, Details(folder.kept_predictions), past))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tlbench.plan.cell import Cell
 from tlbench.plan.command import command_for
 from tlbench.plan.request import Request
 from tlbench.report.alarms import alarms
@@ -22,11 +23,18 @@ CHANGING = ("load_average", "swap_used_bytes", "other_gpu_processes", "boot_id")
 """What of an environment says nothing of the machine or the installation."""
 
 
-def content(name: str, data: ReportData, request: Request, details: Details) -> dict[str, Any]:
+Past = Mapping[tuple[str, ...], list[dict[str, Any]]]
+"""By backbone, strategy, dataset and device, series of a cell's figures over runs."""
+NO_PAST: Past = {}
+
+
+def content(name: str, data: ReportData, request: Request, details: Details, past: Past) -> dict[str, Any]:
     """The page's document: columns, datasets with their answers, cells, mean ranks, failures, the environment."""
     found = tables(data)
     cells = [
-        cell_document(table, number) | {"dataset": place, "command": command_for(row.cell, request)} | details.of(row)
+        cell_document(table, number)
+        | {"dataset": place, "command": command_for(row.cell, request), "past": past.get(_key(row.cell), [])}
+        | details.of(row)
         for place, table in enumerate(found)
         for number, row in enumerate(table.rows)
     ]
@@ -40,6 +48,10 @@ def content(name: str, data: ReportData, request: Request, details: Details) -> 
         "failures": [each for table in found for row in table.rows for each in failures(row)],
         "environments": _environments(data),
     }
+
+
+def _key(cell: Cell) -> tuple[str, ...]:
+    return cell.backbone, cell.strategy, cell.dataset, cell.device
 
 
 def _columns(found: Sequence[DatasetTable]) -> list[dict[str, Any]]:

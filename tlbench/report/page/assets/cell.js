@@ -16,11 +16,12 @@ function pageOf(cell) {
     ...Object.entries(cell.by_target).flatMap(([name, values]) => byTarget(name, values, dataset)),
     ...(cell.confusion ? part("Confusion: true classes down, predicted classes across, all seeds", confusion(cell, dataset)) : []),
     ...(cell.mistakes?.length ? part("Most confident mistakes", mistakes(cell, dataset)) : []),
+    ...cell.past.flatMap((series) => overRuns(series)),
     ...part("All figures", facts(run.columns.filter(has).map((each) => [each.heading, cell.written[each.name]]))),
   ];
 }
 
-const part = (title, ...content) => [make("h3", {}, title), ...content];
+const part = (title, ...content) => [make("h3", {}, title), ...content.filter((each) => each != null)];
 const besideTheBest = (cell) => (cell.beside ? `${cell.beside}: ${cell.verdict}` : cell.verdict || "not ranked");
 
 function learning(cell, metric) {
@@ -35,6 +36,13 @@ function learning(cell, metric) {
       vals.length ? curves(`${metric.heading} on val, a line for each seed`, vals, metric.unit, "val") : null)),
     ...(tried.length ? part("Learning rates tried", table("Learning rates tried", ["Seed", "Rate", "Val", ""], tried)) : []),
   ];
+}
+
+function overRuns(series) {
+  const said = `${series.heading} over runs${series.machine ? ` on ${series.machine}` : ""}`;
+  const changed = series.shifts.map(([name, verdict, before, after]) => make("li", {},
+    `From ${name} on ${verdict}: ${written(before, series.unit)} before, ${written(after, series.unit)} after.`));
+  return part(said, pastRuns(said, series), changed.length ? make("ul", {}, ...changed) : null);
 }
 
 function timesOf(cell) {

@@ -145,3 +145,24 @@ function curves(title, lines, unit, kind) {
   }
   return make("figure", {}, svg, make("figcaption", {}, title));
 }
+
+// ---- a figure over past runs
+
+function pastRuns(title, series) {
+  const height = 230, points = series.points.map(([name, date, value, low, high], place) => ({ name, date, value, low, high, place }));
+  const x = scale(points.map((each) => each.place), MARGIN.left, WIDTH - MARGIN.right);
+  const y = scale(points.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]), height - MARGIN.bottom, MARGIN.top);
+  const svg = canvas(height, `${title}, ${points.length} runs`), last = points[points.length - 1];
+  axes(svg, { ...x, ticks: [] }, y, "", series.unit, height, `${points[0].date} to ${last.date}`);
+  for (const [name] of series.shifts) {
+    const { place } = points.find((each) => each.name === name);
+    svg.append(draw("line", { class: "shift", x1: x.at(place - 0.5), x2: x.at(place - 0.5), y1: MARGIN.top, y2: height - MARGIN.bottom }));
+  }
+  svg.append(draw("polyline", { class: "curve", points: points.map(({ place, value }) => `${x.at(place)},${y.at(value)}`).join(" ") }));
+  for (const { name, date, value, low, high, place } of points) {
+    if (low != null) svg.append(draw("line", { class: "whisker", x1: x.at(place), x2: x.at(place), y1: y.at(low), y2: y.at(high) }));
+    svg.append(draw("circle", { class: "dot", cx: x.at(place), cy: y.at(value), r: 4 },
+      draw("title", {}, `${name}, ${date}: ${written(value, series.unit)}`)));
+  }
+  return make("figure", {}, svg);
+}
