@@ -123,7 +123,7 @@ def test_over_several_datasets_rows_have_mean_ranks() -> None:
         "| yy | freeze | 2.00 | a | 0 |",
         "| zzz | freeze | 3.00 | a | 0 |",
     ]
-    assert "Mean ranks that are less than 2.34 apart are not told apart" in output
+    assert "Mean ranks that are up to 2.34 apart are not told apart" in output
     assert "Friedman's test of no difference at all: p = 0.14." in output
 
 

@@ -37,15 +37,15 @@ class OverDatasets:
         for place in np.argsort(self.ranks.mean_ranks, kind="stable"):
             row = self.rows[place][0]
             rank, wins = self.ranks.mean_ranks[place], self.ranks.wins[place]
-            yield row.backbone, row.strategy, f"{rank:.2f}", self.ranks.letters[place], str(wins)
+            yield row.backbone, row.strategy, f"{rank:.2f}", self.ranks.places[place], str(wins)
 
     def footer(self) -> list[str]:
         """What the ranks mean."""
         found = self.ranks
         line = (
             f"Mean rank: each dataset ranks the rows by their mean metric, and weighs the same however many seeds it "
-            f"has. Mean ranks that are less than {found.critical_difference:.2f} apart are not told apart (critical "
-            f"difference of Nemenyi's test, 5 % level), and share a letter."
+            f"has. Mean ranks that are up to {found.critical_difference:.2f} apart are not told apart (critical "
+            f"difference of Nemenyi's test, 5 % level){', and share a letter' if found.lettered else ''}."
         )
         if found.p_value is not None:
             line += f" Friedman's test of no difference at all: p = {found.p_value:.2g}."

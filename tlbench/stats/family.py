@@ -69,26 +69,31 @@ class Family:
         return self.pairs[ours, theirs] if ours < theirs else self.pairs[theirs, ours].reversed()
 
     def ranks(self, order: Sequence[int]) -> dict[int, str]:
-        """The rank of each cell, the cells given from the best; of one cell, none.
-
-        Letters that cells share which are not told apart (compact letter display, Piepho 2004), or where these would
-        be more than 5, ranges: from how many cells are better to how many are not worse.
-        """
+        """The rank of each cell, the cells given from the best, as `ranked` has it; of one cell, none."""
         if len(order) < 2:
             return {}
         apart = np.zeros((len(order), len(order)), bool)
         for first, second in combinations(range(len(order)), 2):
             apart[first, second] = apart[second, first] = self.pair(order[first], order[second]).differs
-        found = letters(apart) if len(order) <= MOST_LETTERED else None
-        if found is None or max(map(len, found)) > MOST_LETTERS:
-            found = [self._range(order, place, apart[place]) for place in range(len(order))]
-        return dict(zip(order, found, strict=True))
+        return dict(zip(order, ranked(apart), strict=True))
 
-    def _range(self, order: Sequence[int], place: int, apart: np.ndarray) -> str:
-        """From the rank that a cell has at best to the one that it has at worst."""
-        verdicts = [self.pair(order[place], order[other]).verdict for other in map(int, np.flatnonzero(apart))]
-        best, worst = 1 + verdicts.count("worse"), len(order) - verdicts.count("better")
-        return str(best) if best == worst else f"{best}–{worst}"
+
+def ranked(apart: np.ndarray) -> list[str]:
+    """Ranks of cells, given from the best, of which some are told apart (cells × cells).
+
+    Letters that cells share which are not told apart (compact letter display, Piepho 2004), or where these would be
+    more than 5, ranges: from how many cells are better to how many are not worse.
+    """
+    found = letters(apart) if len(apart) <= MOST_LETTERED else None
+    if found is None or max(map(len, found)) > MOST_LETTERS:
+        return [_range(place, apart[place]) for place in range(len(apart))]
+    return found
+
+
+def _range(place: int, apart: np.ndarray) -> str:
+    """From the rank that a cell has at best to the one that it has at worst."""
+    best, worst = 1 + int(apart[:place].sum()), len(apart) - int(apart[place + 1 :].sum())
+    return str(best) if best == worst else f"{best}–{worst}"
 
 
 def letters(apart: np.ndarray) -> list[str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlbench.stats.family import LEVEL, Better, letters
+from tlbench.stats.family import LEVEL, Better, ranked
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Mean ranks over datasets, in the order of the columns given; `letters` are shared by those not told apart.
+    """Mean ranks over datasets, in the order of the columns given; `places` are letters or ranges, as of `ranked`.
 
     `critical_difference` is the distance of two mean ranks from which they are told apart (Nemenyi 1963, as in Demšar
     2006, JMLR 7, 1), `p_value` Friedman's, of there being no difference at all (None of two cells).
@@ -20,10 +20,15 @@ class Ranks:
 
     mean_ranks: tuple[float, ...]
     wins: tuple[int, ...]
-    letters: tuple[str, ...]
+    places: tuple[str, ...]
     critical_difference: float
     p_value: float | None
     datasets: int
+
+    @property
+    def lettered(self) -> bool:
+        """Whether places are letters, which cells share that are not told apart."""
+        return all(each.isalpha() for each in self.places)
 
 
 def ranks(values: np.ndarray, better: list[Better]) -> Ranks:
@@ -45,18 +50,18 @@ def ranks(values: np.ndarray, better: list[Better]) -> Ranks:
     return Ranks(
         mean_ranks=tuple(map(float, mean_ranks)),
         wins=tuple(int(each) for each in (merits == merits.min(1, keepdims=True)).sum(0)),
-        letters=_letters(mean_ranks, critical),
+        places=_places(mean_ranks, critical),
         critical_difference=critical,
         p_value=float(friedmanchisquare(*merits.T).pvalue) if cells > 2 else None,
         datasets=datasets,
     )
 
 
-def _letters(mean_ranks: np.ndarray, critical: float) -> tuple[str, ...]:
-    """Letters shared by cells whose mean ranks are not further apart than the critical difference."""
+def _places(mean_ranks: np.ndarray, critical: float) -> tuple[str, ...]:
+    """The places of cells, told apart where their mean ranks differ by more than the critical difference."""
     order = np.argsort(mean_ranks, kind="stable")
     ordered = mean_ranks[order]
     found = [""] * len(order)
-    for place, each in zip(order, letters(np.abs(ordered[:, None] - ordered) > critical), strict=True):
+    for place, each in zip(order, ranked(np.abs(ordered[:, None] - ordered) > critical), strict=True):
         found[place] = each
     return tuple(found)

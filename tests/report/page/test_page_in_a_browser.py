@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from builders import make_cell, make_plan, make_record
 
 from tlbench.report.of_run import report_data
 from tlbench.report.page import to_html
@@ -30,7 +32,23 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         plan = run.plan()
         (folder / f"{name}.html").write_text(to_html(plan, run, report_data(plan, run, run.records())), "utf-8")
         found[name] = (folder / f"{name}.html").as_uri()
-    return found
+    (folder / "over.html").write_text(over_datasets(folder / "over"), "utf-8")
+    return found | {"over": (folder / "over.html").as_uri()}
+
+
+def over_datasets(folder: Path) -> str:
+    """The report of made records of four cells on six datasets."""
+    cells = [make_cell(f"a/m{model}", dataset=f"a/d{data}") for data in range(6) for model in range(4)]
+    random = np.random.default_rng(0)
+    records = [
+        make_record(cell, accuracy=0.6 + 0.1 * int(cell.backbone[-1]) + random.normal(0, 0.02)) for cell in cells
+    ]
+    run = RunFolder(folder)
+    run.trials.mkdir(parents=True)
+    run.write_plan(make_plan(*cells))
+    for record in records:
+        run.write_record(record)
+    return to_html(run.plan(), run, report_data(run.plan(), run, run.records()))
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +224,17 @@ def test_axe_finds_nothing_serious(opened: Open, name: str, scheme: str) -> None
     assert violations(page) == []
     page.execute_script("document.querySelector('#dataset-0 tbody a').click()")
     assert violations(page) == []
+
+
+def test_mean_ranks_are_a_critical_difference_diagram(opened: Open) -> None:
+    page = opened("over")
+    names = page.execute_script(
+        "return [...document.querySelectorAll('#over-0 title')].map((each) => each.textContent)"
+    )
+    assert names == [f"m{model} × freeze: mean rank {4 - model}.00" for model in (3, 2, 1, 0)]
+    # critical difference 4.690 / sqrt(6): only neighbours are joined, three times
+    assert "critical difference 1.91" in find(page, "#over-0").text
+    assert page.execute_script("return document.querySelectorAll('#over-0 .joined').length") == 3
 
 
 def test_it_can_be_read_on_a_telephone(opened: Open) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from tlbench.plan.cell import Cell
@@ -11,6 +12,7 @@ from tlbench.plan.request import Request
 from tlbench.report.alarms import alarms
 from tlbench.report.data import ReportData
 from tlbench.report.footer import footer, heading
+from tlbench.report.names import pair
 from tlbench.report.over_datasets import OverDatasets, over_datasets
 from tlbench.report.page.answer import answer, fronts
 from tlbench.report.page.cell import cell_document, failures
@@ -89,8 +91,19 @@ def _dataset(table: DatasetTable) -> dict[str, Any]:
 
 
 def _over(found: OverDatasets) -> dict[str, Any]:
-    rows = list(found.lines())
-    return {"heading": found.heading, "headings": found.HEADINGS, "rows": rows, "notes": found.footer()}
+    """The table of mean ranks, and what its critical-difference diagram is drawn of."""
+    ranked = sorted(
+        zip(map(pair, (each[0] for each in found.rows)), map(float, found.ranks.mean_ranks), strict=True),
+        key=itemgetter(1),
+    )
+    return {
+        "heading": found.heading,
+        "headings": found.HEADINGS,
+        "rows": list(found.lines()),
+        "notes": found.footer(),
+        "ranks": ranked,
+        "critical_difference": float(found.ranks.critical_difference),
+    }
 
 
 def _environments(data: ReportData) -> list[Mapping[str, Any]]:

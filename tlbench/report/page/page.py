@@ -24,7 +24,7 @@ COSTS = {
     "flops_per_image": "FLOPs",
 }
 """What the Pareto chart can be drawn against."""
-NEEDED = ("run", "columns", "datasets", "cells", "thumbnails")
+NEEDED = ("run", "columns", "datasets", "cells", "thumbnails", "over")
 """What the script needs; all else is written as HTML here."""
 PART = re.compile(r"\{\{(\w+)\}\}")
 
@@ -42,7 +42,7 @@ def to_page(content: Mapping[str, Any]) -> str:
         "costs": "".join(f'<option value="{name}">{said}</option>' for name, said in COSTS.items()),
         "answers": "".join(map(_answer, content["datasets"])),
         "datasets": "".join(_dataset(number, facts) for number, facts in enumerate(content["datasets"])),
-        "over": "".join(map(_over, content["over"])),
+        "over": "".join(_over(number, each) for number, each in enumerate(content["over"])),
         "failures": _failures(content["failures"]),
         "environments": "".join(map(_environment, content["environments"])),
         "version": _text(__version__),
@@ -80,12 +80,13 @@ def _dataset(number: int, facts: Mapping[str, Any]) -> str:
     )
 
 
-def _over(found: Mapping[str, Any]) -> str:
+def _over(number: int, found: Mapping[str, Any]) -> str:
     head = "".join(f'<th scope="col">{_text(each)}</th>' for each in found["headings"])
     body = "".join(f"<tr>{''.join(f'<td>{_text(each)}</td>' for each in row)}</tr>" for row in found["rows"])
     label = _text(found["heading"])
     return (
-        f'<section><h2>{label}</h2><div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+        f'<section><h2>{label}</h2><div id="over-{number}"></div>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<ul class="soft">{_items(found["notes"])}</ul></section>'
     )

@@ -166,3 +166,40 @@ function pastRuns(title, series) {
   }
   return make("figure", {}, svg);
 }
+
+// ---- mean ranks over datasets: a critical-difference diagram (Demšar 2006)
+
+const MOST_RANKS = 24;
+
+function criticalDifference({ ranks: all, critical_difference: apart, heading }) {
+  const ranks = all.slice(0, MOST_RANKS), left = Math.ceil(ranks.length / 2), bars = joined(ranks, apart);
+  const first = 60 + 9 * bars.length, height = first + 18 * left + 24;
+  const most = Math.max(Math.ceil(ranks[ranks.length - 1][1]), 1 + Math.ceil(apart)), side = 176;
+  const x = (rank) => side + ((rank - 1) / (most - 1)) * (WIDTH - 2 * side);
+  const svg = canvas(height, `${heading}: critical-difference diagram of mean ranks, ${ranks.length} cells`);
+  const line = (kind, x1, x2, y1, y2 = y1) => draw("line", { class: kind, x1, x2, y1, y2 });
+  svg.append(line("whisker", x(1), x(1 + apart), 10), line("axis", x(1), x(most), 46),
+    draw("text", { x: x(1 + apart) + 6, y: 14 }, `critical difference ${apart.toFixed(2)}`));
+  for (const tick of ticks(1, most, 6).filter(Number.isInteger)) svg.append(line("axis", x(tick), x(tick), 42, 46),
+    draw("text", { x: x(tick), y: 38, "text-anchor": "middle" }, String(tick)));
+  ranks.forEach(([name, rank], place) => {
+    const right = place >= left, y = first + 18 * (right ? ranks.length - 1 - place : place), end = right ? WIDTH - side + 4 : side - 4;
+    svg.append(line("grid", x(rank), x(rank), 46, y), line("grid", x(rank), end, y),
+      draw("text", { x: end + (right ? 4 : -4), y: y + 4, "text-anchor": right ? "start" : "end" }, shortened(name, 24),
+        draw("title", {}, `${name}: mean rank ${rank.toFixed(2)}`)));
+  });
+  bars.forEach(([best, worst], number) => svg.append(line("joined", x(best) - 3, x(worst) + 3, 54 + 9 * number)));
+  const some = ranks.length < all.length ? `The best ${ranks.length} of ${all.length}. ` : "";
+  return make("figure", {}, svg, make("figcaption", { class: "soft" },
+    `${some}Mean ranks, the best on the left; a bar joins those that are not told apart.`));
+}
+
+/** The widest spans of ranks that lie within the critical difference. */
+function joined(ranks, apart) {
+  const found = [];
+  for (const [, rank] of ranks) {
+    const worst = Math.max(...ranks.map(([, other]) => other).filter((other) => other >= rank && other - rank <= apart));
+    if (worst > rank && !found.some(([, reach]) => reach >= worst)) found.push([rank, worst]);
+  }
+  return found;
+}

@@ -36,6 +36,7 @@ for (const [id, name] of Object.entries(BOXES))
   byId(id).addEventListener("change", (event) => go({ [name]: event.target.checked ? "1" : "" }, true));
 byId("cell-page").addEventListener("cancel", (event) => { event.preventDefault(); go({ cell: "" }); });
 byId("cell-page").addEventListener("click", (event) => { if (event.target === byId("cell-page")) go({ cell: "" }); });
+run.over.forEach((ranked, number) => byId(`over-${number}`).append(criticalDifference(ranked)));
 addEventListener("hashchange", show);
 addEventListener("popstate", show);
 show();
