@@ -20,8 +20,7 @@ DIGEST = 8
 
 def key(name: str) -> str:
     """The name of a figure in letters, digits and `_ . -`; one that has others, or is too long, gets a digest."""
-    plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)
-    plain = plain if plain.strip(".") else "_"
+    plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".") or "_"
     if plain == name and len(name) <= LONGEST_KEY:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:DIGEST]
@@ -35,11 +34,14 @@ def text(value: object) -> str:
 
 def facts(trial: Trial) -> dict[str, str | float | bool]:
     """What is known of a trial before it runs, without what is open or off."""
-    return {
-        key(name): value if isinstance(value, int | float) else text(value)
-        for name, value in facts_of(trial).items()
-        if value is not None
-    }
+    given = facts_of(trial).items()
+    return {key(name): _plain(value) for name, value in given if value is not None and value != ()}
+
+
+def _plain(value: object) -> str | float | bool:
+    if isinstance(value, tuple):
+        return text(" ".join(map(str, value)))
+    return value if isinstance(value, int | float) else text(value)
 
 
 def title(trial: Trial) -> str:

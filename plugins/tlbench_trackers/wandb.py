@@ -83,7 +83,8 @@ class Wandb(Reporter):
 
     def epoch_finished(self, trial: Trial, epoch: int, figures: Mapping[str, float]) -> None:
         """A point of each curve."""
-        self._open[trial.id].log({f"{EPOCH}{key(name)}": value for name, value in figures.items()}, step=epoch)
+        point = {f"{EPOCH}{key(name)}": value for name, value in figures.items()}
+        self._open[trial.id].log(point, step=epoch, commit=True)
 
     def trial_finished(self, trial: Trial, record: Record, row: Mapping[str, object]) -> None:
         """The figures, the rate that was chosen, why it failed, and how it ended."""
