@@ -67,6 +67,7 @@ def start(
     named = resolve(request, registry)
     if not dry_run:
         check_writable(results)
+    reporters = {} if dry_run else made(named.reporters)
     folder = RunFolder(results / (name or _new_name()))
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as temporary:
         found = looked_at(request, Path(temporary), folder, display, LOOKED_FOR if dry_run else IN_FULL)
@@ -89,8 +90,8 @@ def start(
             return Outcome(plan, folder, [])
         with folder.writing():
             executor = registry.executors.resolve(request.executor).load()
-            reporters = Reporters(made(named.reporters), columns_for(plan, registry), display.note)
-            keeper = Keeper(folder, plugins, reporters, display)
+            listeners = Reporters(reporters, columns_for(plan, registry), display.note)
+            keeper = Keeper(folder, plugins, listeners, display)
             return _carry_out(plan, found, folder, keeper, executor, display, {*UNFINISHED, *retry})
 
 
