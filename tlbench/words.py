@@ -71,7 +71,7 @@ def legible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same, in one line."""
+    """A text in one line, without what a terminal would obey."""
     return printable(text.replace("\r\n", "\n").replace("\n", "\\n"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +83,7 @@ def losses(record: dict[str, Any]) -> list[tuple[int, float]]:
     return [(step, epoch["train_loss"]) for step, epoch in enumerate(record["history"], start=1)]
 
 
+@pytest.mark.slow
 def test_a_reporter_that_raises_is_told_of_once_and_harms_neither_the_run_nor_the_others(
     cli: Cli, plugin: PluginMaker, tmp_path: Path
 ) -> None:
@@ -167,6 +169,17 @@ def test_a_run_that_ends_in_the_middle_leaves_what_was_finished_and_goes_on_in_t
         found = events_of(folder / "tensorboard", record["trial"]["id"])
         assert found.curve("epoch/train_loss") == single(losses(record))
         assert found.status == "STATUS_SUCCESS"
+
+
+@pytest.mark.slow
+def test_the_reporter_of_the_page_is_one(cli: Cli, plugin: PluginMaker) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "trackers.md").read_text("utf-8")
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    command = ("run", *QUICK, "--strategies", "full", "--reporters", "lines:mark=*", "--json")
+    finished = cli(*command, environment=plugin("page", source).environment)
+    (record,) = finished.records
+    accuracy = record["metrics"]["test"]["accuracy"]
+    assert f"* packaged/small_cnn builtin/full ok {accuracy}" in finished.stderr.splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,10 @@ from tlbench.registry.components import Component
 from tlbench.results.flat import Columns, flatten
 from tlbench.results.records import Record
 from tlbench.session.reporter import Reporter
+from tlbench.words import bounded, one_line
+
+LONGEST_REASON = 500
+"""Characters of what a reporter raised."""
 
 
 def made(components: Iterable[Component[Reporter]]) -> dict[str, Reporter]:
@@ -84,4 +88,5 @@ class Reporters:
     def _leave_out(self, name: str, moment: str, error: BaseException) -> None:
         del self._reporters[name]
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self._note(f"warning: reporter {name} raised in {moment}, and is told no more of this run: {what}")
+        said = bounded(one_line(what), LONGEST_REASON)
+        self._note(f"warning: reporter {name} raised in {moment}, and is told no more of this run: {said}")
