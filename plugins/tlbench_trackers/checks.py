@@ -14,7 +14,8 @@ from tlbench.toolkit import try_folder
 def check_installed(reporter: str, *others: str) -> None:
     """Raise UserError where a reporter's library, or another one, is not there; the extra has the reporter's name."""
     for library in (reporter, *others):
-        if find_spec(library) is None:
+        found = find_spec(library)
+        if found is None or found.origin is None:  # a folder of the name, W&B's own say, is no library
             raise UserError(f"the reporter {reporter} needs {library}: pip install 'tlbench[{reporter}]'")
 
 

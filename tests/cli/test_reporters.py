@@ -150,6 +150,7 @@ def test_the_reporters_are_listed_with_their_options(cli: Cli) -> None:
 def test_a_run_that_ends_in_the_middle_leaves_what_was_finished_and_goes_on_in_the_same_files(
     cli: Cli, plugin: PluginMaker, tmp_path: Path, end: str, status: int
 ) -> None:
+    needs("tensorboard")
     environment = plugin("mine", MINE).environment | {"END": end}
     command = ("run", *QUICK, "--strategies", "twice", "--seeds", "2", "--name", "cut")
     ended = cli(*command, "--reporters", "csv,jsonl,tensorboard,kills", environment=environment)

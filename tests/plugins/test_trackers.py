@@ -311,6 +311,17 @@ def test_a_library_that_is_not_there_is_named_with_the_remedy(
         registry.reporters.resolve(library).check()
 
 
+def test_a_folder_of_a_librarys_name_is_no_library(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W&B makes one called wandb."""
+    (tmp_path / "wandb").mkdir()
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(UserError, match="the reporter wandb needs wandb"):
+        registry.reporters.resolve("wandb").check()
+
+
 def test_mlflows_sqlite_store_needs_sqlalchemy(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'tlbench[mlflow]'")
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
