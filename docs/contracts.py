@@ -28,7 +28,7 @@ SECTIONS = {
         "TransferModel", "Part", "Batch", "Seen", "Fitting", "Examples", "Solved", "OtherDataset",
     ),
     "Tasks and figures": ("Task", "Objective", "Metric", "ExtraMetric", "LossOptions", "Column"),
-    "Where jobs run": ("Executor",),
+    "Where jobs run, and who is told": ("Executor", "Reporter"),
     "Results and saved models": ("Results", "History", "SavedModel", "Predicted"),
 }  # fmt: skip
 KINDS = (property, cached_property)

@@ -30,11 +30,12 @@ from tlbench.plan.plan import MetricPlan, TaskPlan
 from tlbench.registry import Component, Entry
 from tlbench.registry.provenance import Provenance
 from tlbench.report.data import ReportData
-from tlbench.report.rows import Columns, Examples
+from tlbench.report.rows import Examples
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.column import Column
 from tlbench.results.columns import columns_of
 from tlbench.results.costs import Cost, PhaseCost, StepMs
+from tlbench.results.flat import Columns
 from tlbench.results.records import DataRecord, ErrorRecord, Metrics, Record, Status, TrialKey, WeightsRecord
 from tlbench_tasks.single_label import SingleLabel
 

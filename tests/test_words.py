@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.report.documents import _field
-from tlbench.words import counted, listed, one_line, printable, split_names
+from tlbench.words import counted, listed, one_line, printable, split_names, spreadsheet_field
 
 
 def test_numbers_and_their_nouns() -> None:
@@ -47,7 +46,7 @@ def test_one_line() -> None:
     ],
 )  # fmt: skip
 def test_no_text_is_a_formula_in_a_spreadsheet(value: object, field: object) -> None:
-    assert _field(value) == field
+    assert spreadsheet_field(value) == field
 
 
 def test_names_between_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tlbench.hookspecs import hookimpl
     from tlbench.results.column import Column
     from tlbench.saved.model import Predicted, SavedModel, load_model
+    from tlbench.session.reporter import Reporter
     from tlbench.trends.history import History
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ _HOMES = {
     "tlbench.results.column": ("Column",),
     "tlbench.saved.model": ("Predicted", "SavedModel", "load_model"),
     "tlbench.trends.history": ("History",),
+    "tlbench.session.reporter": ("Reporter",),
     "tlbench.contracts.phases": ("Look", "Phase", "Rewrite", "Solve", "Train", "Validate"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -83,6 +85,7 @@ __all__ = [
     "Phase",
     "Predicted",
     "Preprocessing",
+    "Reporter",
     "Results",
     "Rewrite",
     "SavedModel",

@@ -126,7 +126,7 @@ class Results:
             import pandas
         except ImportError as error:
             raise UserError("to_pandas needs pandas: pip install 'tlbench[pandas]'") from error
-        from tlbench.report.documents import flatten
+        from tlbench.results.flat import flatten
 
         columns = self._report().columns
         return pandas.DataFrame([flatten(record, columns) for record in self.records])

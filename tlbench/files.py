@@ -27,6 +27,16 @@ def write_whole(path: Path, content: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def try_folder(folder: Path) -> None:
+    """Raise OSError where nothing can be written below a folder, which need not exist; leave nothing behind."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(existing))
+    probe = existing / f".tlbench-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+
+
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """A folder to write into, which takes a name when the block ends; what was there before is removed."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RegisterDataset,
         RegisterExecutor,
         RegisterMetric,
+        RegisterReporter,
         RegisterStrategy,
         RegisterTask,
     )
@@ -65,6 +66,11 @@ def tlbench_register_columns(register: RegisterColumn) -> None:
 @hookspec
 def tlbench_register_executors(register: RegisterExecutor) -> None:
     """Register executors, who run jobs: `register(name, factory)`; the factory gives a `tlbench.Executor`."""
+
+
+@hookspec
+def tlbench_register_reporters(register: RegisterReporter) -> None:
+    """Register reporters, who are told of a run: `register(name, factory)`; the factory gives a `tlbench.Reporter`."""
 
 
 @hookspec

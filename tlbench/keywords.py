@@ -52,6 +52,7 @@ class RunOptions(TypedDict, total=False):
     device: str | None
     jobs: int | Literal["auto"] | None
     executor: str | None
+    reporters: Sequence[str] | str | None
     timeout: float | None
     data_root: str | Path | None
     block: Sequence[str] | str | None

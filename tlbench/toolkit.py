@@ -1,4 +1,4 @@
-"""What plugins are written with besides the contracts: images and weights from files, sizes, saved models, executors.
+"""What plugins are written with besides the contracts: files, sizes, saved models, executors, and rows for trackers.
 
 The names are loaded when they are first used, so that importing this imports nothing heavy.
 """
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tlbench.execute.elsewhere import Parcel, run_elsewhere
     from tlbench.execute.executor import Ended, Returned, Told
     from tlbench.execute.local import LocalProcesses
+    from tlbench.files import try_folder, write_whole
+    from tlbench.plan.cell import Trial
+    from tlbench.plan.plan import Plan
     from tlbench.registry.model_size import read_model_sizes
     from tlbench.registry.register import (
         RegisterBackbone,
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
         RegisterDataset,
         RegisterExecutor,
         RegisterMetric,
+        RegisterReporter,
         RegisterStrategy,
         RegisterTask,
     )
+    from tlbench.results.flat import facts_of, figures_of
+    from tlbench.results.records import Record
     from tlbench.saved.body import SavedBody, open_body
     from tlbench.saved.document import read_document
-    from tlbench.words import counted, listed
+    from tlbench.words import bounded, counted, listed, one_line, spreadsheet_field
 
 _HOMES = {
     "tlbench.data.batches": ("batches_below",),
@@ -46,14 +52,19 @@ _HOMES = {
     "tlbench.execute.elsewhere": ("Parcel", "run_elsewhere"),
     "tlbench.execute.executor": ("Ended", "Returned", "Told"),
     "tlbench.execute.local": ("LocalProcesses",),
+    "tlbench.files": ("try_folder", "write_whole"),
+    "tlbench.plan.cell": ("Trial",),
+    "tlbench.plan.plan": ("Plan",),
     "tlbench.registry.model_size": ("read_model_sizes",),
     "tlbench.registry.register": (
         "RegisterBackbone", "RegisterColumn", "RegisterDataset", "RegisterExecutor", "RegisterMetric",
-        "RegisterStrategy", "RegisterTask",
+        "RegisterReporter", "RegisterStrategy", "RegisterTask",
     ),
+    "tlbench.results.flat": ("facts_of", "figures_of"),
+    "tlbench.results.records": ("Record",),
     "tlbench.saved.body": ("SavedBody", "open_body"),
     "tlbench.saved.document": ("read_document",),
-    "tlbench.words": ("counted", "listed"),
+    "tlbench.words": ("bounded", "counted", "listed", "one_line", "spreadsheet_field"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -65,21 +76,28 @@ __all__ = [
     "LocalProcesses",
     "Parcel",
     "PhaseError",
+    "Plan",
+    "Record",
     "RegisterBackbone",
     "RegisterColumn",
     "RegisterDataset",
     "RegisterExecutor",
     "RegisterMetric",
+    "RegisterReporter",
     "RegisterStrategy",
     "RegisterTask",
     "Returned",
     "SavedBody",
     "Told",
+    "Trial",
     "batches_below",
+    "bounded",
     "content_digest",
     "counted",
     "data_root",
     "endings",
+    "facts_of",
+    "figures_of",
     "hidden",
     "image_files_below",
     "inner",
@@ -87,11 +105,15 @@ __all__ = [
     "listed",
     "load_whole",
     "nearest",
+    "one_line",
     "open_body",
     "read_document",
     "read_model_sizes",
     "run_elsewhere",
     "split_of",
+    "spreadsheet_field",
+    "try_folder",
+    "write_whole",
 ]
 
 

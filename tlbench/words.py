@@ -71,8 +71,19 @@ def legible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same, in one line."""
+    """A text in one line, without what a terminal would obey."""
     return printable(text.replace("\r\n", "\n").replace("\n", "\\n"))
+
+
+FORMULA = tuple("=+-@")
+"""What a spreadsheet's formulas begin with; a text that does gets an apostrophe before it."""
+
+
+def spreadsheet_field(value: object) -> object:
+    """A field of a CSV file: a text that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.lstrip()[:1] in FORMULA else printable(value)
 
 
 def _obeyed(character: str) -> bool:

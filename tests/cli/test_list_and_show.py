@@ -72,7 +72,7 @@ def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
     states = {
         row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--block", "timm", "--json").stdout)
     }
-    loaded = dict.fromkeys(("builtin", "local", "packaged", "peft", "tasks", "torchvision"), "loaded")
+    loaded = dict.fromkeys(("builtin", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded")
     assert states == {**loaded, "timm": "blocked"}
     by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_BLOCK": "timm,packaged"}).stdout
     assert [row["name"] for row in json.loads(by_variable) if row["state"] == "blocked"] == ["packaged", "timm"]

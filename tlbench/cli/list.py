@@ -27,6 +27,7 @@ class What(StrEnum):
     metrics = "metrics"
     columns = "columns"
     executors = "executors"
+    reporters = "reporters"
     plugins = "plugins"
 
 
@@ -65,6 +66,7 @@ def list_(
             What.metrics: registry.metrics,
             What.columns: registry.columns,
             What.executors: registry.executors,
+            What.reporters: registry.reporters,
         }
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]

@@ -94,9 +94,9 @@ def run_trials(
             while waiting and len(running) < at_once:
                 gpu = freest([each.job.gpu for each in running.values()], gpus)
                 job = replace(waiting.next(), gpu=gpu)
+                watcher.started(job)  # plugins and reporters hear of it: their time is not the trial's
                 deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
                 each = Running(job, deadline=deadline)
-                watcher.started(job)
                 try:
                     running[executor.submit(job)] = each
                 except Exception as error:  # of a plugin

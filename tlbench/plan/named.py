@@ -15,6 +15,7 @@ from tlbench.plan.request import Request
 from tlbench.plan.sources import weights_policies
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
+from tlbench.session.reporter import Reporter
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class Named:
     backbones: list[Component[Backbone]]
     datasets: list[Component[Dataset]]
     strategies: list[Component[Strategy]]
+    reporters: list[Component[Reporter]]
 
 
 def resolve(request: Request, registry: Registry) -> Named:
@@ -34,8 +36,9 @@ def resolve(request: Request, registry: Registry) -> Named:
         _distinct([registry.backbones.resolve(spec) for spec in request.backbones]),
         _distinct([find_dataset(registry, spec) for spec in request.datasets]),
         _distinct([registry.strategies.resolve(spec) for spec in request.strategies]),
+        _distinct([registry.reporters.resolve(spec) for spec in request.reporters]),
     )
-    components: list[Component[Any]] = [*named.backbones, *named.datasets, *named.strategies]
+    components: list[Component[Any]] = [*named.backbones, *named.datasets, *named.strategies, *named.reporters]
     for component in components:
         component.check()
     registry.executors.resolve(request.executor).check()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -50,16 +52,29 @@ def _written(value: OwnRate | float) -> str | float:
 TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSerializer(_written)]
 
 
-NAMED = ("backbones", "strategies", "datasets")
+COMPARED = ("backbones", "strategies", "datasets")
+"""Options that take names of what is compared, at least one each."""
+NAMED = (*COMPARED, "reporters")
 """Options that take names of components, with commas or one by one."""
+
+
+def _parted_names(value: object) -> object:
+    return tuple(split_names(value)) if isinstance(value, str) else value
+
+
+def _distinct_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_parted_names), AfterValidator(_distinct_names)]
 
 
 class Compared(Frozen):
     """What is compared, on how much data, at which rates."""
 
-    backbones: tuple[str, ...] = option(("packaged/efficientnet_lite0",), "Backbones", metavar="NAMES")
-    strategies: tuple[str, ...] = option(("freeze", "full"), "Strategies", metavar="NAMES")
-    datasets: tuple[str, ...] = option(("packaged/digits",), "Datasets", metavar="NAMES")
+    backbones: Names = option(("packaged/efficientnet_lite0",), "Backbones", metavar="NAMES")
+    strategies: Names = option(("freeze", "full"), "Strategies", metavar="NAMES")
+    datasets: Names = option(("packaged/digits",), "Datasets", metavar="NAMES")
     seeds: int = option(1, "How many seeds each cell runs with.", ge=1)
     epochs: int | None = option(None, "Epochs.", shown="5 on CPU, 10 on GPU", ge=1)
     image_size: int | None = option(
@@ -115,17 +130,12 @@ class Compared(Frozen):
             raise ValueError("there is nothing to choose between; name two learning rates or more, or give --lr")
         return tuple(dict.fromkeys(value))
 
-    @field_validator(*NAMED, mode="before")
-    @classmethod
-    def _parted_names(cls, value: object) -> object:
-        return tuple(split_names(value)) if isinstance(value, str) else value
-
-    @field_validator(*NAMED)
+    @field_validator(*COMPARED)
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not [each for each in value if each.strip()]:
+        if not value:
             raise ValueError("name at least one")
-        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
+        return value
 
 
 class Execution(Frozen):
@@ -152,6 +162,12 @@ class Execution(Frozen):
         metavar="N|auto",
     )
     executor: str = option("local", "Who runs the trials: local (processes of this machine), or a plugin's executor.")
+    reporters: Names = option(
+        (),
+        "Who is told of the run as it goes on: csv, jsonl, tensorboard, mlflow, wandb, or a plugin's reporter.",
+        metavar="NAMES",
+        shown="none",
+    )
     timeout: float | None = option(
         None,
         "Seconds that a trial may take.",

@@ -12,6 +12,7 @@ from tlbench.registry.register import (
     RegisterExecutor,
     RegisterMetric,
     RegisterNamed,
+    RegisterReporter,
     RegisterStrategy,
     RegisterTask,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "RegisterExecutor",
     "RegisterMetric",
     "RegisterNamed",
+    "RegisterReporter",
     "RegisterStrategy",
     "RegisterTask",
     "Registry",

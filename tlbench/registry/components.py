@@ -16,6 +16,7 @@ from tlbench.execute.executor import Executor
 from tlbench.registry.apart import kept_apart
 from tlbench.registry.options import written
 from tlbench.registry.provenance import Provenance
+from tlbench.session.reporter import Reporter
 
 T = TypeVar("T")
 MADE: dict[str, type] = {
@@ -24,6 +25,7 @@ MADE: dict[str, type] = {
     "strategy": Strategy,
     "task": Task,
     "executor": Executor,
+    "reporter": Reporter,
 }
 """What the factories of a kind make."""
 

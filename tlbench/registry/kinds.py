@@ -25,15 +25,17 @@ from tlbench.registry.register import (
     RegisterDataset,
     RegisterExecutor,
     RegisterMetric,
+    RegisterReporter,
     RegisterStrategy,
     RegisterTask,
     Registrar,
 )
 from tlbench.results.column import Column
+from tlbench.session.reporter import Reporter
 
 T = TypeVar("T")
 
-ORDER = ("torchvision", "packaged", "timm", "builtin", "tasks", "local")
+ORDER = ("torchvision", "packaged", "timm", "builtin", "tasks", "local", "trackers")
 """Where an unqualified name is looked for first; after these, plugins in alphabetical order."""
 
 
@@ -109,6 +111,7 @@ class Registry:
     metrics: Kind[ExtraMetric]
     columns: Kind[Column]
     executors: Kind[Executor]
+    reporters: Kind[Reporter]
 
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
@@ -116,7 +119,7 @@ class Registry:
         registry = cls(
             plugins,
             *(Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task")),
-            *(Kind("metric"), Kind("column"), Kind("executor")),
+            *(Kind("metric"), Kind("column"), Kind("executor"), Kind("reporter")),
         )
         registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
         registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
@@ -125,6 +128,7 @@ class Registry:
         registry.metrics.collect(plugins, "tlbench_register_metrics", RegisterMetric)
         registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
         registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
+        registry.reporters.collect(plugins, "tlbench_register_reporters", RegisterReporter)
         return registry
 
     def qualified_backbone(self, spec: str) -> str:

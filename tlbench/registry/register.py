@@ -17,6 +17,7 @@ from tlbench.execute.executor import Executor
 from tlbench.registry.components import Entry, Family
 from tlbench.registry.provenance import Provenance
 from tlbench.results.column import Column
+from tlbench.session.reporter import Reporter
 
 T = TypeVar("T")
 
@@ -93,6 +94,7 @@ class RegisterNamed(Registrar[T]):
 RegisterBackbone = RegisterNamed[Backbone]
 RegisterTask = RegisterNamed[Task]
 RegisterExecutor = RegisterNamed[Executor]
+RegisterReporter = RegisterNamed[Reporter]
 
 
 class RegisterDataset(RegisterNamed[Dataset]):

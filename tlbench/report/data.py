@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tlbench.report.rows import Columns, Examples, Row, rows
+from tlbench.report.rows import Examples, Row, rows
+from tlbench.results.flat import Columns
 from tlbench.results.records import Record
 
 

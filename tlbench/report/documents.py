@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from tlbench.plan.plan import Plan
 from tlbench.report import text
@@ -14,15 +13,10 @@ from tlbench.report.data import ReportData
 from tlbench.report.footer import MARKED, footer, heading
 from tlbench.report.over_datasets import OverDatasets, over_datasets
 from tlbench.report.pivot import Pivot
-from tlbench.report.rows import Columns
 from tlbench.report.tables import DatasetTable, tables
+from tlbench.results.flat import Columns, flatten
 from tlbench.results.records import Record
-from tlbench.words import one_line, printable
-
-FORMULA = tuple("=+-@")
-"""What a spreadsheet's formulas begin with; a text that does gets an apostrophe before it."""
-NESTED = ("memory",)
-"""Parts of a cost that have figures of their own, and are null where nothing was measured."""
+from tlbench.words import one_line, spreadsheet_field
 
 
 def to_json(plan: Plan, records: Iterable[Record]) -> str:
@@ -83,58 +77,10 @@ def to_csv(records: Iterable[Record], columns: Columns) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: csv_field(value) for name, value in line.items()} for line in flat)
+    writer.writerows({name: spreadsheet_field(value) for name, value in line.items()} for line in flat)
     return file.getvalue().rstrip("\n")
 
 
 def markdown_text(content: str) -> str:
     """A text as one line of Markdown, in which no tag begins."""
     return one_line(content).replace("<", "&lt;")
-
-
-def csv_field(value: object) -> object:
-    """A text that no spreadsheet takes for a formula, and no terminal for a command."""
-    if not isinstance(value, str):
-        return value
-    return f"'{printable(value)}" if value.lstrip()[:1] in FORMULA else printable(value)
-
-
-def flatten(record: Record, columns: Columns) -> dict[str, Any]:
-    """A record as one flat row: what was compared, its status, every column, all other figures, and why it failed."""
-    cell = record.trial.cell
-    row: dict[str, Any] = {
-        "trial": record.trial.id,
-        "backbone": cell.backbone,
-        "dataset": cell.dataset,
-        "strategy": cell.strategy,
-        "seed": record.trial.seed,
-        "device": cell.device,
-        "status": record.status,
-        "weights": record.weights.kind,
-        "weights_reason": record.weights.reason,
-        "learning_rate": record.learning_rate or cell.learning_rate,
-        "tuned_rates": " ".join(f"{rate:g}" for rate in cell.tuned_rates) or None,
-    }
-    row |= cell.protocol.model_dump(exclude={"vary"}) | {"vary": " ".join(cell.protocol.vary)}
-    row |= {"task": cell.task, "primary_metric": record.metrics.primary if record.metrics else None}
-    parts: dict[str, Any] = {}
-    if record.metrics is not None:
-        parts |= {f"val_{name}": value for name, value in record.metrics.val.items()}
-        parts |= record.metrics.model_dump(include={"chance", "at_chance", "train_loss"})
-    for part in (record.data, record.cost):
-        if part is not None:
-            parts |= _flat(part.model_dump())
-    parts["error"] = record.error.message if record.error else None
-    own = {column.name: column.value(record) for column in columns(cell.task)}
-    return row | {name: value for name, value in own.items() if name not in row and name not in parts} | parts
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested figures under joined names; lists (of phases, of classes) are left to the JSON document."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}_{inner}": each for inner, each in value.items()}
-        elif not isinstance(value, list) and name not in NESTED:
-            flat[name] = value
-    return flat

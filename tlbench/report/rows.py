@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tlbench.plan.cell import Cell
 from tlbench.report.short import short_names
 from tlbench.results.column import Column
 from tlbench.results.costs import Cost, FeaturesRecord, PhaseCost
+from tlbench.results.flat import Columns
 from tlbench.results.machines import machine_of
 from tlbench.results.records import DataRecord, Record
 from tlbench.stats import Estimate, Sample, Scores, interval
@@ -86,10 +87,6 @@ class Row:
     def can_be_best(self) -> bool:
         """Whether the row may be marked: not with random weights in place of pretrained ones, or at chance."""
         return self.cell.weights.reason != "unavailable" and self.at_chance < self.done
-
-
-Columns = Callable[[str], Sequence[Column]]
-"""The columns of a task's tables, the primary metric's first, by its qualified name."""
 
 
 def rows(records: Iterable[Record], examples: Examples, columns: Columns) -> list[Row]:

@@ -11,10 +11,11 @@ from fnmatch import fnmatchcase
 from tlbench.contracts.task import merit
 from tlbench.errors import UserError, nearest
 from tlbench.report.data import ReportData
-from tlbench.report.rows import Columns, Row
+from tlbench.report.rows import Row
 from tlbench.report.short import short
 from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
+from tlbench.results.flat import Columns
 from tlbench.results.records import Record
 
 TEXTS: dict[str, Callable[[Row], str]] = {

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tlbench.errors import UserError
 from tlbench.plan.plan import Plan
-from tlbench.plan.request import NAMED
+from tlbench.plan.request import COMPARED
 from tlbench.results.machines import machine_of
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
@@ -61,7 +61,7 @@ def merged_plan(plans: Sequence[Plan], name: str) -> Plan:
     first = plans[0]
     named = {
         option: tuple(dict.fromkeys(each for plan in plans for each in getattr(plan.request, option)))
-        for option in NAMED
+        for option in COMPARED
         if isinstance(getattr(first.request, option), tuple)
     }
     seeds = max(plan.request.seeds for plan in plans)

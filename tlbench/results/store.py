@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from tlbench.errors import UserError, first_fault, nearest
-from tlbench.files import write_whole
+from tlbench.files import try_folder, write_whole
 from tlbench.plan.config import config_of
 from tlbench.plan.plan import Plan
 from tlbench.results.records import EXAMPLE_SCORES, SCHEMA_VERSION, UNFINISHED, ErrorRecord, Record
@@ -147,13 +146,12 @@ class RunFolder:
 
 def check_writable(results: Path) -> None:
     """Raise UserError where runs can't be written under a folder; leave nothing behind."""
-    existing = next(parent for parent in (results, *results.absolute().parents) if parent.exists())
-    if not existing.is_dir():
-        raise UserError(f"results folder {results}: {existing} is not a folder; name another one with --results")
-    probe = existing / f".tlbench-{os.getpid()}"
     try:
-        probe.touch()
-        probe.unlink()
+        try_folder(results)
+    except NotADirectoryError as error:
+        raise UserError(
+            f"results folder {results}: {error.filename} is not a folder; name another one with --results"
+        ) from error
     except OSError as error:
         raise cannot_write(results, error) from error
 

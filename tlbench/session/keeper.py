@@ -1,4 +1,4 @@
-"""What a run does with what its trials tell: records are written, the display and the plugins are told."""
+"""What a run does with what its trials tell: records are written; the display, plugins and reporters are told."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ from pathlib import Path
 from tlbench.events import EpochDone, Event, PluginRaised
 from tlbench.execute.outbox import deliver
 from tlbench.plan.cell import Trial
+from tlbench.plan.plan import Plan
 from tlbench.registry.plugins import Plugins
 from tlbench.results.records import UNFINISHED, Record
 from tlbench.results.store import RunFolder, cannot_write
 from tlbench.session.display import Display
+from tlbench.session.reporters import Reporters
 from tlbench.trial.jobs import TrialJob
 
 
 class Keeper:
-    """Writes records as they come, and tells the display and the plugins."""
+    """Writes records as they come, and tells the display, the plugins and the reporters."""
 
-    def __init__(self, folder: RunFolder, plugins: Plugins, display: Display) -> None:
+    def __init__(self, folder: RunFolder, plugins: Plugins, reporters: Reporters, display: Display) -> None:
         self._folder = folder
         self._plugins = plugins
+        self._reporters = reporters
         self._display = display
         self._told: set[tuple[str, str]] = set()
 
+    def run_started(self, plan: Plan) -> None:
+        """The first trial is about to begin."""
+        self._notify("tlbench_run_started", plan=plan, folder=self._folder.path)
+        self._reporters.run_started(plan, self._folder.path)
+
+    def run_finished(self, plan: Plan, records: list[Record]) -> None:
+        """No more trials will run."""
+        self._notify("tlbench_run_finished", plan=plan, folder=self._folder.path, records=records)
+        self._reporters.run_finished(plan, self._folder.path, records)
+
     def started(self, job: TrialJob) -> None:
         """A job's process has been started, for all of its trials."""
-        self._display.started(job.trial)
-        self.notify("tlbench_trial_started", trial=job.trial)
-        for trial in job.others:
-            self._display.started(trial, job.trial)
-            self.notify("tlbench_trial_started", trial=trial)
+        for trial in job.trials:
+            self._display.started(trial, None if trial is job.trial else job.trial)
+            self._notify("tlbench_trial_started", trial=trial)
+            self._reporters.trial_started(trial)
 
     def event(self, job: TrialJob, event: Event) -> None:
         """A job tells of its progress."""
@@ -40,7 +52,8 @@ class Keeper:
         if isinstance(event, EpochDone):
             values = {"train_loss": event.train_loss, "images_per_second": event.images_per_second}
             trial = next((each for each in job.trials if each.seed == event.seed), job.trial)
-            self.notify("tlbench_epoch_finished", trial=trial, epoch=event.epoch, values=values)
+            self._notify("tlbench_epoch_finished", trial=trial, epoch=event.epoch, values=values)
+            self._reporters.epoch_finished(trial, values)
 
     def delivered(self, job: TrialJob, outbox: Path) -> None:
         """A job has left files beside its records; raises UserError where they can't be kept."""
@@ -59,9 +72,10 @@ class Keeper:
             return
         record = self._folder.write_record(record)
         self._display.finished(trial, record)
-        self.notify("tlbench_trial_finished", trial=trial, record=record)
+        self._notify("tlbench_trial_finished", trial=trial, record=record)
+        self._reporters.trial_finished(trial, record)
 
-    def notify(self, hook: str, **arguments: object) -> None:
+    def _notify(self, hook: str, **arguments: object) -> None:
         """Call a life-cycle hook; a plugin that raises is told of once and harms nobody."""
         for fault in self._plugins.notify(hook, **arguments):
             self._tell_once(fault.plugin, fault.moment, fault.message)

@@ -21,8 +21,9 @@ from tlbench.plan.named import resolve
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
+from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
-from tlbench.registry.plugins import Plugins, load_plugins
+from tlbench.registry.plugins import load_plugins
 from tlbench.results.best import keep_best_models
 from tlbench.results.records import UNFINISHED, Record, Status
 from tlbench.results.store import RunFolder, check_writable
@@ -30,6 +31,7 @@ from tlbench.session.display import Display
 from tlbench.session.jobs import at_once_of, gpus_of, job_of, jobs_of
 from tlbench.session.keeper import Keeper
 from tlbench.session.look import looked_at, plan_of
+from tlbench.session.reporters import Reporters, made
 from tlbench.temporary import temporary_folder
 
 
@@ -63,9 +65,10 @@ def start(
         display.note(f"warning: {fault}")
     for text in plugins.notes:
         display.note(f"warning: {text}")
-    resolve(request, registry)
+    named = resolve(request, registry)
     if not dry_run:
         check_writable(results)
+    reporters = {} if dry_run else made(named.reporters)
     folder = RunFolder(results / (name or _new_name()))
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as temporary:
         found = looked_at(request, Path(temporary), folder, display, LOOKED_FOR if dry_run else IN_FULL)
@@ -88,14 +91,16 @@ def start(
             return Outcome(plan, folder, [])
         with folder.writing():
             executor = registry.executors.resolve(request.executor).load()
-            return _carry_out(plan, found, folder, plugins, executor, display, {*UNFINISHED, *retry})
+            listeners = Reporters(reporters, columns_for(plan, registry), display.note)
+            keeper = Keeper(folder, plugins, listeners, display)
+            return _carry_out(plan, found, folder, keeper, executor, display, {*UNFINISHED, *retry})
 
 
 def _carry_out(
     plan: Plan,
     found: Preflight,
     folder: RunFolder,
-    plugins: Plugins,
+    keeper: Keeper,
     executor: Executor,
     display: Display,
     again: set[Status],
@@ -105,8 +110,7 @@ def _carry_out(
     done = {record.trial.id for record in folder.records() if record.status not in again}
     remaining = [trial for trial, name in zip(plan.trials(), plan.trial_ids(), strict=True) if name not in done]
     display.planned(plan, len(remaining))
-    keeper = Keeper(folder, plugins, display)
-    keeper.notify("tlbench_run_started", plan=plan, folder=folder.path)
+    keeper.run_started(plan)
     jobs = jobs_of(remaining, plan, found, folder)
     gpus = gpus_of(plan, found.machine)
     at_once = at_once_of(plan.request, jobs, gpus, display)
@@ -130,7 +134,7 @@ def _carry_out(
     records = folder.records()
     if plan.request.save == "best":
         keep_best_models(folder, records, plan)
-    keeper.notify("tlbench_run_finished", plan=plan, folder=folder.path, records=records)
+    keeper.run_finished(plan, records)
     return Outcome(plan, folder, records, interrupted)
 
 

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from tlbench.compare.shown import change_document
-from tlbench.report.documents import csv_field
 from tlbench.trends.history import History, PastRun, Point, Series, Shift
+from tlbench.words import spreadsheet_field
 
 
 def to_json(history: History) -> str:
@@ -89,7 +89,7 @@ def to_csv(history: History) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: csv_field(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: spreadsheet_field(value) for name, value in row.items()} for row in rows)
     return file.getvalue().rstrip("\n")
 
 
