@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 
 from tlbench.plan.cell import Cell
-from tlbench.plan.request import NAMED, Request
+from tlbench.plan.request import COMPARED, Request
 
-OF_A_CELL = dict(zip(NAMED, ("backbone", "strategy", "dataset"), strict=True))
+OF_A_CELL = dict(zip(COMPARED, ("backbone", "strategy", "dataset"), strict=True))
+LEFT_OUT = (*COMPARED, "reporters")
+"""Options that others stand for, or that tell of the run and are no part of it."""
 
 
 def command_for(cell: Cell, request: Request) -> str:
@@ -18,7 +20,7 @@ def command_for(cell: Cell, request: Request) -> str:
     values |= {
         name: value
         for name, value in asked.items()
-        if name not in NAMED and getattr(request, name) != fields[name].default
+        if name not in LEFT_OUT and getattr(request, name) != fields[name].default
     }
     protocol = cell.protocol
     values |= {"epochs": protocol.epochs, "batch_size": protocol.batch_size, "image_size": protocol.image_size}

@@ -20,7 +20,7 @@ from made_runs import Runs
 import tlbench
 from tlbench.cli.options import given_values
 from tlbench.plan.command import command_for
-from tlbench.plan.request import NAMED, make_request
+from tlbench.plan.request import COMPARED, make_request
 from tlbench.report.of_run import report_data
 from tlbench.report.page import to_html
 from tlbench.report.page.answer import answer, fronts, pareto
@@ -77,7 +77,7 @@ def test_each_cell_has_the_command_that_repeats_it(reference: str) -> None:
         words = shlex.split(shown["command"])
         assert words[:2] == ["tlbench", "run"]
         flags = {name[2:].replace("-", "_"): value for name, value in zip(words[2::2], words[3::2], strict=True)}
-        parted = {name: [value] if name in NAMED else value for name, value in flags.items()}
+        parted = {name: [value] if name in COMPARED else value for name, value in flags.items()}
         request = make_request(**given_values(parted))
         assert (request.backbones, request.strategies, request.datasets) == (
             (cell.backbone,), (cell.strategy,), (cell.dataset,),
