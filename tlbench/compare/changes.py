@@ -11,7 +11,7 @@ from tlbench.compare.pairs import paired
 from tlbench.compare.side import Figure, Measured, Noise, Side
 from tlbench.results.column import in_unit
 from tlbench.stats import Difference, Sample, Verdict, difference, holm, moderate
-from tlbench.stats.family import LEVEL
+from tlbench.stats.family import LEVEL, verdict_of
 
 HOW = (
     "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
@@ -60,13 +60,11 @@ class Change:
     @property
     def verdict(self) -> Verdict:
         """What head is, compared with base."""
-        if self.why_not is not None or self.p_value is None:
+        if self.why_not is not None:
             return "unknown"
-        if self.p_margin is not None and self.p_margin < LEVEL:
-            return "practically equal"
-        if not self.certain or self.figure.better is None:
-            return "tie"
-        return "worse" if self.loss > 0 else "better"
+        if self.figure.better is None and self.p_value is not None:
+            return "tie"  # neither more nor less is better
+        return verdict_of(-self.loss, self.p_value, self.p_margin)
 
 
 @dataclass(frozen=True)

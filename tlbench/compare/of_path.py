@@ -14,14 +14,16 @@ from tlbench.words import counted, printable
 
 
 def side(name: str, results: Path, columns: Columns) -> Side:
-    """The cells of a run or of a CSV file; a run that is not finished is said to be on stderr.
+    """The cells of a run or of a CSV file; what of a run is damaged or not finished is said on stderr.
 
     Raises UserError where there is none, or it has no record.
     """
     if name.lower().endswith(".csv"):
         return side_of_csv(Path(name), columns)
     folder = find_run(name, results)
-    plan, records = folder.plan(), folder.records()
+    plan, (records, damaged) = folder.plan(), folder.read()
+    for each in damaged:
+        print(printable(f"warning: {each}; it is not compared"), file=sys.stderr)
     if not records:
         raise UserError(f"run {name} has no record; go on with it: tlbench resume {folder.path}")
     planned = len(plan.trial_ids())

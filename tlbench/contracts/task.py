@@ -108,7 +108,11 @@ class Objective(ABC):
 
     @abstractmethod
     def kept(self, outputs: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What is kept of N predictions: all that the metrics need, `labels` and `loss` among it."""
+        """What is kept of N predictions: all that the metrics need, `labels` and `loss` among it.
+
+        Reports show mistakes of classes (`labels` and `predicted` are N integers, `confidence` is in 0..1), of labels
+        (`labels` and `probabilities` are N×names) and of numbers (`labels` and `predicted` are N×names).
+        """
 
     @abstractmethod
     def scores(self, kept: Kept) -> dict[str, float | None]:

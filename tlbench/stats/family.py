@@ -23,6 +23,21 @@ Better = Literal["higher", "lower"]
 Verdict = Literal["better", "worse", "tie", "practically equal", "unknown"]
 
 
+def verdict_of(gain: float, p_value: float | None, p_margin: float | None = None) -> Verdict:
+    """A difference in a word; `gain` is how much better the first of the two is.
+
+    `practically equal` where the margin is excluded, however small the difference that is certain; `tie` where neither
+    a difference nor practical equality is shown; `unknown` where nothing is known of the spread.
+    """
+    if p_value is None:
+        return "unknown"
+    if p_margin is not None and p_margin < LEVEL:
+        return "practically equal"
+    if p_value >= LEVEL or gain == 0:
+        return "tie"
+    return "better" if gain > 0 else "worse"
+
+
 @dataclass(frozen=True)
 class Pair:
     """A difference, with its p value and that of being as large as the margin, both corrected over the table (Holm)."""
@@ -34,18 +49,9 @@ class Pair:
 
     @property
     def verdict(self) -> Verdict:
-        """What the first of the two is, compared with the second.
-
-        `practically equal` where the margin is excluded, however small the difference that is certain; `tie` where
-        neither a difference nor practical equality is shown; `unknown` where nothing is known of the spread.
-        """
-        if self.p_value is None:
-            return "unknown"
-        if self.p_margin is not None and self.p_margin < LEVEL:
-            return "practically equal"
-        if self.p_value >= LEVEL:
-            return "tie"
-        return "better" if (self.difference.value > 0) == (self.better == "higher") else "worse"
+        """What the first of the two is, compared with the second, as `verdict_of` has it."""
+        gain = self.difference.value if self.better == "higher" else -self.difference.value
+        return verdict_of(gain, self.p_value, self.p_margin)
 
     @property
     def differs(self) -> bool:

@@ -24,7 +24,7 @@ from tlbench.plan.request import COMPARED, make_request
 from tlbench.report.of_run import report_data
 from tlbench.report.page import to_html
 from tlbench.report.page.answer import answer, fronts, pareto
-from tlbench.report.page.details import Mistakes
+from tlbench.report.page.mistakes import confusion, worst
 from tlbench.results.store import RunFolder
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -111,7 +111,7 @@ def test_confusion_and_mistakes_are_those_of_the_predictions(reference: str) -> 
         assert np.array(cell["confusion"]).sum() == 3 * 359
         right = sum(int((each["labels"] == each["predicted"]).sum()) for each in kept)
         assert np.trace(np.array(cell["confusion"])) == right
-        confidences = [each["confidence"] for each in cell["mistakes"]]
+        confidences = [each["size"] for each in cell["mistakes"]]
         assert confidences == sorted(confidences, reverse=True)
         wrong = {int(i) for each in kept for i in each["indices"][each["labels"] != each["predicted"]]}
         assert {each["index"] for each in cell["mistakes"]} <= wrong
@@ -122,12 +122,30 @@ def test_mistakes_are_the_most_confident_and_each_image_is_told_once() -> None:
         "indices": np.array([4, 5, 6]), "labels": np.array([0, 1, 1]), "predicted": np.array([1, 1, 0]),
         "confidence": np.array([0.6, 0.9, 0.8]),
     }  # fmt: skip
-    (row,) = table_of([make_record(make_cell("a/x"))]).rows
-    found = list(Mistakes([kept, kept], row).worst())
-    assert found == [
-        {"index": 6, "confidence": 0.8, "label": 1, "predicted": 0},
-        {"index": 4, "confidence": 0.6, "label": 0, "predicted": 1},
-    ]
+    heading, found = worst([kept, kept], ["cat", "dog"])
+    assert heading == "Most confident mistakes"
+    assert [(each["index"], each["said"]) for each in found] == [
+        (6, "cat (80.0%), is dog"), (4, "dog (60.0%), is cat"),
+    ]  # fmt: skip
+    assert confusion([kept, kept], 2) == [[0, 2], [2, 2]]
+
+
+def test_mistakes_of_labels_and_of_numbers_are_told_by_name() -> None:
+    labels = {
+        "indices": np.array([0, 1]), "labels": np.array([[1, 0], [1, 1]]),
+        "probabilities": np.array([[0.9, 0.7], [0.8, 0.05]]),
+    }  # fmt: skip
+    _, found = worst([labels], ["cat", "dog"])
+    assert [each["said"] for each in found] == ["dog 5.0%, occurs", "dog 70.0%, does not occur"]
+    numbers = {
+        "indices": np.array([7, 8]),
+        "labels": np.array([[10.0], [20.0]]),
+        "predicted": np.array([[11.0], [45.0]]),
+    }
+    heading, found = worst([numbers], ["angle"])
+    assert heading == "Largest errors"
+    assert [each["said"] for each in found] == ["angle 45, is 20", "angle 11, is 10"]
+    assert worst([{"indices": np.array([0]), "labels": np.array([1])}], ["cat"]) == ("", [])
 
 
 def test_hostile_names_and_messages_are_text(tmp_path: Path) -> None:
@@ -179,3 +197,15 @@ def test_a_cell_has_its_figures_over_the_runs_beside_it(cli: Cli, tmp_path: Path
     assert [each[2] for each in accuracy["points"]] == pytest.approx([0.9, 0.85], abs=0.02)
     assert {each["heading"] for each in costs} == {"Train", "Step", "Memory"}
     assert content_of(page_of(RunFolder(tmp_path / "results" / "night-1")))["cells"][0]["past"] == []
+
+
+def test_a_run_that_is_not_finished_says_so_on_its_page(tmp_path: Path) -> None:
+    run = Runs(tmp_path).write("one", {"x": 0.9, "y": 0.7})
+    assert "Not finished" not in page_of(run)
+    records = run.records()
+    (run.trials / f"{records[0].trial.id}.json").unlink()
+    assert "Not finished: 1 of 6 planned trials has no record." in page_of(run)
+    for record in records[1:]:
+        (run.trials / f"{record.trial.id}.json").unlink()
+    page = page_of(run)
+    assert "Not finished: 6 of 6 planned trials have no record." in page and content_of(page)["cells"] == []

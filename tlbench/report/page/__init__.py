@@ -12,4 +12,4 @@ from tlbench.results.store import RunFolder
 
 def to_html(plan: Plan, folder: RunFolder, data: ReportData, past: Past = NO_PAST) -> str:
     """The page: self-contained, it makes no request. `past` has what is drawn of each cell over other runs."""
-    return to_page(content(plan.name, data, plan.request, Details(folder.kept_predictions), past))
+    return to_page(content(plan, data, Details(folder.kept_predictions), past))

@@ -8,7 +8,7 @@ from typing import Any
 
 from tlbench.plan.cell import Cell
 from tlbench.plan.command import command_for
-from tlbench.plan.request import Request
+from tlbench.plan.plan import Plan
 from tlbench.report.alarms import alarms
 from tlbench.report.data import ReportData
 from tlbench.report.footer import footer, heading
@@ -20,6 +20,7 @@ from tlbench.report.page.details import Details
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
+from tlbench.words import counted
 
 CHANGING = ("load_average", "swap_used_bytes", "other_gpu_processes", "boot_id")
 """What of an environment says nothing of the machine or the installation."""
@@ -30,18 +31,19 @@ Past = Mapping[tuple[str, ...], list[dict[str, Any]]]
 NO_PAST: Past = {}
 
 
-def content(name: str, data: ReportData, request: Request, details: Details, past: Past) -> dict[str, Any]:
+def content(plan: Plan, data: ReportData, details: Details, past: Past) -> dict[str, Any]:
     """The page's document: columns, datasets with their answers, cells, mean ranks, failures, the environment."""
     found = tables(data)
     cells = [
         cell_document(table, number)
-        | {"dataset": place, "command": command_for(row.cell, request), "past": past.get(_key(row.cell), [])}
+        | {"dataset": place, "command": command_for(row.cell, plan.request), "past": past.get(_key(row.cell), [])}
         | details.of(row)
         for place, table in enumerate(found)
         for number, row in enumerate(table.rows)
     ]
     return {
-        "run": name,
+        "run": plan.name,
+        "unfinished": _unfinished(plan, data),
         "columns": _columns(found),
         "datasets": [_dataset(table) for table in found],
         "cells": cells,
@@ -50,6 +52,17 @@ def content(name: str, data: ReportData, request: Request, details: Details, pas
         "failures": [each for table in found for row in table.rows for each in failures(row)],
         "environments": _environments(data),
     }
+
+
+def _unfinished(plan: Plan, data: ReportData) -> str:
+    """What to say of trials of the cells shown that have no record; nothing of a finished run."""
+    shown = {record.trial.cell_id for record in data.records}
+    planned = [each for each in plan.trial_ids() if not shown or each.rpartition("-")[0] in shown]
+    missing = len(set(planned) - {record.trial.id for record in data.records})
+    if not missing:
+        return ""
+    have = "has" if missing == 1 else "have"
+    return f"Not finished: {missing:,} of {counted(len(planned), 'planned trial')} {have} no record."
 
 
 def _key(cell: Cell) -> tuple[str, ...]:

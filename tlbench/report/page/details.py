@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tlbench.data.kept import TestImages, kept_test_images
+from tlbench.report.page.mistakes import Kept, confusion, has_classes, worst
 from tlbench.report.rows import Row
 from tlbench.results.records import Record
 
-Kept = Mapping[str, np.ndarray]
-MISTAKES = 8
 THUMBNAIL = 64
 """Pixels of a thumbnail's side, at most."""
 MOST_CLASSES = 100
@@ -32,19 +30,20 @@ class Details:
     _images: dict[str, TestImages | None] = field(default_factory=dict)
 
     def of(self, row: Row) -> dict[str, Any]:
-        """`confusion` (rows are true classes, over all seeds) and `mistakes`, as far as the predictions have them.
+        """`confusion` (rows are true classes, over all seeds), and `mistakes` under a heading, where there are any.
 
-        They have classes where `labels` and `predicted` are N integers; `confidence` is that of the prediction.
+        What tasks keep is told by `Objective.kept`.
         """
         kept = [found for record in row.records if record.status == "ok" if (found := self.kept_predictions(record))]
-        kept = [each for each in kept if _has_classes(each)]
         names = row.data.names if row.data else []
         if not kept or not names:
             return {}
-        mistakes = Mistakes(kept, row)
+        heading, found = worst(kept, names)
+        classes = all(map(has_classes, kept)) and len(names) <= MOST_CLASSES
         return {
-            "confusion": mistakes.confusion if len(names) <= MOST_CLASSES else None,
-            "mistakes": [each | {"image": self._thumbnail(row, each["index"])} for each in mistakes.worst()],
+            "confusion": confusion(kept, len(names)) if classes else None,
+            "mistakes_heading": heading,
+            "mistakes": [each | {"image": self._thumbnail(row, each["index"])} for each in found],
         }
 
     def _thumbnail(self, row: Row, index: int) -> str | None:
@@ -59,43 +58,6 @@ class Details:
         if key not in self.thumbnails and images is not None and (pixels := images.image(index)) is not None:
             self.thumbnails[key] = _as_png(pixels)
         return key if key in self.thumbnails else None
-
-
-@dataclass(frozen=True)
-class Mistakes:
-    """Predictions of classes of all seeds of a cell."""
-
-    kept: list[Kept]
-    row: Row
-
-    @cached_property
-    def confusion(self) -> list[list[int]]:
-        """How many images of each class (row) were predicted as each (column), over all seeds."""
-        classes = len(self.row.data.names) if self.row.data else 0
-        counts = np.zeros((classes, classes), np.int64)
-        for each in self.kept:
-            np.add.at(counts, (each["labels"], each["predicted"]), 1)
-        return counts.tolist()
-
-    def worst(self) -> Iterator[dict[str, Any]]:
-        """The most confident mistakes, the worst first, each image once."""
-        wrong = [
-            (-float(each["confidence"][place]), int(each["indices"][place]), each, place)
-            for each in self.kept
-            if "confidence" in each
-            for place in np.flatnonzero(each["labels"] != each["predicted"])
-        ]
-        told: set[int] = set()
-        for confidence, index, each, place in sorted(wrong, key=lambda found: found[:2]):
-            if index not in told and len(told) < MISTAKES:
-                told.add(index)
-                names = {"label": int(each["labels"][place]), "predicted": int(each["predicted"][place])}
-                yield {"index": index, "confidence": round(-confidence, 4), **names}
-
-
-def _has_classes(kept: Kept) -> bool:
-    found = [kept.get(name) for name in ("labels", "predicted")]
-    return all(each is not None and each.ndim == 1 and each.dtype.kind in "iu" for each in found)
 
 
 def _as_png(pixels: np.ndarray) -> str:

@@ -35,6 +35,7 @@ def to_page(content: Mapping[str, Any]) -> str:
     parts = {
         "title": _text(f"tlbench: {content['run']}"),
         "name": _text(content["run"]),
+        "unfinished": f'<p class="warning">{_text(said)}</p>' if (said := content["unfinished"]) else "",
         "policy": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _asset("style.css"),
         "script": script,

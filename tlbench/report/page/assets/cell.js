@@ -13,9 +13,9 @@ function pageOf(cell) {
       cell.seeds.map((seed) => [seed.seed, seed.status, seed.value, seed.rate ?? NOTHING]))),
     ...learning(cell, metric),
     ...timesOf(cell),
-    ...Object.entries(cell.by_target).flatMap(([name, values]) => byTarget(name, values, dataset)),
+    ...Object.entries(cell.by_target).flatMap(([name, values]) => byTarget(name, values, dataset, cell.confusion ? "Class" : "Target")),
     ...(cell.confusion ? part("Confusion: true classes down, predicted classes across, all seeds", confusion(cell, dataset)) : []),
-    ...(cell.mistakes?.length ? part("Most confident mistakes", mistakes(cell, dataset)) : []),
+    ...(cell.mistakes?.length ? part(cell.mistakes_heading, mistakes(cell)) : []),
     ...cell.past.flatMap((series) => overRuns(series)),
     ...part("All figures", facts(run.columns.filter(has).map((each) => [each.heading, cell.written[each.name]]))),
   ];
@@ -59,11 +59,11 @@ function bar(share) {
   return element;
 }
 
-function byTarget(name, values, dataset) {
-  const column = columns.get(name), said = `${column?.heading ?? name} of each class`;
+function byTarget(name, values, dataset, kind) {
+  const column = columns.get(name), said = `${column?.heading ?? name} of each ${kind.toLowerCase()}`;
   const rows = values.map((value, place) =>
     [dataset.targets[place] ?? place, value == null ? NOTHING : written(value, column?.unit)]);
-  return part(said, table(said, ["Class", column?.heading ?? name], rows));
+  return part(said, table(said, [kind, column?.heading ?? name], rows));
 }
 
 function confusion(cell, dataset) {
@@ -80,13 +80,10 @@ function confusion(cell, dataset) {
   return scrolling("Confusion", make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)), "confusion");
 }
 
-function mistakes(cell, dataset) {
-  const items = cell.mistakes.map((each) => {
-    const said = `${dataset.targets[each.predicted]} (${round(100 * each.confidence)}%), is ${dataset.targets[each.label]}`;
-    const source = run.thumbnails[each.image];
-    return make("li", {}, source ? make("img", { src: source, alt: `test image ${each.index}` }) : null,
-      make("span", {}, said), make("span", { class: "soft" }, `test image ${each.index}`));
-  });
+function mistakes(cell) {
+  const items = cell.mistakes.map(({ image, index, said }) => make("li", {},
+    image ? make("img", { src: run.thumbnails[image], alt: `image ${index}` }) : null,
+    make("span", {}, said), make("span", { class: "soft" }, `image ${index}`)));
   const none = cell.mistakes.some((each) => each.image) ? null
     : make("p", { class: "soft" }, "The images are not in the cache of the machine that made this report.");
   return make("div", {}, make("ul", { class: "mistakes" }, ...items), none);

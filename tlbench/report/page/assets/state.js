@@ -38,7 +38,7 @@ function pattern(glob) {
 /** What is wrong with a filter, in words; empty where nothing is. */
 function fault(text) {
   for (const [, name, sign, value] of terms(text).map((term) => term.match(CONDITION)).filter(Boolean)) {
-    if (name in run.cells[0].texts || name === "dataset") {
+    if (name in TEXTS || name === "status" || name === "dataset") {
       if (!["=", "!="].includes(sign)) return `${name} is a text: use = or !=`;
     } else if (!columns.has(name)) return `there is no column ${name}`;
     else if (value === "" || Number.isNaN(Number(value))) return `${name} is a number, ${value || "nothing"} is not`;
