@@ -93,6 +93,13 @@ def test_a_regression_that_a_rerun_does_not_find_again_fails_nothing() -> None:
     assert "not confirmed by a rerun" in list(conclusion(found))[-1]
 
 
+def test_a_smaller_error_rate_takes_more_rounds() -> None:
+    strict, lenient = outcome(1.2, error_rate=1e-6), outcome(1.2, error_rate=0.2)
+    assert len(strict.first.rounds) > len(lenient.first.rounds)
+    assert strict.confirmed and lenient.confirmed
+    assert strict.first.comparison.pairs[0].changes["step_ms"].p_value < 1e-6
+
+
 def test_an_improvement_is_told_and_passes() -> None:
     found = outcome(0.8)
     change = found.first.comparison.pairs[0].changes["step_ms"]

@@ -85,6 +85,7 @@ def test_published_weights_fill_all_but_the_head(checkpoints: Path, name: str) -
             assert "pos_embedding" in key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GIANTS)
 def test_published_weights_of_giants_fill_all_but_the_head(
     checkpoints: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -44,11 +44,13 @@ def comparison_of(rounds: Sequence[Round], gates: Sequence[Gate], error_rate: fl
 
 def _costs(pairs: Sequence[tuple[Measured, Measured]], error_rate: float, number: int) -> dict[str, Change]:
     figures = [figure for figure in pairs[0][1].figures if not figure.metric]
-    found = {figure.name: _change(figure, pairs, error_rate / number, number) for figure in figures}
+    found = {figure.name: _change(figure, pairs, error_rate, number) for figure in figures}
     return {name: change for name, change in found.items() if change is not None}
 
 
-def _change(figure: Figure, pairs: Sequence[tuple[Measured, Measured]], level: float, number: int) -> Change | None:
+def _change(
+    figure: Figure, pairs: Sequence[tuple[Measured, Measured]], error_rate: float, number: int
+) -> Change | None:
     """The change of a cost over the rounds in which both sides have it; None where there is none."""
     values = [tuple(_middle(cell, figure.name) for cell in pair) for pair in pairs]
     both = [(base, head) for base, head in values if base is not None and head is not None]
@@ -59,9 +61,9 @@ def _change(figure: Figure, pairs: Sequence[tuple[Measured, Measured]], level: f
         return Change(figure, *middle, None, 1.0 if middle[0] == middle[1] else 0.0)
     if min(min(pair) for pair in both) <= 0:
         return Change(figure, *middle, None, None)
-    found = sequential([math.log(head / base) for base, head in both], level)
+    found = sequential([math.log(head / base) for base, head in both], error_rate / number)
     interval = None if found.interval is None else (math.exp(found.interval[0]), math.exp(found.interval[1]))
-    return Change(figure, *middle, interval, min(1.0, number * found.p_value))
+    return Change(figure, *middle, interval, min(1.0, number * found.p_value), level=error_rate)
 
 
 def _middle(cell: Measured, name: str) -> float | None:

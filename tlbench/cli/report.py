@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,5 +42,10 @@ def report(
         raise UserError(f"{path} can't be written: {error.strerror or error}; name another file with -o") from error
     print(path)
     print_missing(plan, records, damaged, folder)
-    if opened:
+    if opened and _has_display():
         webbrowser.open(path.absolute().as_uri())
+
+
+def _has_display() -> bool:
+    """Whether there is a screen for a browser: without one, a text browser would take the terminal."""
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))

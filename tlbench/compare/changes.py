@@ -26,7 +26,8 @@ class Change:
     """A figure of a pair of cells: medians over seeds (means of metrics), and what is known of their difference.
 
     `interval` is the 95 % interval of head less base (of a cost: of head over base). `p_value` is corrected for all
-    pairs of the comparison; None where nothing is known of the spread. `why_not` says why it can't be judged.
+    pairs of the comparison; None where nothing is known of the spread. A change is certain where it is below `level`.
+    `why_not` says why it can't be judged.
     """
 
     figure: Figure
@@ -36,6 +37,7 @@ class Change:
     p_value: float | None
     p_margin: float | None = None
     why_not: str | None = None
+    level: float = LEVEL
 
     @property
     def difference(self) -> float:
@@ -50,7 +52,7 @@ class Change:
     @property
     def certain(self) -> bool:
         """Whether there is a difference beyond what varies."""
-        return self.why_not is None and self.p_value is not None and self.p_value < LEVEL and self.difference != 0
+        return self.why_not is None and self.p_value is not None and self.p_value < self.level and self.difference != 0
 
     @property
     def loss(self) -> float:
@@ -64,7 +66,7 @@ class Change:
             return "unknown"
         if self.figure.better is None and self.p_value is not None:
             return "tie"  # neither more nor less is better
-        return verdict_of(-self.loss, self.p_value, self.p_margin)
+        return verdict_of(-self.loss, self.p_value, self.p_margin, self.level)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ Better = Literal["higher", "lower"]
 Verdict = Literal["better", "worse", "tie", "practically equal", "unknown"]
 
 
-def verdict_of(gain: float, p_value: float | None, p_margin: float | None = None) -> Verdict:
+def verdict_of(gain: float, p_value: float | None, p_margin: float | None, level: float = LEVEL) -> Verdict:
     """A difference in a word; `gain` is how much better the first of the two is.
 
     `practically equal` where the margin is excluded, however small the difference that is certain; `tie` where neither
@@ -31,9 +31,9 @@ def verdict_of(gain: float, p_value: float | None, p_margin: float | None = None
     """
     if p_value is None:
         return "unknown"
-    if p_margin is not None and p_margin < LEVEL:
+    if p_margin is not None and p_margin < level:
         return "practically equal"
-    if p_value >= LEVEL or gain == 0:
+    if p_value >= level or gain == 0:
         return "tie"
     return "better" if gain > 0 else "worse"
 

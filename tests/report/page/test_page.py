@@ -94,6 +94,7 @@ def test_a_commands_odd_values_are_quoted_for_the_shell_and_for_tlbench() -> Non
     assert words.count("--block") == 2 and "--class-weights" in words
 
 
+@pytest.mark.slow
 def test_a_cells_command_runs_and_gives_the_same_trial(cli: Cli, tmp_path: Path) -> None:
     data = ("--backbones", "small_cnn", "--datasets", "digits:train=96:test=20")
     arguments = (*data, "--strategies", "knn:k=3")
