@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tlbench.cli import main
+from tlbench.cli.app import state
 
 TLBENCH = str(Path(sys.executable).parent / "tlbench")
 
@@ -82,6 +89,44 @@ def cli(tmp_path: Path) -> Cli:
 
     def run(*arguments: str, **options: Any) -> Finished:
         return run_cli(*arguments, cwd=tmp_path, **options)
+
+    return run
+
+
+@pytest.fixture
+def cli_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line in an empty folder, in this process, whose server of processes need not be started again."""
+
+    def run(*arguments: str, environment: dict[str, str] | None = None) -> Finished:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["tlbench", *arguments])
+        for name, value in (environment or {}).items():
+            monkeypatch.setenv(name, value)
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        state.debug = False
+        handler, status = signal.getsignal(signal.SIGTERM), 0
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main()
+        except SystemExit as left:
+            status = int(left.code or 0)
+        except Exception:  # with --debug
+            traceback.print_exc(file=err)
+            status = 1
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        said = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+        return Finished(status, *said)
+
+    return run
+
+
+@pytest.fixture
+def cli_warm(cli: Cli, cli_here: Cli) -> Cli:
+    """In this process, unless the command needs an environment of its own."""
+
+    def run(*arguments: str, **options: Any) -> Finished:
+        return cli(*arguments, **options) if options else cli_here(*arguments)
 
     return run
 

@@ -15,16 +15,29 @@ from tlbench.errors import UserError
 
 PACKAGE = """
 [build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
+requires = []
+build-backend = "backend"
+backend-path = ["."]
 [project]
 name = "stranger"
 version = "{version}"
 [project.entry-points.tlbench]
 stranger = "stranger"
-[tool.hatch.build.targets.wheel]
-include = ["stranger.py"]
 """
+BACKEND = """
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name, info = "stranger-{version}-py3-none-any.whl", "stranger-{version}.dist-info/"
+    with zipfile.ZipFile(folder + "/" + name, "w") as wheel:
+        wheel.write("stranger.py")
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: stranger\\nVersion: {version}\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "entry_points.txt", "[tlbench]\\nstranger = stranger\\n")
+        wheel.writestr(info + "RECORD", "")
+    return name
+"""
+"""A build backend that needs no other package."""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -41,6 +54,7 @@ def repository(tmp_path: Path) -> Path:
     git(folder, "init", "--quiet")
     for version in ("1.0", "2.0"):
         (folder / "pyproject.toml").write_text(PACKAGE.format(version=version))
+        (folder / "backend.py").write_text(BACKEND.replace("{version}", version))
         (folder / "stranger.py").write_text(f"tlbench_api = 1\nversion = '{version}'\n")
         git(folder, "add", ".")
         git(folder, "commit", "--quiet", "-m", version)

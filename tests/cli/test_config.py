@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import Cli
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 BENCH = """
 backbones = ["small_cnn"]
 strategies = ["freeze", "full"]

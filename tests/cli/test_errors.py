@@ -12,6 +12,11 @@ import pytest
 from conftest import QUICK, Cli, PluginMaker
 
 
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 12) -> Path:
     """An image folder of noise."""
     random = np.random.default_rng(0)
@@ -62,9 +67,9 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--datasets", "cifar10"), "dataset torchvision/cifar10 is not on this machine and can't be downloaded"),
     ],
 )
-def test_one_sentence_and_nothing_runs(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_one_sentence_and_nothing_runs(cli_here: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     environment = {"TLBENCH_DATA_ROOT": str(tmp_path / "data")}
-    finished = cli("run", *QUICK[4:], *arguments, environment=environment)
+    finished = cli_here("run", *QUICK[4:], *arguments, environment=environment)
     assert said in finished.stderr
     assert finished.status == 2
     assert "Traceback" not in finished.stderr
@@ -177,35 +182,35 @@ def tlbench_register_backbones(register):
 """
 
 
+def test_a_run_with_a_backbone_whose_head_cannot_be_is_refused_by_name(cli: Cli, plugin: PluginMaker) -> None:
+    plugin("wrong", WRONG)
+    finished = cli(
+        "run", "--datasets", "digits:train=64:test=40", "--backbones", "wrong/no-head", environment=plugin.environment
+    )
+    assert finished.status == 2
+    assert "backbone wrong/no-head: head='5' names no module" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("no-head", "backbone wrong/no-head: head='5' names no module"),
-        pytest.param(
-            "no-block", "backbone wrong/no-block: blocks= has 'conv1', which names no module", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            "head-among",
-            "backbone wrong/head-among: blocks= has '4', which overlaps the head '4'",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "twice", "backbone wrong/twice: blocks= has '0' twice; name each block once", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            "none", "backbone wrong/none: blocks= gives no block, and the body has parameters", marks=pytest.mark.slow
-        ),
+        ("no-block", "backbone wrong/no-block: blocks= has 'conv1', which names no module"),
+        ("head-among", "backbone wrong/head-among: blocks= has '4', which overlaps the head '4'"),
+        ("twice", "backbone wrong/twice: blocks= has '0' twice; name each block once"),
+        ("none", "backbone wrong/none: blocks= gives no block, and the body has parameters"),
     ],
 )
-def test_a_backbone_whose_head_or_blocks_cannot_be_is_refused_by_name(
+def test_a_backbone_whose_head_or_blocks_cannot_be_is_told_of_where_it_is_listed(
     cli: Cli, plugin: PluginMaker, name: str, said: str
 ) -> None:
     plugin("wrong", WRONG)
-    for command in (("run", "--datasets", "digits:train=64:test=40", "--backbones"), ("list", "-v", "backbones")):
-        finished = cli(*command, f"wrong/{name}", environment=plugin.environment)
-        assert finished.status == 2
-        assert said in finished.stderr
-        assert "Traceback" not in finished.stderr
+    finished = cli("list", "-v", "backbones", f"wrong/{name}", environment=plugin.environment)
+    assert finished.status == 2
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 @pytest.mark.slow

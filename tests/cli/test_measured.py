@@ -11,6 +11,12 @@ import pytest
 from conftest import QUICK, Cli, Finished, run_cli
 from safetensors.numpy import load_file
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 STAGES = ("load", "measure", "features_paid", "train", "validate", "evaluate", "save")
 
 

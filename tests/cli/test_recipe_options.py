@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import Cli, PluginMaker
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 TINY = ("--datasets", "digits:train=60:test=40", "--image-size", "32", "--batch-size", "20", "--epochs", "2")
 RECIPE = {
     "--optimizer": "sgd", "--schedule": "constant", "--warmup": "0", "--weight-decay": "0.1", "--gradient-clip": "0",

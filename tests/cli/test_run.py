@@ -12,6 +12,12 @@ from conftest import QUICK, Cli, Finished
 from safetensors.numpy import load_file
 from torchvision import models
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 Trained = tuple[Path, Finished]
 
 

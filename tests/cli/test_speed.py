@@ -10,6 +10,11 @@ from conftest import QUICK, Cli
 from tlbench.measure.cores import usable_cores
 
 
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 @pytest.mark.slow
 def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path: Path) -> None:
     environment = {"TLBENCH_CACHE": str(tmp_path / "cache")}
@@ -43,7 +48,8 @@ def test_precision_is_chosen_by_measurement_once_and_recorded(cli: Cli, tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precisions_train(cli: Cli, precision: str) -> None:
-    command = ("run", *QUICK, "--strategies", "freeze,full", "--precision", precision, "--epochs", "4", "--json")
+    command = ("run", *QUICK, "--strategies", "freeze,full", "--precision", precision, "--image-size", "32")
+    command = (*command, "--epochs", "2", "--json")
     freeze, full = cli(*command).records
     assert (freeze["status"], full["status"]) == ("ok", "ok")
     assert freeze["cost"]["phases"][0]["features"]["bytes"] == 96 * 512 * 2

@@ -13,6 +13,12 @@ from sklearn.metrics import average_precision_score, f1_score, mean_absolute_err
 
 import tlbench
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 TRAINED = ("freeze", "last-k", "lora", "full")
 BASELINES = ("majority", "image-stats")
 

@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import Cli, PluginMaker
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    return cli_warm
+
+
 RATES = [0.0001, 0.001, 0.01]
 DATA = ("--datasets", "digits:train=200:val=80:test=80", "--epochs", "2", "--backbones", "small_cnn")
 

@@ -40,3 +40,16 @@ def test_the_threads_of_the_process_stay_as_they_were(monkeypatch: pytest.Monkey
     before = torch.get_num_threads()
     assert measure_peak_flops(CPU, torch.float32, before + 1) > 1e8
     assert torch.get_num_threads() == before
+
+
+def test_where_products_take_long_the_matrices_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+
+    def seconds(left: torch.Tensor, right: torch.Tensor) -> float:
+        widths.append(len(left))
+        return len(left) / 1_024
+
+    monkeypatch.setattr("tlbench.measure.peak._seconds", seconds)
+    monkeypatch.setattr("tlbench.measure.peak.SECONDS", 0)
+    assert measure_peak_flops(CPU, torch.float16, 1) == 2 * 256**3 / 0.25
+    assert set(widths) == {256}

@@ -39,7 +39,7 @@ def ab(
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Options of tlbench run, and gates.")
     ] = None,
     budget: Annotated[float, typer.Option("--budget", metavar="MINUTES", help="Time for rounds.", min=0.0)] = 20.0,
-    most: Annotated[int, typer.Option("--rounds", help="The most rounds.", min=3)] = 40,
+    most: Annotated[int, typer.Option("--rounds", help="The most rounds; it takes four to be certain.", min=1)] = 40,
     error_rate: Annotated[
         float, typer.Option("--error-rate", help="The share of false alarms of all gates together.", min=1e-6, max=0.5)
     ] = 0.05,

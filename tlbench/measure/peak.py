@@ -14,6 +14,8 @@ from tlbench.measure.timing import wait_for
 
 SECONDS = 0.4
 """How long the products are repeated; the fastest counts."""
+LONGEST_SECONDS = 2.0
+"""What a product may be expected to take."""
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
@@ -26,19 +28,33 @@ def peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
 
 
 def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
-    """Multiply square matrices (2,048 wide on the CPU, 8,192 on an accelerator) and take the fastest product."""
-    width = 2048 if device.type == "cpu" else 8192
+    """Multiply square matrices and take the fastest product.
+
+    They are 2,048 wide on the CPU, 8,192 on an accelerator, or as wide as a product takes `LONGEST_SECONDS`: where a
+    CPU has no instructions for a dtype (fp16), one of 2,048 takes most of a minute.
+    """
+    widest = 2048 if device.type == "cpu" else 8192
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        left, right = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
-        fastest, end = float("inf"), None
-        while end is None or time.perf_counter() < end:
+        width, (left, right) = 256, _matrices(256, device, dtype)
+        _seconds(left, right)  # warm-up
+        fastest = _seconds(left, right)
+        while width < widest and 8 * fastest < LONGEST_SECONDS:
+            width *= 2
+            left, right = _matrices(width, device, dtype)
+            fastest = _seconds(left, right)
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
             fastest = min(fastest, _seconds(left, right))
-            end = end or time.perf_counter() + SECONDS  # the first product is warm-up
     finally:
         torch.set_num_threads(before)
     return 2 * width**3 / fastest
+
+
+def _matrices(width: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    left, right = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
+    return left, right
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
