@@ -34,16 +34,17 @@ class Details:
 
         What tasks keep is told by `Objective.kept`.
         """
-        kept = [found for record in row.records if record.status == "ok" if (found := self.kept_predictions(record))]
+        every = (self.kept_predictions(record) for record in row.records if record.status == "ok")
+        kept = [each for each in every if each is not None]
         names = row.data.names if row.data else []
         if not kept or not names:
             return {}
-        heading, found = worst(kept, names)
+        heading, mistakes = worst(kept, names)
         classes = all(map(has_classes, kept)) and len(names) <= MOST_CLASSES
         return {
             "confusion": confusion(kept, len(names)) if classes else None,
             "mistakes_heading": heading,
-            "mistakes": [each | {"image": self._thumbnail(row, each["index"])} for each in found],
+            "mistakes": [each | {"image": self._thumbnail(row, each["index"])} for each in mistakes],
         }
 
     def _thumbnail(self, row: Row, index: int) -> str | None:
