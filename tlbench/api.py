@@ -63,10 +63,9 @@ class Results:
         Raises UserError where there is none, or where the dataset has to be named.
         """
         table = self._table(dataset)
-        if not table.groups:
+        if (group := table.largest) is None:
             raise UserError(f"no row of {table.dataset} may be ranked; `tlbench show {self.plan.name}` says why")
-        largest = max(table.groups, key=lambda group: len(group.numbers))
-        return table.rows[largest.numbers[0]]
+        return table.rows[group.numbers[0]]
 
     def cell(self, name: str, dataset: str | None = None) -> Row:
         """The row of one cell: `primary` has its mean and interval, `figures` its metrics and costs by column.

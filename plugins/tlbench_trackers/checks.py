@@ -12,7 +12,7 @@ from tlbench.toolkit import try_folder
 
 
 def check_installed(reporter: str, *others: str) -> None:
-    """Raise UserError where a reporter's library, or another one, is not there; the extra has the reporter's name."""
+    """Raise UserError where a library that a reporter needs is not installed; its extra has the reporter's name."""
     for library in (reporter, *others):
         found = find_spec(library)
         if found is None or found.origin is None:  # a folder of the name, W&B's own say, is no library

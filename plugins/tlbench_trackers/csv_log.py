@@ -52,7 +52,7 @@ class CsvLog(Reporter):
         self._file = folder / "trackers" / "trials.csv" if self._given is None else self._given.expanduser()
 
     def trial_finished(self, trial: Trial, record: Record, row: Mapping[str, object]) -> None:
-        """A line; where it has columns that the file lacks, the file is written anew with both."""
+        """A line; where it has columns that the file lacks, the file is rewritten with both."""
         whole = {"run": self._run, "started": record.started.isoformat(), **row}
         fields = {_field(name): _field(value) for name, value in whole.items()}
         columns = _columns(self._file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from tlbench.ab.rounds import Round
 from tlbench.ab.verdict import comparison_of, open_gates
@@ -40,7 +40,7 @@ class Outcome:
 
     first: Series
     rerun: Series | None = None
-    confirmed: tuple[Judgement, ...] = field(default=())
+    confirmed: tuple[Judgement, ...] = ()
     """The gates that fell in both."""
 
 
@@ -70,12 +70,11 @@ def series(run: Run, begin: int, gates: Sequence[Gate], budget: Budget, tell: Te
     for each in _within(budget, run, begin):
         done.append(each)
         found = comparison_of(done, gates, budget.error_rate)
-        left = open_gates(found, gates) if len(done) >= FEWEST_ROUNDS else None
-        tell(_said(each, done, found, gates, left))
-        if left == []:
+        left = open_gates(found, gates)
+        enough = len(done) >= FEWEST_ROUNDS
+        tell(_said(each, done, found, gates, left if enough else None))
+        if enough and not left:
             break
-    found = comparison_of(done, gates, budget.error_rate)
-    left = open_gates(found, gates)
     judged = (replace(each, why=UNDECIDED) if each in left else each for each in judge(found, gates))
     return Series(tuple(done), found, tuple(judged), tuple(left))
 

@@ -9,6 +9,7 @@ from typing import Any
 from tlbench.ab.course import Outcome, Series
 from tlbench.ab.installation import Installation
 from tlbench.ab.rounds import Round
+from tlbench.compare.shown import as_document
 from tlbench.compare.side import Side
 from tlbench.words import counted
 
@@ -46,8 +47,6 @@ def _installation(each: Installation) -> dict[str, str]:
 
 
 def _series(series: Series) -> dict[str, Any]:
-    from tlbench.compare.shown import as_document
-
     return {
         "rounds": [_round(each) for each in series.rounds],
         "comparison": as_document(series.comparison, series.judgements),

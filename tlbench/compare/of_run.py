@@ -39,17 +39,12 @@ def names_of(cell: Cell, backbone: str, strategy: str, datasets: bool, devices: 
     return (backbone, strategy, *([cell.dataset] if datasets else []), *([cell.device] if devices else []))
 
 
-def key_of(cell: Cell) -> tuple[str, ...]:
-    """What pairs a cell with one of another run."""
-    return cell.backbone, cell.strategy, cell.dataset, cell.device
-
-
 def measured(row: Row, called: tuple[str, ...]) -> Measured:
     """A row of a run's table as a comparison needs it, under the names that a person reads."""
     cell = row.cell
     done = [record for record in row.records if record.status == "ok"]
     return Measured(
-        key=key_of(cell),
+        key=cell.key,
         names=called,
         figures=tuple(_figure(column) for column in row.columns),
         sample=row.sample,

@@ -160,6 +160,11 @@ class Cell(Frozen):
         "that a default that a release changes makes another cell; empty where an earlier release wrote the record.",
     )
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What pairs the cell with one of another run, whose id may be another one."""
+        return self.backbone, self.strategy, self.dataset, self.device
+
     @cached_property
     def id(self) -> str:
         """16 hex digits of all that decides the results of the cell's trials."""

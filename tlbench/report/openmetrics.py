@@ -20,9 +20,9 @@ def to_openmetrics(data: ReportData) -> str:
 
     Labels have no spaces between them: GitLab splits a line as a shell does.
     """
-    labels = _labels(data.rows())
+    rows = data.rows()
     families: dict[str, tuple[Column, dict[str, float]]] = {}
-    for row, label in zip(data.rows(), labels, strict=True):
+    for row, label in zip(rows, _labels(rows), strict=True):
         for column in row.columns:
             if (value := row.figures[column.name]) is not None:
                 _, samples = families.setdefault(_name(column.name), (column, {}))

@@ -65,6 +65,11 @@ class DatasetTable:
                 found.setdefault(row.comparable, []).append(number)
         return tuple(_group(self.rows, numbers, self.margin) for numbers in found.values())
 
+    @property
+    def largest(self) -> Group | None:
+        """The group of most rows, which an answer for the whole table is of; None where no row may be ranked."""
+        return max(self.groups, key=lambda group: len(group.numbers), default=None)
+
     def group(self, number: int) -> Group | None:
         """The group of a row; None where it may not be ranked."""
         return next((group for group in self.groups if number in group.numbers), None)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from tlbench.compare.of_run import key_of, measured, names_of
+from tlbench.compare.of_run import measured, names_of
 from tlbench.compare.shown import COSTS
 from tlbench.compare.side import JOINT, matches
 from tlbench.errors import UserError, nearest
@@ -61,7 +61,7 @@ def history_of(
     wanted = {key: called for key, called in names.items() if cell is None or matches(cell, called, key)}
     if not wanted:
         raise _unknown(str(cell), names.values(), results)
-    having = [run for run in planned if any(key_of(each) in wanted for each in run.plan.cells)]
+    having = [run for run in planned if any(each.key in wanted for each in run.plan.cells)]
     found = _Found(wanted, warnings)
     for run in having if last is None else having[-last:]:
         found.read(run)
@@ -74,9 +74,9 @@ def history_beside(folder: RunFolder, last: int) -> History | None:
     None where no other run has.
     """
     planned, warnings = _planned((), folder.path.absolute().parent)
-    own = {key_of(each) for each in folder.plan().cells}
-    names = _names(each for run in planned for each in run.plan.cells if key_of(each) in own)
-    having = [run for run in planned if any(key_of(each) in own for each in run.plan.cells)]
+    own = {each.key for each in folder.plan().cells}
+    names = _names(each for run in planned for each in run.plan.cells if each.key in own)
+    having = [run for run in planned if any(each.key in own for each in run.plan.cells)]
     if len(having) < 2:
         return None
     found = _Found(names, warnings)
@@ -135,7 +135,7 @@ def _planned(names: Sequence[str], results: Path) -> tuple[list[Planned], list[s
 
 def _names(cells: Iterable[Cell]) -> dict[Key, tuple[str, ...]]:
     """By key, the names of a cell that a person reads: with the dataset where there are several, and the device."""
-    by_key = {key_of(cell): cell for cell in cells}
+    by_key = {cell.key: cell for cell in cells}
     known = list(by_key.values())
     several = len({cell.dataset for cell in known}) > 1, len({cell.device for cell in known}) > 1
     short = short_names({ref for cell in known for ref in (cell.backbone, cell.strategy)})
@@ -158,7 +158,7 @@ class _Found:
 
     def read(self, run: Planned) -> None:
         """Read the records of a run's cells; those of another run, which a merged one has again, do not count twice."""
-        ids = {cell.id for cell in run.plan.cells if key_of(cell) in self.wanted}
+        ids = {cell.id for cell in run.plan.cells if cell.key in self.wanted}
         every, damaged = run.folder.read(ids)
         name, trials = run.folder.path.resolve().name, len(ids) * run.plan.request.seeds
         records = [record for record in every if (record.trial.id, record.started) not in self._seen]
@@ -174,7 +174,7 @@ class _Found:
             past = _past(run, name, records, trials, len(every))
             self.runs.append(past)
             for row in rows(records, run.folder.example_scores, columns_for(run.plan, self._registry)):
-                key = key_of(row.cell)
+                key = row.cell.key
                 self.entries.setdefault(key, []).append(Entry(past, row, measured(row, self.wanted[key])))
 
 

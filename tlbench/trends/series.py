@@ -63,7 +63,7 @@ class Group:
         self.facts |= {name: value for name, value in entry.measured.decisive.items() if value is not None}
 
     def takes(self, entry: Entry) -> bool:
-        """Whether an entry is alike, and its run is not there yet."""
+        """Whether an entry is alike, and its run has none here yet."""
         return self.entries[-1].run != entry.run and not any(unlike(self.facts, entry.measured.decisive))
 
 

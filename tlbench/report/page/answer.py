@@ -22,9 +22,9 @@ COSTS = {
 
 def answer(table: DatasetTable) -> list[str]:
     """The sentences, for the largest group of rows that may be ranked; one that says why, where there is none."""
-    if not table.groups:
+    group = table.largest
+    if group is None:
         return ["No cell may be ranked: see the status of each, and the failures."]
-    group = max(table.groups, key=lambda each: len(each.numbers))
     best = table.rows[group.numbers[0]]
     ties = [table.rows[number] for number in group.numbers[1:] if _as_good(group, number)]
     return [
@@ -36,9 +36,9 @@ def answer(table: DatasetTable) -> list[str]:
 
 def fronts(table: DatasetTable) -> list[str]:
     """The Pareto fronts of the metric against costs, for the same group; those of the same rows in one sentence."""
-    if not table.groups:
+    group = table.largest
+    if group is None:
         return []
-    group = max(table.groups, key=lambda each: len(each.numbers))
     rows = [table.rows[number] for number in group.numbers]
     found: dict[tuple[str, ...], list[str]] = {}
     for column, name in COSTS.items():

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from tlbench.plan.cell import Cell
 from tlbench.plan.command import command_for
 from tlbench.plan.plan import Plan
 from tlbench.report.alarms import alarms
@@ -36,7 +35,7 @@ def content(plan: Plan, data: ReportData, details: Details, past: Past) -> dict[
     found = tables(data)
     cells = [
         cell_document(table, number)
-        | {"dataset": place, "command": command_for(row.cell, plan.request), "past": past.get(_key(row.cell), [])}
+        | {"dataset": place, "command": command_for(row.cell, plan.request), "past": past.get(row.cell.key, [])}
         | details.of(row)
         for place, table in enumerate(found)
         for number, row in enumerate(table.rows)
@@ -63,10 +62,6 @@ def _unfinished(plan: Plan, data: ReportData) -> str:
         return ""
     have = "has" if missing == 1 else "have"
     return f"Not finished: {missing:,} of {counted(len(planned), 'planned trial')} {have} no record."
-
-
-def _key(cell: Cell) -> tuple[str, ...]:
-    return cell.backbone, cell.strategy, cell.dataset, cell.device
 
 
 def _columns(found: Sequence[DatasetTable]) -> list[dict[str, Any]]:
