@@ -1,18 +1,19 @@
-"""How often `tlbench compare` is wrong, on real runs: python benchmarks/calibrate_compare.py.
+"""How often `tlbench compare` is wrong, on real runs: python benchmarks/calibrate_compare.py [FOLDER].
 
-Costs: 20 rounds of three runs of one cell, the first two alike, the third with steps that take 10 % longer. Alike runs
-make 40 A/A pairs (those of a round, and the second with the next round's first), an alike and a slow one 20 planted
-slow-downs. Metrics: one run of 240 seeds of two cells makes 40 A/A pairs of three seeds against three others; then 3
-of 100 images of one side are wrong that were right, which is a planted loss of 3 points: with the same seeds on both
-sides, as when a run is repeated after a change, and with other seeds.
+Costs: 22 runs of one cell that are alike, one after the other. A run and the next, and a run and the next but one, are
+40 A/A pairs. Then all times of the next run are 10 % longer than they were, which are 20 planted slow-downs.
+Metrics: one run of 240 seeds of a cell makes 40 A/A pairs of three seeds against three others; then 3 of 100 images
+of one side are wrong that were right, which is a planted loss of 3 points: with the same seeds on both sides, as when a
+run is repeated after a change, and with other seeds.
 
-Writes benchmarks/results/calibration.json, from which docs/compare.md takes its table. It takes some 10 minutes.
+Writes benchmarks/results/calibration.json, from which docs/compare.md takes its table. It takes half an hour on two
+cores. With FOLDER the runs are kept there, and those that are there already are not made again.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,89 +32,98 @@ from tlbench.results.store import RunFolder
 from tlbench.stats import Sample
 
 RESULT = Path(__file__).parent / "results" / "calibration.json"
-ROUNDS, SEEDS, SLOWER, LOST = 20, 3, 0.1, 0.03
+PAIRS, SEEDS, TIMED_SEEDS, SLOWER, LOST = 20, 3, 12, 0.1, 0.03
 GATES = ("accuracy=1", "step_ms=5%", "train_with_features_seconds=5%", "peak_memory_bytes=5%")
 TIMED = {
-    "backbones": "small_cnn", "strategies": "full", "datasets": "digits:train=640:test=100", "image_size": 32,
-    "epochs": 2, "seeds": SEEDS,
+    "backbones": "efficientnet_lite0", "strategies": "full", "datasets": "digits:train=320:test=100",
+    "image_size": 96, "epochs": 1, "seeds": TIMED_SEEDS,
 }  # fmt: skip
 METRICS = {
-    "backbones": "efficientnet_lite0", "strategies": "freeze,linear-probe", "datasets": "digits:train=400:test=1000",
-    "image_size": 32, "epochs": 2, "seeds": 2 * SEEDS * 2 * ROUNDS,
+    "backbones": "efficientnet_lite0", "strategies": "freeze", "datasets": "digits:train=400:test=1000",
+    "image_size": 32, "epochs": 2, "seeds": 2 * SEEDS * 2 * PAIRS,
 }  # fmt: skip
-SLOW_STEP = f"""
-import sys, time
-
-class Finder:
-    # torch's optimizer waits for a tenth of the time since its last step, from the moment that the engine wants one
-    def find_spec(self, name, path, target=None):
-        if name == "tlbench.engine.recipe":
-            sys.meta_path.remove(self)
-            import torch
-            step, last = torch.optim.AdamW.step, [None]
-
-            def slow(self, *arguments):
-                now = time.perf_counter()
-                if last[0] is not None and now - last[0] < 1:
-                    time.sleep({SLOWER} * (now - last[0]))
-                done = step(self, *arguments)
-                last[0] = time.perf_counter()
-                return done
-
-            torch.optim.AdamW.step = slow
-        return None
-
-sys.meta_path.insert(0, Finder())
-"""
 
 
 def main() -> None:
     """Run, judge, write."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = of_costs(Path(folder)) | of_metrics(Path(folder))
-    environment = found.pop("environment")
-    RESULT.write_text(
-        json.dumps({"environment": environment, "gates": GATES, "pairs": found}, indent=1) + "\n", "utf-8"
-    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        costs, spread = of_costs(folder)
+        found = {
+            "environment": tlbench.load(folder / "alike-0").records[0].environment,
+            "gates": GATES,
+            "spread": spread,
+            "pairs": costs | of_metrics(folder),
+        }
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))
 
 
 # ---- costs
 
 
-def of_costs(folder: Path) -> dict[str, object]:
-    """Gates of costs on alike runs, and on runs one of which is slower."""
-    (folder / "slow").mkdir()
-    (folder / "slow" / "sitecustomize.py").write_text(SLOW_STEP)
-    runs: list[dict[str, Side]] = []
-    for number in range(ROUNDS):
-        runs.append({kind: timed(folder, kind, number) for kind in ("one", "two", "slow")})
-        ratios = {kind: step_ms(runs[-1][kind]) / step_ms(runs[-1]["one"]) for kind in ("two", "slow")}
-        print(
-            f"round {number + 1}: step {', '.join(f'{kind} {each:.3f}' for kind, each in ratios.items())}", flush=True
-        )
-    alike = [(each["one"], each["two"]) for each in runs]
-    alike += [(first["two"], second["one"]) for first, second in zip(runs, [*runs[1:], runs[0]], strict=True)]
-    return {
-        "alike runs, costs": summary(alike, GATES[1:]),
-        "10 % slower steps": summary([(each["one"], each["slow"]) for each in runs], GATES[1:2]),
-        "environment": tlbench.load(folder / "one-0").records[0].environment,
+def of_costs(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """Gates of costs on alike runs, and where one is slower; and how costs spread in a run and between runs."""
+    runs = [timed(folder, number) for number in range(PAIRS + 2)]
+    following = list(itertools.pairwise(runs[:-1]))
+    pairs = [*following, *zip(runs[:-2], runs[2:], strict=True)]
+    counted = {
+        "alike runs, costs": summary(pairs, GATES[1:]),
+        "10 % slower steps": summary([(base, slower(head)) for base, head in following], GATES[1:2]),
+        "10 % slower steps, three seeds": summary(
+            [(with_seeds(base, SEEDS), with_seeds(slower(head), SEEDS)) for base, head in following], GATES[1:2]
+        ),
     }
+    return counted, {parse_gate(gate).name: spread_of(runs, parse_gate(gate).name) for gate in GATES[1:]}
 
 
-def timed(folder: Path, kind: str, number: int) -> Side:
-    """A run in a process of its own, slowed down where it is asked for."""
-    name = f"{kind}-{number}"
-    environment = dict(os.environ) | ({"PYTHONPATH": str(folder / "slow")} if kind == "slow" else {})
-    flags = [f"--{option.replace('_', '-')}={value}" for option, value in TIMED.items()]
-    command = [sys.executable, "-m", "tlbench", "run", *flags, "--results", str(folder), "--name", name, "--quiet"]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return side_of_run(RunFolder(folder / name), name)
+def timed(folder: Path, number: int) -> Side:
+    """A run in a process of its own."""
+    name = f"alike-{number}"
+    if len(list((folder / name / "trials").glob("*.json"))) < TIMED_SEEDS:
+        flags = [f"--{option.replace('_', '-')}={value}" for option, value in TIMED.items()]
+        command = [sys.executable, "-m", "tlbench", "run", *flags, "--results", str(folder), "--name", name, "--quiet"]
+        subprocess.run(command, check=True, capture_output=True)
+    side = side_of_run(RunFolder(folder / name), name)
+    print(f"{name}: step {step_ms(side):.1f} ms", flush=True)
+    return side
+
+
+def with_seeds(side: Side, number: int) -> Side:
+    """The same with the costs of the first seeds alone."""
+    cells = (
+        replace(cell, values={name: dict(list(found.items())[:number]) for name, found in cell.values.items()})
+        for cell in side.cells
+    )
+    return Side(side.name, tuple(cells))
+
+
+def slower(side: Side) -> Side:
+    """The same with all times 10 % longer."""
+    return Side(f"{side.name}, slower", tuple(_slower(cell) for cell in side.cells))
+
+
+def _slower(cell: Measured) -> Measured:
+    longer = {figure.name for figure in cell.figures if figure.unit in ("seconds", "ms")}
+    values = {
+        name: {seed: value * (1 + SLOWER) for seed, value in found.items()} if name in longer else found
+        for name, found in cell.values.items()
+    }
+    return replace(cell, values=values)
 
 
 def step_ms(side: Side) -> float:
     """The median over seeds."""
     return float(np.median(list(side.cells[0].values["step_ms"].values())))
+
+
+def spread_of(sides: Sequence[Side], name: str) -> dict[str, float]:
+    """The standard deviations of a cost's logarithm: of the seeds of a run, and of runs beyond what seeds explain."""
+    logs = np.log([list(side.cells[0].values[name].values()) for side in sides])
+    within = float(logs.var(axis=1, ddof=1).mean())
+    between = float(logs.mean(axis=1).var(ddof=1)) - within / logs.shape[1]
+    return {"seeds": within**0.5, "runs": max(0.0, between) ** 0.5}
 
 
 # ---- metrics
@@ -123,8 +133,8 @@ def of_metrics(folder: Path) -> dict[str, object]:
     """A gate of accuracy on other seeds of the same cells, and where 3 points are lost."""
     results = tlbench.run(results=folder, name="metrics", progress=False, **METRICS)  # type: ignore[arg-type]
     whole = side_of_run(RunFolder(results.folder), "metrics")
-    pairs = [(part(whole, 2 * number), part(whole, 2 * number + 1)) for number in range(2 * ROUNDS)]
-    few = pairs[:ROUNDS]
+    pairs = [(part(whole, 2 * number), part(whole, 2 * number + 1)) for number in range(2 * PAIRS)]
+    few = pairs[:PAIRS]
     return {
         "alike runs, accuracy, other seeds": summary(pairs, GATES[:1]),
         "3 points lost, the same seeds": summary([(base, lossy(base)) for base, _ in few], GATES[:1]),

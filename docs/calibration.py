@@ -1,29 +1,40 @@
-"""The table of docs/compare.md on how often a comparison is wrong, from benchmarks/results/calibration.json."""
+"""The tables of docs/compare.md on how often a comparison is wrong, from benchmarks/results/calibration.json."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 MEASURED = Path(__file__).parents[1] / "benchmarks" / "results" / "calibration.json"
 BEGIN, END = "<!-- made by docs/calibration.py from benchmarks/results/calibration.json -->", "<!-- until here -->"
 
 
 def page(written: str) -> str:
-    """The page with the table between its marks."""
+    """The page with the tables between its marks."""
     before, _, rest = written.partition(BEGIN)
     _, _, behind = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{behind}"
+    return f"{before}{BEGIN}\n\n{pairs_table()}\n\n{spread_table()}\n\n{END}{behind}"
 
 
-def table() -> str:
+def measured() -> dict[str, Any]:
+    """What the benchmark wrote."""
+    found: dict[str, Any] = json.loads(MEASURED.read_text("utf-8"))
+    return found
+
+
+def pairs_table() -> str:
     """A row for each kind of pairs."""
-    pairs = json.loads(MEASURED.read_text("utf-8"))["pairs"]
-    lines = [
-        "| pairs of runs | gates | pairs | a gate fell | found to differ, gate or not |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for name, found in pairs.items():
+    lines = ["| pairs of runs | gates | pairs | a gate fell |", "| --- | --- | --- | --- |"]
+    for name, found in measured()["pairs"].items():
         gates = ", ".join(f"`{each}`" for each in found["gates"])
-        lines.append(f"| {name} | {gates} | {found['pairs']} | {found['fell']} | {found['told apart']} |")
+        lines.append(f"| {name} | {gates} | {found['pairs']} | {found['fell']} |")
+    return "\n".join(lines)
+
+
+def spread_table() -> str:
+    """A row for each cost: how seeds of a run spread, and runs beyond that."""
+    lines = ["| cost | deviation of seeds | of runs, beyond what seeds explain |", "| --- | --- | --- |"]
+    for name, found in measured()["spread"].items():
+        lines.append(f"| `{name}` | {100 * found['seeds']:.1f} % | {100 * found['runs']:.1f} % |")
     return "\n".join(lines)

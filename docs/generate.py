@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import calibration
 import ci
 import compared
 import contracts
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
+COMPARE = ROOT / "docs" / "compare.md"
 DIFFERENCE = ROOT / "docs" / "difference.md"
 HISTORY = ROOT / "docs" / "history.md"
 TASKS = ROOT / "docs" / "tasks.md"
@@ -133,6 +135,7 @@ if __name__ == "__main__":
     RATES.write_text(rates.page(), "utf-8")
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
+    COMPARE.write_text(calibration.page(COMPARE.read_text("utf-8")), "utf-8")
     DIFFERENCE.write_text(difference.page(), "utf-8")
     HISTORY.write_text(history.page(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")

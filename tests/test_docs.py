@@ -12,6 +12,7 @@ import pytest
 import tlbench
 import tlbench_peft
 import tlbench_strategies
+from tlbench.results.columns import CPU_TIME_DEVIATION, RESIDENT_DEVIATION
 from tlbench.results.records import Record
 
 STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
@@ -92,6 +93,21 @@ def test_every_public_type_has_its_place_on_the_page_of_contracts(generate: Modu
 
 def test_the_page_of_differences_is_made_from_the_committed_run(generate: ModuleType) -> None:
     assert (DOCS / "difference.md").read_text("utf-8") == generate.difference.page()
+
+
+def test_how_often_a_comparison_is_wrong_is_what_was_measured(generate: ModuleType) -> None:
+    page = (DOCS / "compare.md").read_text("utf-8")
+    assert generate.calibration.BEGIN in page and page == generate.calibration.page(page)
+
+
+def test_alike_runs_rarely_alarm_and_planted_losses_of_accuracy_are_found(generate: ModuleType) -> None:
+    found = generate.calibration.measured()
+    alike = {name: each for name, each in found["pairs"].items() if name.startswith("alike")}
+    assert len(alike) == 2 and all(each["pairs"] == 40 and each["fell"] <= 2 for each in alike.values())
+    lost = found["pairs"]["3 points lost, the same seeds"]
+    assert lost["pairs"] == 20 and lost["fell"] >= 19
+    spread = {name: each["runs"] for name, each in found["spread"].items()}
+    assert spread["peak_memory_bytes"] <= RESIDENT_DEVIATION and spread["step_ms"] <= CPU_TIME_DEVIATION
 
 
 def test_the_page_of_histories_is_made_from_runs_that_are_made_up(generate: ModuleType) -> None:

@@ -68,7 +68,8 @@ def test_a_crash_of_channels_last_convolutions_is_told_by_name(cli: Cli, plugin:
         f"the process crashed: {WORDS[signal]} ({signal}); PyTorch's channels_last convolutions are known to crash "
         "on the CPU for some shapes; try --memory-format contiguous"
     )
-    assert "adapt.py" in record["error"]["traceback"]
+    # two threads crash at once, and the end of the first may cut short what the other writes: only its start is certain
+    assert record["error"]["traceback"].startswith("Fatal Python error")
     cured = cli(*command, "--memory-format", "contiguous", environment=environment)
     assert [record["status"] for record in cured.records] == ["ok"]
 

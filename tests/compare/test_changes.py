@@ -141,6 +141,26 @@ def test_times_of_other_machines_and_jobs_are_not_judged_and_memory_is(
     assert why is None or "tlbench ab" in time.why
 
 
+@pytest.mark.parametrize(("times", "certain"), [(1.06, False), (1.2, True)])
+def test_the_memory_of_a_cpu_varies_between_runs_however_alike_the_seeds_of_one_are(
+    runs: Runs, times: float, certain: bool
+) -> None:
+    base = runs.write("base", {"x": 0.9}, seeds=12, peak_memory_bytes=lambda seed: 10**9 + seed)
+    head = runs.write("head", {"x": 0.9}, seeds=12, peak_memory_bytes=lambda seed: int(10**9 * times) + seed)
+    (said,) = judge(compared(base, head), [parse_gate("peak_memory_bytes=2%")])
+    assert said.fell == certain
+    assert said.why == ("beyond the gate, and certain" if certain else "beyond the gate, but not certain")
+
+
+def test_what_an_allocator_counts_is_the_same_in_all_runs(runs: Runs) -> None:
+    base, head = (
+        runs.write(name, {"x": 0.9}, memory_basis="cuda-allocated", peak_memory_bytes=bytes_)
+        for name, bytes_ in (("base", 10**9), ("head", 10**9 + 512))
+    )
+    assert compared(base, head).pairs[0].changes["peak_memory_bytes"].verdict == "worse"
+    assert compared(base, base).pairs[0].changes["peak_memory_bytes"].verdict == "tie"
+
+
 def test_exact_figures_differ_however_little(runs: Runs) -> None:
     base, head = (
         runs.write(name, {"x": 0.9}, trainable_parameters=n) for name, n in (("base", 5_000), ("head", 5_001))

@@ -15,8 +15,11 @@ from tlbench.stats.family import LEVEL, verdict_of
 
 HOW = (
     "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
-    "machine's noise floor (tlbench doctor --noise). 5 % level, Holm's correction for the cells."
+    "machine's noise floor (tlbench doctor --noise); on a CPU they vary from run to run besides. 5 % level, Holm's "
+    "correction for the cells."
 )
+RUN_FREEDOM = 21
+"""Of the deviations between runs, which 22 runs were measured for."""
 OTHER_MACHINE = "measured on different machines"
 OTHER_JOB = "measured by different jobs"
 
@@ -181,29 +184,38 @@ def _of_metric(first: Measured, second: Measured, found: Difference, margin: flo
 def _of_cost(
     figure: Figure, base: Sequence[float], head: Sequence[float], noise: tuple[float, int] | None, why_not: str | None
 ) -> Change:
-    """By the ratio of the geometric means, whose logarithm varies as seeds do, and no less than the machine's noise."""
+    """By the ratio of the geometric means, whose logarithm varies as seeds do, and no less than the machine's noise.
+
+    What varies between runs alone is the same for all seeds of a run: more of them do not make it smaller. The degrees
+    of freedom of the sum of both are Satterthwaite's.
+    """
     from scipy.special import stdtr, stdtrit
 
     middle = statistics.median(base), statistics.median(head)
     if min(*base, *head) <= 0:
         return Change(figure, *middle, None, None, why_not=why_not)
-    base, head = _measurements(base), _measurements(head)
+    if figure.timed:
+        base, head = _measurements(base), _measurements(head)
     logs = [[math.log(value) for value in side] for side in (base, head)]
-    freedom = len(base) + len(head) - 2
+    freedom: float = len(base) + len(head) - 2
     variance = sum((len(each) - 1) * statistics.variance(each) for each in logs if len(each) > 1) / max(freedom, 1)
     if noise is not None and (freedom == 0 or noise[0] ** 2 > variance):
         variance, freedom = noise[0] ** 2, max(freedom, noise[1])
     if freedom == 0:
         return Change(figure, *middle, None, None, why_not=why_not)
     ratio = statistics.fmean(logs[1]) - statistics.fmean(logs[0])
-    error = math.sqrt(variance * (1 / len(base) + 1 / len(head)))
+    of_seeds, of_runs = variance * (1 / len(base) + 1 / len(head)), 2 * figure.run_deviation**2
+    error = math.sqrt(of_seeds + of_runs)
+    if of_runs:
+        freedom = (of_seeds + of_runs) ** 2 / (of_seeds**2 / freedom + of_runs**2 / RUN_FREEDOM)
     reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
     interval = math.exp(ratio - reach), math.exp(ratio + reach)
-    return Change(figure, *middle, interval, float(2 * stdtr(freedom, -abs(ratio) / error)), why_not=why_not)
+    p_value = float(2 * stdtr(freedom, -abs(ratio) / error)) if error else float(ratio == 0)
+    return Change(figure, *middle, interval, p_value, why_not=why_not)
 
 
 def _measurements(values: Sequence[float]) -> Sequence[float]:
-    """Values of seeds; where all are equal they are of heads trained together, and one measurement."""
+    """Times of seeds; where all are equal they are of heads trained together, and one measurement."""
     return values[:1] if len(set(values)) == 1 else values
 
 

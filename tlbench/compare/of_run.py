@@ -46,7 +46,7 @@ def measured(row: Row, called: tuple[str, ...]) -> Measured:
     return Measured(
         key=cell.key,
         names=called,
-        figures=tuple(_figure(column) for column in row.columns),
+        figures=tuple(_figure(column, done) for column in row.columns),
         sample=row.sample,
         values={column.name: _values(column, done) for column in row.columns},
         status=row.status,
@@ -56,9 +56,11 @@ def measured(row: Row, called: tuple[str, ...]) -> Measured:
     )
 
 
-def _figure(column: Column) -> Figure:
+def _figure(column: Column, done: list[Record]) -> Figure:
     metric = isinstance(column, MetricColumn)
-    return Figure(column.name, column.heading, column.unit, column.better, not (metric or column.varies), metric)
+    exact = not (metric or column.varies)
+    deviation = max(map(column.run_deviation, done), default=0.0)
+    return Figure(column.name, column.heading, column.unit, column.better, exact, metric, deviation)
 
 
 def _values(column: Column, records: list[Record]) -> dict[int, float]:

@@ -18,7 +18,10 @@ Noise = Mapping[str, tuple[float, int]]
 
 @dataclass(frozen=True)
 class Figure:
-    """A column, as a comparison needs it. `exact` figures do not vary from run to run."""
+    """A column, as a comparison needs it. `exact` figures do not vary from run to run.
+
+    `run_deviation` is the standard deviation of its logarithm between runs that the seeds of one run do not show.
+    """
 
     name: str
     heading: str
@@ -26,6 +29,7 @@ class Figure:
     better: Better | None
     exact: bool = False
     metric: bool = False
+    run_deviation: float = 0.0
 
     @property
     def timed(self) -> bool:

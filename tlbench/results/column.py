@@ -28,7 +28,8 @@ class Column:
 
     `read` gives the figure, or None where it was not measured. With `better` None, nothing is marked as the best. In
     `tables` are the columns that a person sees; all are in CSV and pandas. `varies` says that the figure differs from
-    run to run of the same trial, so that `tlbench doctor --noise` measures by how much.
+    run to run of the same trial, so that `tlbench doctor --noise` measures by how much. `run_deviation` is the standard
+    deviation of its logarithm between runs that the seeds of one run do not show.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column:
     description: str = ""
     tables: bool = True
     varies: bool = False
+    run_deviation: Callable[[Record], float] = lambda _record: 0.0
 
     @property
     def timed(self) -> bool:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from tlbench.contracts.task import Better, Unit
 from tlbench.plan.plan import MetricPlan, Plan
-from tlbench.results.column import Column
+from tlbench.results.column import TIMED, Column
 from tlbench.results.costs import Cost
 from tlbench.results.records import Record
+
+RESIDENT_DEVIATION, CPU_TIME_DEVIATION = 0.03, 0.025
+"""Of the logarithms of a process's resident growth and of times on the CPU: how far runs deviate beyond what their seeds
+show. Measured in benchmarks/results/calibration.json (docs/compare.md)."""
 
 
 def _cost(
@@ -28,7 +32,14 @@ def _cost(
     def of_record(record: Record) -> float | None:
         return None if record.cost is None else read(record.cost)
 
-    return Column(name, heading, unit, better, of_record, description, tables, varies)
+    def run_deviation(record: Record) -> float:
+        if record.cost is None or not varies:
+            return 0.0
+        if unit in TIMED:
+            return CPU_TIME_DEVIATION if record.trial.cell.device == "cpu" else 0.0
+        return RESIDENT_DEVIATION if unit == "bytes" and record.cost.memory_basis == "resident-growth" else 0.0
+
+    return Column(name, heading, unit, better, of_record, description, tables, varies, run_deviation)
 
 
 COSTS = (
