@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli.app import Debug, Margin, Output, Results, app
+from tlbench.cli.plugged import plugged
 from tlbench.errors import UserError
 
 
@@ -26,6 +27,7 @@ class Form(StrEnum):
 
 
 @app.command()
+@plugged
 def show(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,

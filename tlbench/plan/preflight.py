@@ -12,7 +12,7 @@ from typing import Any
 from tlbench.errors import UserError
 from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
-from tlbench.plan.cells import Pair, make_cell
+from tlbench.plan.cells import Pair, local_sources, make_cell
 from tlbench.plan.datasets import Decoder, Loaded, decode_others
 from tlbench.plan.found import Note, Preflight, Tell
 from tlbench.plan.looked import Looked, look
@@ -116,6 +116,7 @@ def _pair(
     pair = Pair(
         ref, dataset.ref, dataset.task_component.ref, device, protocol, looked.weights[ref],
         "cnn" if model is None else model.family, data, resolved,
+        local_sources(looked.backbones[ref], dataset.component, dataset.task_component),
     )  # fmt: skip
     return pair, tried
 

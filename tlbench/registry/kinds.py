@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
@@ -14,7 +14,9 @@ from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.errors import UserError, nearest
 from tlbench.execute.executor import Executor
 from tlbench.registry.apart import guarded
+from tlbench.registry.chosen import in_use
 from tlbench.registry.components import Component, Entry, Family
+from tlbench.registry.given import PLUGIN, entry_of
 from tlbench.registry.names import indexed_names
 from tlbench.registry.options import parse_options
 from tlbench.registry.plugins import Plugins
@@ -69,11 +71,17 @@ class Kind(Generic[T]):
     def find(self, name: str) -> Entry[T]:
         """The entry of a qualified or unqualified name; raises UserError with the nearest names."""
         namespace, slash, local = name.rpartition("/")
+        if namespace == PLUGIN and namespace not in self.entries:
+            raise UserError(
+                f"{self.name} {name} was an object of a Python program; call tlbench.run again, with the same objects "
+                f"and the run's name"
+            )
         if slash and namespace not in self.entries:
             known = ", ".join(self.order())
             raise UserError(
                 f"unknown {self.name} {name!r}: no plugin named {namespace!r} has {self.plural}"
-                f"{nearest(namespace, self.entries)} (these have: {known})"
+                f"{nearest(namespace, self.entries)} (these have: {known}); one that is not installed is given with "
+                f"--plugin FILE"
             )
         for plugin in [namespace] if slash else self.order():
             if local in self.entries[plugin]:
@@ -129,6 +137,11 @@ class Registry:
         registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
         registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
         registry.reporters.collect(plugins, "tlbench_register_reporters", RegisterReporter)
+        kinds = {kind.name: kind for kind in (registry.backbones, registry.datasets, registry.strategies)}
+        for given in in_use().given:
+            kind: Kind[Any] = kinds[given.kind]
+            kind.entries.setdefault(PLUGIN, {})[given.name] = entry_of(given)
+            kind.families[PLUGIN] = []
         return registry
 
     def qualified_backbone(self, spec: str) -> str:
@@ -141,7 +154,7 @@ class Registry:
         made = (Component(entry, entry.options()).load() for entry in self.metrics)
         return [each for each in made if any(name in names for name in each.tasks)]
 
-    def own_columns(self, blocked: Collection[str]) -> list[Column]:
+    def own_columns(self, without: Collection[str]) -> list[Column]:
         """The columns that plugins add to reports, but for those of some plugins."""
-        entries = (entry for entry in self.columns if entry.origin.plugin not in blocked)
+        entries = (entry for entry in self.columns if entry.origin.plugin not in without)
         return [Component(entry, entry.options()).load() for entry in entries]

@@ -12,6 +12,7 @@ from tlbench.plan.cell import Trial
 from tlbench.plan.found import Preflight
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
+from tlbench.registry.chosen import in_use
 from tlbench.results.store import RunFolder
 from tlbench.session.display import Display
 from tlbench.trial.jobs import TrialJob
@@ -51,7 +52,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "task": plan.provenance[cell.task],
             **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
         },
-        block=plan.request.block,
+        plugins=in_use(),
         concurrent_trials=1,
         threads=None,
         machine=found.machine,

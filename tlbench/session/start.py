@@ -21,6 +21,7 @@ from tlbench.plan.named import resolve
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
+from tlbench.registry.chosen import in_use, using
 from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
@@ -59,8 +60,18 @@ def start(
     Raises UserError before anything runs where the request can't be carried out as asked, OtherRun where it is the run
     of that name that is unlike.
     """
-    plugins = load_plugins(request.block)
+    with using(replace(request.chosen, given=in_use().given)):
+        return _start(request, results, name, display, retry, dry_run)
+
+
+def _start(
+    request: Request, results: Path, name: str | None, display: Display, retry: Collection[Status], dry_run: bool
+) -> Outcome:
+    plugins = load_plugins()
     registry = Registry.of(plugins)
+    for origin in plugins.provenance.values():
+        if origin.local:
+            display.note(f"using the plugin {origin.plugin} ({origin.distribution}, {origin.version})")
     for fault in plugins.faults:
         display.note(f"warning: {fault}")
     for text in plugins.notes:
