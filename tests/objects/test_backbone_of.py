@@ -37,7 +37,7 @@ def built(backbone: Backbone, classes: int, pretrained: bool = False) -> nn.Modu
     ("factory", "head"),
     [
         (Net, "out"),
-        (lambda number: Net(number), "out"),
+        (lambda number: nn.Sequential(Net(number)), "0.out"),
         (lambda num_classes, width=3: Net(num_classes), "out"),
         (torchvision.models.resnet18, "fc"),
         (torchvision.models.vgg11, "classifier.6"),
@@ -103,7 +103,7 @@ def test_a_function_that_makes_a_backbone_is_one() -> None:
         (3, "a int is no backbone"),
         (lambda: Net(3), "it must take the number of classes, as num_classes or as its one argument (it needs none)"),
         (lambda width, depth: Net(3), "it needs width, depth"),
-        (lambda number: Net(10), "builds the same module for 5 and for 7 classes"),
+        (lambda number: Net(10), "builds the same module for 5 and 7 classes"),
         (lambda number: "net", "gave a str; a factory builds an nn.Module"),
         (nn.Conv2d(3, 3, 3), "the module Conv2d has no linear layer that could be its head"),
     ],

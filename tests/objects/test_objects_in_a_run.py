@@ -37,7 +37,8 @@ def half(model, options):
 
 results = tlbench.run(backbones=[tiny, "small_cnn"], datasets={"noise": Noise()}, strategies=[half, "full"], epochs=2,
                       image_size=16, name=sys.argv[2], progress=False)
-print(*(f"{r.trial.cell.backbone} {r.trial.cell.dataset} {r.trial.cell.strategy} {r.status}" for r in results), sep="\\n")
+for record in results:
+    print(record.trial.cell.backbone, record.trial.cell.dataset, record.trial.cell.strategy, record.status)
 print(results.records[0].trial.cell.sources, results.records[0].provenance["strategy"].distribution)
 """
 

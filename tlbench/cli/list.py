@@ -29,6 +29,11 @@ class What(StrEnum):
     columns = "columns"
     executors = "executors"
     reporters = "reporters"
+    optimizers = "optimizers"
+    schedules = "schedules"
+    augmentations = "augmentations"
+    formats = "formats"
+    commands = "commands"
     plugins = "plugins"
 
 
@@ -72,6 +77,11 @@ def list_(
             What.columns: registry.columns,
             What.executors: registry.executors,
             What.reporters: registry.reporters,
+            What.optimizers: registry.optimizers,
+            What.schedules: registry.schedules,
+            What.augmentations: registry.augmentations,
+            What.formats: registry.formats,
+            What.commands: registry.commands,
         }
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]

@@ -28,8 +28,8 @@ def dataset_of(given: object) -> Dataset:
 
     A mapping has the splits `train`, `val` (or `validation`) and `test`; what is left out is cut from train. Images are
     PIL images, arrays H×W×C, or tensors C×H×W of uint8 or of floats in 0..1: give it without `Normalize`, `Resize` and
-    augmentation, which are the protocol's. Labels are numbers of classes, rows of zeros and ones (multi-label) or floats
-    (regression). Raises UserError where it is none of these.
+    augmentation, which are the protocol's. Labels are numbers of classes, rows of zeros and ones (multi-label) or
+    floats (regression). Raises UserError where it is none of these.
     """
     if isinstance(given, Dataset):
         return given
@@ -115,8 +115,8 @@ def _of_hugging_face(given: Any) -> _Source:
     labels = classed or [name for name in LABEL_COLUMNS if name in kinds]
     if len(images) != 1 or not labels:
         raise UserError(
-            f"a dataset of Hugging Face needs one column of images and one of labels (ClassLabel, or named label); it has "
-            f"{', '.join(f'{name} ({kind})' for name, kind in kinds.items())}"
+            f"a dataset of Hugging Face needs one column of images and one of labels (ClassLabel, or named label); it "
+            f"has {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}"
         )
     plain = given.with_format(None)
     names = getattr(given.features[labels[0]], "names", None)

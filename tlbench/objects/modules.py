@@ -110,7 +110,7 @@ def _what_differs(narrow: nn.Module, wide: nn.Module, name: str) -> str | tuple[
     heads = tuple(path for path in paths if path)
     if not heads:
         raise UserError(
-            f"{name} builds the same module for {WIDTHS[0]} and for {WIDTHS[1]} classes, so that its head is not known; "
+            f"{name} builds the same module for {WIDTHS[0]} and {WIDTHS[1]} classes, so that its head is not known; "
             f"give a tlbench.Backbone, which names it"
         )
     return heads[0] if len(heads) == 1 else heads

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tlbench.registry.provenance import Provenance
 
+GROUP = "tlbench"
+"""The entry points that are plugins."""
+OWN = "tlbench"
+"""The distribution whose plugins are built in."""
 DISABLED_VARIABLE = "TLBENCH_PLUGINS_DISABLED"
 ALL = "all"
 """In $TLBENCH_PLUGINS_DISABLED: every plugin but tlbench's own."""

@@ -11,6 +11,7 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import ExtraMetric, Task
+from tlbench.contracts.training import MakeAugmentation, MakeOptimizer, Schedule
 from tlbench.errors import UserError, nearest
 from tlbench.execute.executor import Executor
 from tlbench.registry.apart import guarded
@@ -22,12 +23,17 @@ from tlbench.registry.options import parse_options
 from tlbench.registry.plugins import Plugins
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.register import (
+    RegisterAugmentation,
     RegisterBackbone,
     RegisterColumn,
+    RegisterCommand,
     RegisterDataset,
     RegisterExecutor,
+    RegisterFormat,
     RegisterMetric,
+    RegisterOptimizer,
     RegisterReporter,
+    RegisterSchedule,
     RegisterStrategy,
     RegisterTask,
     Registrar,
@@ -120,6 +126,11 @@ class Registry:
     columns: Kind[Column]
     executors: Kind[Executor]
     reporters: Kind[Reporter]
+    optimizers: Kind[MakeOptimizer]
+    schedules: Kind[Schedule]
+    augmentations: Kind[MakeAugmentation]
+    formats: Kind[Callable[..., Any]]
+    commands: Kind[Callable[..., Any]]
 
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
@@ -128,6 +139,7 @@ class Registry:
             plugins,
             *(Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task")),
             *(Kind("metric"), Kind("column"), Kind("executor"), Kind("reporter")),
+            *(Kind("optimizer"), Kind("schedule"), Kind("augmentation"), Kind("format"), Kind("command")),
         )
         registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
         registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
@@ -137,6 +149,11 @@ class Registry:
         registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
         registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
         registry.reporters.collect(plugins, "tlbench_register_reporters", RegisterReporter)
+        registry.optimizers.collect(plugins, "tlbench_register_optimizers", RegisterOptimizer)
+        registry.schedules.collect(plugins, "tlbench_register_schedules", RegisterSchedule)
+        registry.augmentations.collect(plugins, "tlbench_register_augmentations", RegisterAugmentation)
+        registry.formats.collect(plugins, "tlbench_register_formats", RegisterFormat)
+        registry.commands.collect(plugins, "tlbench_register_commands", RegisterCommand)
         kinds = {kind.name: kind for kind in (registry.backbones, registry.datasets, registry.strategies)}
         for given in in_use().given:
             kind: Kind[Any] = kinds[given.kind]

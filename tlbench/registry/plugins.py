@@ -17,13 +17,11 @@ from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
 from tlbench.registry.apart import guarded, kept_apart
-from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, Chosen, disabled_by_variable, in_use
+from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, GROUP, OWN, Chosen, disabled_by_variable, in_use
 from tlbench.registry.local import OF_FOLDER, import_local, name_of
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.sources import digest_of_sources
 
-GROUP = "tlbench"
-OWN = "tlbench"
 HOOKS = {name for name in vars(hookspecs) if name.startswith("tlbench_")}
 SLOW_SECONDS = 1.0
 """Of CPU time: what a plugin that registers factories alone does not take."""

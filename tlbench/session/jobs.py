@@ -10,6 +10,7 @@ from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Trial
 from tlbench.plan.found import Preflight
+from tlbench.plan.named import parts_among
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.registry.chosen import in_use
@@ -51,6 +52,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
             **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
+            **parts_among(plan.provenance),
         },
         plugins=in_use(),
         concurrent_trials=1,

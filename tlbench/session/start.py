@@ -17,7 +17,7 @@ from tlbench.execute.queue import run_trials
 from tlbench.measure.cores import threads_each
 from tlbench.plan.forecast import forecast
 from tlbench.plan.found import Preflight
-from tlbench.plan.named import resolve
+from tlbench.plan.named import resolve, with_parts
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
@@ -76,6 +76,7 @@ def _start(
         display.note(f"warning: {fault}")
     for text in plugins.notes:
         display.note(f"warning: {text}")
+    request = with_parts(request, registry)
     named = resolve(request, registry)
     if not dry_run:
         check_writable(results)
