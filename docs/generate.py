@@ -16,6 +16,7 @@ import rates
 import results_format
 import speed
 import tasks
+import worked_examples
 
 import tlbench
 from tlbench.contracts import Strategy
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
+EXAMPLES = ROOT / "docs" / "examples.md"
 DIFFERENCE = ROOT / "docs" / "difference.md"
 HISTORY = ROOT / "docs" / "history.md"
 TASKS = ROOT / "docs" / "tasks.md"
@@ -133,6 +135,7 @@ if __name__ == "__main__":
     RATES.write_text(rates.page(), "utf-8")
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
+    EXAMPLES.write_text(worked_examples.page(), "utf-8")
     DIFFERENCE.write_text(difference.page(), "utf-8")
     HISTORY.write_text(history.page(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -101,6 +102,11 @@ def tlbench_register_formats(register: RegisterFormat) -> None:
 @hookspec
 def tlbench_register_commands(register: RegisterCommand) -> None:
     """Register commands of `tlbench`: `register(name, command)`, a function or app as typer takes them."""
+
+
+@hookspec
+def tlbench_run_defaults() -> Mapping[str, object]:  # type: ignore[empty-body]
+    """Give defaults of a run's options by name, {"epochs": 3}: flags, keywords and configurations win over them."""
 
 
 @hookspec

@@ -19,6 +19,7 @@ from tlbench.plan.forecast import forecast
 from tlbench.plan.found import Preflight
 from tlbench.plan.named import resolve, with_parts
 from tlbench.plan.plan import Plan
+from tlbench.plan.plugin_defaults import with_plugin_defaults
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
 from tlbench.registry.chosen import in_use, using
@@ -68,6 +69,7 @@ def _start(
     request: Request, results: Path, name: str | None, display: Display, retry: Collection[Status], dry_run: bool
 ) -> Outcome:
     plugins = load_plugins()
+    request = with_plugin_defaults(request, plugins, display.note)
     registry = Registry.of(plugins)
     for origin in plugins.provenance.values():
         if origin.local:
