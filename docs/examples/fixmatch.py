@@ -24,11 +24,6 @@ def shifted(images):
     return torch.stack([image.roll(tuple(shift), (-2, -1)) for image, shift in zip(images, shifts, strict=True)])
 
 
-def as_they_are(images):
-    """The weak change: none."""
-    return images
-
-
 @strategy(
     "fixmatch",
     learning_rates={"adamw": 3e-4, "sgd": 0.03},
@@ -41,17 +36,15 @@ def fixmatch(model, options):
     from torch.nn import functional as F
 
     def objective(seen):
-        weak, strong = seen.beside
+        (unlabelled,) = seen.beside  # changed weakly, by the protocol's augmentation
         with torch.no_grad():
-            confidence, label = model.module(weak.images).softmax(1).max(1)
+            confidence, label = model.module(unlabelled.images).softmax(1).max(1)
         sure = (confidence >= options.threshold).float()
         model.log("share of confident images", sure.mean())
-        losses = F.cross_entropy(model.module(strong.images), label, reduction="none")
+        losses = F.cross_entropy(model.module(shifted(unlabelled.images)), label, reduction="none")
         return seen.loss + options.weight * (sure * losses).mean()
 
-    # both views of the same images, in the same order, as both begin with the same seed
-    beside = [TrainData(options.unlabelled, augment=each, labels=False) for each in (as_they_are, shifted)]
-    yield Train(model.everything, objective=objective, beside=beside)
+    yield Train(model.everything, objective=objective, beside=(TrainData(options.unlabelled, labels=False),))
 
 
 @hookimpl
