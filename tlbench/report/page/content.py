@@ -21,7 +21,6 @@ from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
 from tlbench.results.unfinished import without_record
 
-
 CHANGING = ("load_average", "swap_used_bytes", "other_gpu_processes", "boot_id")
 """What of an environment says nothing of the machine or the installation."""
 
