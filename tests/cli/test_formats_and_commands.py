@@ -17,7 +17,7 @@ tlbench_api = 1
 
 def names(results):
     "The cells and their accuracies."
-    return "\\n".join(f"{row.strategy} {row.primary.value:.3f}" for row in results.rows())
+    return "\\n".join(f"{row.strategy} {row.primary.mean:.3f}" for row in results.rows())
 
 def greet(name: str, times: int = 1):
     "Greet somebody."

@@ -103,7 +103,7 @@ def test_a_run_of_objects_is_resumed_by_the_program(tmp_path: Path) -> None:
     [
         ({"strategies": [lambda model, options: None]}, "a strategy is a function under @tlbench.strategy"),
         ({"backbones": 3, "strategies": "full"}, "a int is no backbone"),
-        ({"datasets": (x for x in "ab")}, "dataset generator can't be handed to a trial's process: TypeError"),
+        ({"datasets": (x for x in "ab")}, "dataset genexpr can't be handed to a trial's process: TypeError"),
     ],
 )
 def test_what_is_no_component_is_refused(tmp_path: Path, options: dict[str, object], said: str) -> None:

@@ -31,7 +31,8 @@ def objects_named(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     An object is called by its own name, or by its key in a mapping: `backbones={"tiny": build_tiny}`. Raises UserError
     where it can't be handed to another process.
     """
-    named, given = dict(options), []
+    named = dict(options)
+    given: list[Given] = []
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         for argument, kind in KINDS.items():
             names = []

@@ -67,7 +67,8 @@ class _Source:
     def shorter_side(self) -> int:
         """The usual length of an image's shorter side, in pixels."""
         looked_at = range(0, len(self.labels), max(1, len(self.labels) // LOOKED_AT))
-        return round(statistics.median(min(np.asarray(self.image(place)).shape[:2]) for place in looked_at))
+        sides = [min(np.asarray(self.image(place)).shape[:2]) for place in looked_at]
+        return round(float(statistics.median(sides)))
 
 
 def _named(given: object) -> dict[str, object]:

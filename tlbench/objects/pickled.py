@@ -12,12 +12,17 @@ import types
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
+import tlbench
 from tlbench.errors import UserError
 from tlbench.registry.sources import digest_of_file
 
-INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
+INSTALLED = (
+    Path(tlbench.__file__).parent,
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+)
+"""Where the sources lie whose releases a record has: tlbench's own, Python's, and those of packages."""
 NOTEBOOK = "notebook"
 
 
