@@ -17,6 +17,8 @@ from tlbench.registry.sources import digest_of_file, digest_of_sources
 
 OF_FOLDER = "tlbench_plugins.py"
 """A file that is used without being asked for, as pytest uses conftest.py."""
+SOURCE = "__tlbench_source__"
+"""Where a module keeps the file and the bytes that it was made of."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
 
 
@@ -82,11 +84,15 @@ def _is_file(given: str) -> bool:
 
 
 def _executed(file: Path) -> ModuleType:
-    """A file as a module, made afresh; it can import what lies beside it."""
+    """A file as a module, made again where it has changed; it can import what lies beside it."""
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.append(folder)  # last: nothing in there takes the place of an installed module
     name = f"tlbench_local_{re.sub(r'[^a-zA-Z0-9_]', '_', file.stem)}"
+    source = file.read_bytes()
+    known = sys.modules.get(name)
+    if known is not None and vars(known).get(SOURCE) == (str(file), source):
+        return known  # its classes stay the same objects
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
@@ -97,4 +103,5 @@ def _executed(file: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    vars(module)[SOURCE] = str(file), source
     return module
