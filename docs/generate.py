@@ -17,6 +17,7 @@ import rates
 import results_format
 import speed
 import tasks
+import worked_examples
 
 import tlbench
 from tlbench.contracts import Strategy
@@ -32,6 +33,7 @@ PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-co
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
 COMPARE = ROOT / "docs" / "compare.md"
+EXAMPLES = ROOT / "docs" / "examples.md"
 DIFFERENCE = ROOT / "docs" / "difference.md"
 HISTORY = ROOT / "docs" / "history.md"
 TASKS = ROOT / "docs" / "tasks.md"
@@ -136,6 +138,7 @@ if __name__ == "__main__":
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
     COMPARE.write_text(calibration.page(COMPARE.read_text("utf-8")), "utf-8")
+    EXAMPLES.write_text(worked_examples.page(), "utf-8")
     DIFFERENCE.write_text(difference.page(), "utf-8")
     HISTORY.write_text(history.page(), "utf-8")
     TASKS.write_text(tasks.page(), "utf-8")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tlbench.plan.request import OwnRate, Request
+from tlbench.plan.request import COMPARED, OwnRate, Request
 
 MODULE = '''"""The keywords of `tlbench.run`. Made from the options of a run by `python docs/generate.py`."""
 
@@ -20,7 +20,11 @@ from typing import Literal, TypedDict
 
 
 class RunOptions(TypedDict, total=False):
-    """The options of a run, as `tlbench run --help` explains them; None is the default."""
+    """The options of a run, as `tlbench run --help` explains them; None is the default.
+
+    Backbones, strategies and datasets are names, objects (a factory, a module, a dataset of another library), lists of
+    both, or mappings from names to objects.
+    """
 
 {lines}
 '''
@@ -28,7 +32,10 @@ class RunOptions(TypedDict, total=False):
 
 def module(request: type[Request] = Request) -> str:
     """The whole module."""
-    lines = [f"    {name}: {_written(field.annotation)} | None" for name, field in request.model_fields.items()]
+    lines = [
+        f"    {name}: {'object' if name in COMPARED else f'{_written(field.annotation)} | None'}"
+        for name, field in request.model_fields.items()
+    ]
     return MODULE.format(lines="\n".join(lines))
 
 

@@ -110,6 +110,12 @@ def test_alike_runs_rarely_alarm_and_planted_losses_of_accuracy_are_found(genera
     assert spread["peak_memory_bytes"] <= RESIDENT_DEVIATION and spread["step_ms"] <= CPU_TIME_DEVIATION
 
 
+def test_the_page_of_examples_has_each_of_the_files(generate: ModuleType) -> None:
+    assert (DOCS / "examples.md").read_text("utf-8") == generate.worked_examples.page()
+    files = {file.stem for file in (DOCS / "examples").glob("*.py")}
+    assert files == generate.worked_examples.COMMANDS.keys()
+
+
 def test_the_page_of_histories_is_made_from_runs_that_are_made_up(generate: ModuleType) -> None:
     assert (DOCS / "history.md").read_text("utf-8") == generate.history.page()
 

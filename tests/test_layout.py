@@ -72,7 +72,8 @@ ROOMS = (
     ("compare", {"contracts", "plan", "registry", "report", "results", "session", "stats"}),
     ("trends", {"compare", "contracts", "plan", "registry", "report", "results", "stats"}),
     ("cache", set()),
-    ("testing", {"measure", "plan", "registry", "report", "results", "session"}),
+    ("objects", {"contracts", "registry"}),
+    ("testing", {"measure", "objects", "plan", "registry", "report", "results", "session"}),
 )
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from tlbench.errors import UserError, nearest
 from tlbench.keywords import RunOptions
 from tlbench.plan.plan import Plan
-from tlbench.plan.request import NAMED, Request, make_request
+from tlbench.plan.plugged import with_local
+from tlbench.plan.request import Request, make_request
 from tlbench.results.records import Record
 from tlbench.words import counted, listed, split_names
 
@@ -146,14 +147,18 @@ def run(
 ) -> Results:
     """Run the cross product and give its records; arguments are those of `tlbench run`, with `_` for `-`.
 
-    Names are as on the command line ("timm/resnet50", "digits:train=500"). Trials that fail are records too.
+    Names are as on the command line ("timm/resnet50", "digits:train=500"). In their place, or beside them, objects are
+    taken: backbones as modules, factories or `Backbone`s, datasets of torchvision's kind or Hugging Face's, strategies
+    under `@tlbench.strategy` (docs/objects.md). Trials that fail are records too.
     Raises UserError before anything runs where the request can't be carried out, KeyboardInterrupt after a
     Ctrl-C, when the finished trials are on disk.
     """
+    from tlbench.objects.given import objects_named
     from tlbench.session.start import start
 
-    request = request_of(options, ("results", "name", "progress"))
-    outcome = start(request, Path(results), name, _display(progress))
+    with objects_named(options) as named:
+        request = with_local(request_of(named, ("results", "name", "progress")), Path.cwd())
+        outcome = start(request, Path(results), name, _display(progress))
     if outcome.interrupted:
         raise KeyboardInterrupt
     return Results(outcome.plan, outcome.folder.path, tuple(outcome.records))
@@ -165,8 +170,6 @@ def request_of(options: Mapping[str, object], others: Sequence[str] = ()) -> Req
     for option in options:
         if option not in known:
             raise UserError(f"tlbench.run has no argument {option!r}{nearest(option, known)}")
-    for what in NAMED:
-        _refuse_objects(what, options.get(what))
     return make_request(**options)
 
 
@@ -210,17 +213,6 @@ def _number(table: DatasetTable, name: str) -> int:
         names = [pair(row) for row in table.rows]
         raise UserError(f"{said} {name!r}{nearest(name, names)}; there are {listed(names, 10)}")
     return found[0]
-
-
-def _refuse_objects(what: str, given: object) -> None:
-    """Raise UserError where something else than names is given: a dataset of another library, say."""
-    items = given if isinstance(given, list | tuple) else () if given is None else (given,)
-    odd = [each for each in items if not isinstance(each, str)]
-    if odd:
-        raise UserError(
-            f"{what} takes names, as on the command line, and not an object of class {type(odd[0]).__name__}; register "
-            f"it in a plugin and give its name (the README says how)"
-        )
 
 
 def _display(progress: bool) -> Any:

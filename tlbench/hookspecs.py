@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tlbench.plan.cell import Trial
     from tlbench.plan.plan import Plan
     from tlbench.registry.register import (
+        RegisterAugmentation,
         RegisterBackbone,
         RegisterColumn,
+        RegisterCommand,
         RegisterDataset,
         RegisterExecutor,
+        RegisterFormat,
         RegisterMetric,
+        RegisterOptimizer,
         RegisterReporter,
+        RegisterSchedule,
         RegisterStrategy,
         RegisterTask,
     )
@@ -71,6 +77,36 @@ def tlbench_register_executors(register: RegisterExecutor) -> None:
 @hookspec
 def tlbench_register_reporters(register: RegisterReporter) -> None:
     """Register reporters, who are told of a run: `register(name, factory)`; the factory gives a `tlbench.Reporter`."""
+
+
+@hookspec
+def tlbench_register_optimizers(register: RegisterOptimizer) -> None:
+    """Register optimizers for `--optimizer`: `register(name, make)`; `make(groups, lr)` gives torch's optimizer."""
+
+
+@hookspec
+def tlbench_register_schedules(register: RegisterSchedule) -> None:
+    """Register schedules for `--schedule`: `register(name, schedule)`; `schedule(step, steps)` is the rate's factor."""
+
+
+@hookspec
+def tlbench_register_augmentations(register: RegisterAugmentation) -> None:
+    """Register augmentations for `--augment`: `register(name, make)`; `make(image_size)` gives what changes a batch."""
+
+
+@hookspec
+def tlbench_register_formats(register: RegisterFormat) -> None:
+    """Register formats of `tlbench show`: `register(name, render)`; `render(results)` gives the text of a run."""
+
+
+@hookspec
+def tlbench_register_commands(register: RegisterCommand) -> None:
+    """Register commands of `tlbench`: `register(name, command)`, a function or app as typer takes them."""
+
+
+@hookspec
+def tlbench_run_defaults() -> Mapping[str, object]:  # type: ignore[empty-body]
+    """Give defaults of a run's options by name, {"epochs": 3}: flags, keywords and configurations win over them."""
 
 
 @hookspec

@@ -8,11 +8,15 @@ from typing import Literal, TypedDict
 
 
 class RunOptions(TypedDict, total=False):
-    """The options of a run, as `tlbench run --help` explains them; None is the default."""
+    """The options of a run, as `tlbench run --help` explains them; None is the default.
 
-    backbones: Sequence[str] | str | None
-    strategies: Sequence[str] | str | None
-    datasets: Sequence[str] | str | None
+    Backbones, strategies and datasets are names, objects (a factory, a module, a dataset of another library), lists of
+    both, or mappings from names to objects.
+    """
+
+    backbones: object
+    strategies: object
+    datasets: object
     seeds: int | None
     epochs: int | None
     image_size: int | None
@@ -26,8 +30,8 @@ class RunOptions(TypedDict, total=False):
     memory_format: Literal["auto", "contiguous", "channels_last"] | None
     budget: Literal["epochs", "passes"] | None
     batch_size: int | None
-    optimizer: Literal["adamw", "sgd"] | None
-    schedule: Literal["cosine", "constant"] | None
+    optimizer: str | None
+    schedule: str | None
     warmup: float | None
     weight_decay: float | None
     gradient_clip: float | None
@@ -38,7 +42,7 @@ class RunOptions(TypedDict, total=False):
     class_weights: bool | None
     ema: float | None
     batchnorm: Literal["auto", "train", "frozen"] | None
-    augment: Sequence[Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]] | str | None
+    augment: Sequence[str] | str | None
     select: Literal["last", "best"] | None
     patience: int | None
     compile: Literal["off", "on", "auto"] | None
@@ -55,4 +59,7 @@ class RunOptions(TypedDict, total=False):
     reporters: Sequence[str] | str | None
     timeout: float | None
     data_root: str | Path | None
-    block: Sequence[str] | str | None
+    plugin: Sequence[str] | str | None
+    local_plugins: bool | None
+    no_plugin: Sequence[str] | str | None
+    plugins_from: Sequence[str] | str | None

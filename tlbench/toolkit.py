@@ -20,16 +20,23 @@ if TYPE_CHECKING:
     from tlbench.execute.executor import Ended, Returned, Told
     from tlbench.execute.local import LocalProcesses
     from tlbench.files import try_folder, write_whole
+    from tlbench.objects.images import dataset_of
+    from tlbench.objects.modules import backbone_of
     from tlbench.plan.cell import Trial
     from tlbench.plan.plan import Plan
     from tlbench.registry.model_size import read_model_sizes
     from tlbench.registry.register import (
+        RegisterAugmentation,
         RegisterBackbone,
         RegisterColumn,
+        RegisterCommand,
         RegisterDataset,
         RegisterExecutor,
+        RegisterFormat,
         RegisterMetric,
+        RegisterOptimizer,
         RegisterReporter,
+        RegisterSchedule,
         RegisterStrategy,
         RegisterTask,
     )
@@ -53,12 +60,15 @@ _HOMES = {
     "tlbench.execute.executor": ("Ended", "Returned", "Told"),
     "tlbench.execute.local": ("LocalProcesses",),
     "tlbench.files": ("try_folder", "write_whole"),
+    "tlbench.objects.images": ("dataset_of",),
+    "tlbench.objects.modules": ("backbone_of",),
     "tlbench.plan.cell": ("Trial",),
     "tlbench.plan.plan": ("Plan",),
     "tlbench.registry.model_size": ("read_model_sizes",),
     "tlbench.registry.register": (
-        "RegisterBackbone", "RegisterColumn", "RegisterDataset", "RegisterExecutor", "RegisterMetric",
-        "RegisterReporter", "RegisterStrategy", "RegisterTask",
+        "RegisterAugmentation", "RegisterBackbone", "RegisterColumn", "RegisterCommand", "RegisterDataset",
+        "RegisterExecutor", "RegisterFormat", "RegisterMetric", "RegisterOptimizer", "RegisterReporter",
+        "RegisterSchedule", "RegisterStrategy", "RegisterTask",
     ),
     "tlbench.results.flat": ("facts_of", "figures_of"),
     "tlbench.results.records": ("Record",),
@@ -78,23 +88,30 @@ __all__ = [
     "PhaseError",
     "Plan",
     "Record",
+    "RegisterAugmentation",
     "RegisterBackbone",
     "RegisterColumn",
+    "RegisterCommand",
     "RegisterDataset",
     "RegisterExecutor",
+    "RegisterFormat",
     "RegisterMetric",
+    "RegisterOptimizer",
     "RegisterReporter",
+    "RegisterSchedule",
     "RegisterStrategy",
     "RegisterTask",
     "Returned",
     "SavedBody",
     "Told",
     "Trial",
+    "backbone_of",
     "batches_below",
     "bounded",
     "content_digest",
     "counted",
     "data_root",
+    "dataset_of",
     "endings",
     "facts_of",
     "figures_of",

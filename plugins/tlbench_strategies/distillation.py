@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tlbench import Look, Options, Phase, Rewrite, Train, strategy
+from tlbench import Look, Options, Phase, Train, strategy
 from tlbench_strategies import rates
 
 if TYPE_CHECKING:
@@ -105,9 +105,12 @@ def feature_distill(model: TransferModel, options: FeatureDistill) -> Generator[
     student up to there by it first, and then distils the outputs; here the hint is the last features, and both losses
     are minimised at once.
     """
+    from torch import nn
+
     teacher = yield from taught(model, options)
     widths = yield Look(lambda model, batches: feature_widths(model, teacher, batches))
-    yield Rewrite(lambda model: add_regressor(model, *widths))
+    regressor = nn.Linear(*widths)
+    model.attach("hint_regressor", regressor)
 
     def objective(seen: Seen) -> torch.Tensor:
         import torch
@@ -115,14 +118,10 @@ def feature_distill(model: TransferModel, options: FeatureDistill) -> Generator[
 
         with torch.no_grad(), teacher.watched((), head_input=True) as hints:
             teacher.module(seen.images)
-        mapped = seen.model.module.get_submodule(REGRESSOR)(seen.features.flatten(1))
+        mapped = regressor(seen.features.flatten(1))
         return seen.loss + options.strength * F.mse_loss(mapped, next(iter(hints.values())).flatten(1))
 
     yield Train(model.everything, objective=objective)
-    yield Rewrite(lambda model: delattr(model.module, REGRESSOR))
-
-
-REGRESSOR = "hint_regressor"
 
 
 def taught(model: TransferModel, options: Teacher) -> Generator[Phase, Any, TransferModel]:
@@ -149,14 +148,6 @@ def feature_widths(student: TransferModel, teacher: TransferModel, batches: Iter
             each.module.eval()(images)
         found.append(next(iter(given.values())).flatten(1).shape[1])
     return found[0], found[1]
-
-
-def add_regressor(model: TransferModel, width: int, teacher_width: int) -> None:
-    """Put the layer that maps features to the teacher's width beside the model."""
-    from torch import nn
-
-    layer = nn.Linear(width, teacher_width).to(next(model.module.parameters()).device)
-    model.module.add_module(REGRESSOR, layer)
 
 
 STRATEGIES = (distill, feature_distill)

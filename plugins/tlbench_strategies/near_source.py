@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from tlbench import Look, Options, Phase, Rewrite, Train, strategy
+from tlbench import Look, Options, Phase, Train, strategy
 from tlbench.toolkit import PhaseError
 from tlbench_strategies import rates
 from tlbench_strategies.closed_form import ends_in_linear
@@ -272,7 +272,7 @@ def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
     (path,) = model.head_paths
     old_head = copy.deepcopy(source.get_submodule(path))
     yield Train(model.head, epochs=0.2, lr=rates.head_factor(model))
-    yield Rewrite(lambda model: model.module.add_module(OLD_HEAD, old_head))
+    model.attach("old_head", old_head)
 
     def objective(seen: Seen) -> torch.Tensor:
         import torch
@@ -282,10 +282,6 @@ def lwf(model: TransferModel, options: LwF) -> Iterator[Phase]:
         return seen.loss + options.strength * old_loss(old_head(seen.features), before, options.temperature)
 
     yield Train(model.everything, epochs=0.8, objective=objective)
-    yield Rewrite(lambda model: delattr(model.module, OLD_HEAD))
-
-
-OLD_HEAD = "old_head"
 
 
 def old_loss(now: torch.Tensor, before: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -46,4 +46,5 @@ SCRATCH = {"adamw": by_family(3e-3, 1e-4, 5e-4), "sgd": by_family(0.3, 1e-2, 1e-
 
 def head_factor(model: TransferModel) -> float:
     """The rate of a head that is trained on a frozen body first, over that of all parameters together."""
-    return HEAD[model.optimizer] / FULL[model.optimizer][model.family]
+    optimizer = model.optimizer if model.optimizer in HEAD else "adamw"
+    return HEAD[optimizer] / FULL[optimizer][model.family]

@@ -14,7 +14,7 @@ from pydantic import Field
 from tlbench import Options, Reporter, UserError
 from tlbench.toolkit import figures_of
 from tlbench_trackers.checks import check_folder, check_installed
-from tlbench_trackers.names import EPOCH, facts, key, text, title
+from tlbench_trackers.names import EPOCH, facts, key, points, text, title
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +30,8 @@ PREFERRED = {
 CHATTY = ("alembic", "mlflow.store.db.utils")
 """Loggers that tell of each table of a new database."""
 SQLITE = "sqlite:///"
+MOST_METRICS = 1000
+"""That one call may log."""
 ENDED = {"ok": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
 """MLflow's word for a status; all others are FAILED."""
 
@@ -106,8 +108,13 @@ class Mlflow(Reporter):
 
     def trial_finished(self, trial: Trial, record: Record, row: Mapping[str, object]) -> None:
         """The figures at the last epoch, the rate that was chosen, why it failed, and how it ended."""
+        from mlflow.entities import Metric
+
         self._log(trial, {key(name): value for name, value in figures_of(row).items()})
         run = self._open.pop(trial.id)
+        logged = [Metric(name, value, int(1000 * time.time()), step) for name, step, value in points(record)]
+        for first in range(0, len(logged), MOST_METRICS):
+            self._client.log_batch(run, metrics=logged[first : first + MOST_METRICS])
         if trial.cell.learning_rate is None and record.learning_rate is not None:
             self._client.log_param(run, "learning_rate", record.learning_rate)
         self._client.set_tag(run, "tlbench.status", record.status)

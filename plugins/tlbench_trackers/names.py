@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from tlbench.toolkit import bounded, facts_of, one_line
 
 if TYPE_CHECKING:
-    from tlbench.toolkit import Trial
+    from collections.abc import Iterator
+
+    from tlbench.toolkit import Record, Trial
 
 LONGEST_KEY, LONGEST_TEXT = 120, 500
 """Characters; MLflow's SQL stores and W&B take more."""
 EPOCH = "epoch/"
 """Before the figures of an epoch: `images_per_second` of an epoch and of a trial are two figures."""
+CURVE = "curve/"
+"""Before what a strategy has logged, whose steps are those of its training."""
 DIGEST = 8
 
 
@@ -25,6 +29,12 @@ def key(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:DIGEST]
     return f"{plain[: LONGEST_KEY - DIGEST - 1]}-{digest}"
+
+
+def points(record: Record) -> Iterator[tuple[str, int, float]]:
+    """What the strategy has logged: name, step, value."""
+    for name, curve in record.curves.items():
+        yield from ((f"{CURVE}{key(name)}", step, value) for step, value in curve.points())
 
 
 def text(value: object) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field
 from tlbench import Options, Reporter
 from tlbench.toolkit import figures_of
 from tlbench_trackers.checks import check_folder, check_installed
-from tlbench_trackers.names import EPOCH, facts, folder_name, key, text
+from tlbench_trackers.names import EPOCH, facts, folder_name, key, points, text
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -76,6 +76,8 @@ class TensorBoard(Reporter):
     def trial_finished(self, trial: Trial, record: Record, row: Mapping[str, object]) -> None:
         """The figures at the last epoch, why it failed, and how it ended."""
         self._scalars(trial, {key(name): value for name, value in figures_of(row).items()})
+        for name, step, value in points(record):
+            self._scalars(trial, {name: value}, step)
         if record.error is not None:
             self._write(trial, _text("error", record.error.message))
         self._end(trial, "STATUS_SUCCESS" if record.status == "ok" else "STATUS_FAILURE")
@@ -96,18 +98,18 @@ class TensorBoard(Reporter):
         self._write(trial, Summary(value=[value]))
         self._open.pop(trial.id).close()
 
-    def _scalars(self, trial: Trial, figures: Mapping[str, float]) -> None:
+    def _scalars(self, trial: Trial, figures: Mapping[str, float], step: int | None = None) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         if figures:
             values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
-            self._write(trial, Summary(value=values))
+            self._write(trial, Summary(value=values), step)
 
-    def _write(self, trial: Trial, summary: object) -> None:
+    def _write(self, trial: Trial, summary: object, step: int | None = None) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
-        writer = self._open[trial.id]
-        writer.add_event(Event(wall_time=time.time(), step=self._epochs[trial.id], summary=summary))
+        writer, at = self._open[trial.id], self._epochs[trial.id] if step is None else step
+        writer.add_event(Event(wall_time=time.time(), step=at, summary=summary))
         writer.flush()
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from tlbench import Options, Reporter
 from tlbench.toolkit import bounded, figures_of
 from tlbench_trackers.checks import check_folder, check_installed
-from tlbench_trackers.names import EPOCH, facts, key, text, title
+from tlbench_trackers.names import CURVE, EPOCH, facts, key, points, text, title
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 128
 """Characters of a group's and a run's name that W&B takes."""
+STEP = f"{CURVE}step"
 QUIET: dict[str, Any] = {
     "console": "off", "silent": True, "disable_git": True, "save_code": False, "x_save_requirements": False,
     "x_disable_meta": True, "x_disable_machine_info": True, "x_disable_stats": True,
@@ -89,6 +90,9 @@ class Wandb(Reporter):
     def trial_finished(self, trial: Trial, record: Record, row: Mapping[str, object]) -> None:
         """The figures, the rate that was chosen, why it failed, and how it ended."""
         run = self._open.pop(trial.id)
+        run.define_metric(f"{CURVE}*", step_metric=STEP)
+        for name, step, value in points(record):
+            run.log({name: value, STEP: step})
         summary: dict[str, Any] = {key(name): value for name, value in figures_of(row).items()}
         summary["status"] = record.status
         if record.error is not None:

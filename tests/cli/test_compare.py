@@ -136,7 +136,7 @@ def test_an_unfinished_run_is_compared_and_said_to_be(cli: Cli, runs: Path) -> N
         path.unlink()
     found = cli("compare", "trained", "half", "--results", str(runs / "results"))
     assert found.status == 0
-    assert "warning: run half is not finished: 2 of 4 planned trials have a record" in found.stderr
+    assert "warning: run half is not finished: 2 of 4 planned trials have no record" in found.stderr
 
 
 def test_csv_files_are_compared_as_runs_are(cli: Cli, runs: Path, tmp_path: Path) -> None:

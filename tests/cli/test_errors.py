@@ -58,7 +58,7 @@ def write_images(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), each: 
         (("--datasets", ""), "name at least one"),
         (("--weights", "none.pt"), "weights 'none.pt' is none of auto, pretrained, random"),
         (("--name", "a/b"), "--name 'a/b' can't name a folder"),
-        (("--block", "tim"), "there is no plugin named 'tim' to block; did you mean timm?"),
+        (("--no-plugin", "tim"), "there is no plugin named 'tim' to disable; did you mean timm?"),
         (
             ("--backbones", "alexnet", "--weights", "random", "--image-size", "32"),
             "backbone torchvision/alexnet does not take the 32-pixel images of packaged/digits",

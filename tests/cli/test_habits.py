@@ -36,9 +36,12 @@ def test_names_that_name_no_folder(cli: Cli, name: str, tmp_path: Path) -> None:
 
 
 def test_a_plugin_to_block_that_there_is_not(cli: Cli) -> None:
-    refused = cli("list", "strategies", environment={"TLBENCH_BLOCK": "peft,tim"})
+    refused = cli("list", "strategies", environment={"TLBENCH_PLUGINS_DISABLED": "peft,tim"})
     assert refused.status == 2
-    assert refused.stderr == "error: $TLBENCH_BLOCK: there is no plugin named 'tim' to block; did you mean timm?\n"
+    assert (
+        refused.stderr
+        == "error: $TLBENCH_PLUGINS_DISABLED: there is no plugin named 'tim' to disable; did you mean timm?\n"
+    )
 
 
 def test_a_full_disk_behind_stdout_is_a_sentence(trained: tuple[Path, Finished]) -> None:

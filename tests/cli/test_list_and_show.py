@@ -63,19 +63,19 @@ def test_a_strategy_says_what_it_is_and_cites(cli: Cli) -> None:
     assert "arXiv:1802.01483" in shown and "rates: adamw 0.0003 (cnn), 0.0001" in shown
 
 
-def test_a_blocked_plugin_is_not_there(cli: Cli) -> None:
-    names = json.loads(cli("list", "backbones", "--block", "timm", "--json").stdout)
+def test_a_disabled_plugin_is_not_loaded(cli: Cli) -> None:
+    names = json.loads(cli("list", "backbones", "--no-plugin", "timm", "--json").stdout)
     assert not [row for row in names if row["name"].startswith("timm/")]
-    finished = cli("run", "--backbones", "timm/resnet18", "--block", "timm")
+    finished = cli("run", "--backbones", "timm/resnet18", "--no-plugin", "timm")
     assert finished.status == 2
     assert "no plugin named 'timm' has backbones" in finished.stderr
     states = {
-        row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--block", "timm", "--json").stdout)
+        row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--no-plugin", "timm", "--json").stdout)
     }
     loaded = dict.fromkeys(("builtin", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded")
-    assert states == {**loaded, "timm": "blocked"}
-    by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_BLOCK": "timm,packaged"}).stdout
-    assert [row["name"] for row in json.loads(by_variable) if row["state"] == "blocked"] == ["packaged", "timm"]
+    assert states == {**loaded, "timm": "disabled"}
+    by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_PLUGINS_DISABLED": "timm,packaged"}).stdout
+    assert [row["name"] for row in json.loads(by_variable) if row["state"] == "disabled"] == ["packaged", "timm"]
 
 
 def test_broken_plugins_are_reported_and_the_others_work(cli: Cli, plugin: PluginMaker) -> None:

@@ -46,7 +46,7 @@ def test_a_recipe_is_one_for_all(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--optimizer", "lion", "--optimizer 'lion': Input should be 'adamw' or 'sgd'"),
+        ("--optimizer", "lion", "--optimizer 'lion': there is no optimizer of that name; there are adamw, sgd"),
         (
             "--memory-format",
             "nhwc",

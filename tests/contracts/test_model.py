@@ -154,3 +154,35 @@ def test_parts_add_and_subtract() -> None:
     one, two = Part(frozenset("ab")), Part(frozenset("bc"))
     assert (one | two).paths == set("abc")
     assert (one - two).paths == {"a"}
+
+
+def test_what_is_attached_is_trained_with_everything_and_no_part_of_the_body() -> None:
+    model = TransferModel(small(), make_backbone("fc"))
+    images = torch.randn(2, 3, 12, 12)
+    before, body = model.module.eval()(images), names(model, model.body)
+    projector = model.attach("projector", nn.Linear(4, 2))
+    assert names(model, projector) == ["projector.weight", "projector.bias"] == names(model, model.attached)
+    assert set(names(model, model.everything)) > {"projector.weight"}
+    assert names(model, model.body) == body
+    assert torch.equal(model.module(images), before)  # a sequence runs what it had alone
+    copied = model.clone()
+    copied.detach("projector")
+    assert "projector" in dict(model.module.named_children()) and "projector" not in dict(
+        copied.module.named_children()
+    )
+    outer = nn.ModuleDict({"inside": model.module})
+    model.wrap(outer, "inside", ("inside.fc",))
+    assert names(model, model.attached) == ["inside.projector.weight", "inside.projector.bias"]
+    model.detach()
+    assert not names(model, model.attached) and len(list(model.module.parameters())) == len(
+        names(model, model.everything)
+    )
+
+
+@pytest.mark.parametrize("name", ["fc", "forward", "two words"])
+def test_a_name_that_the_model_has_can_not_be_attached(name: str) -> None:
+    model = TransferModel(small(), make_backbone("fc"))
+    with pytest.raises(LookupError, match=f"can't be attached as '{name}'"):
+        model.attach(name, nn.Linear(4, 2))
+    with pytest.raises(LookupError, match="no module is attached as 'projector'"):
+        model.detach("projector")

@@ -113,7 +113,7 @@ def test_the_keywords_are_the_options_and_nothing_else() -> None:
 def test_a_request_comes_back_from_its_configuration(tmp_path: Path) -> None:
     request = make_request(
         backbones=("timm/resnet18", "small_cnn"), tune="lr=1e-3,3x", train_size="all", jobs="auto", timeout=3.5,
-        augment="crop,flip", class_weights=True, data_root=Path("/data"), block=("timm",),
+        augment="crop,flip", class_weights=True, data_root=Path("/data"), no_plugin=("timm",),
     )  # fmt: skip
     file = tmp_path / "bench.toml"
     file.write_text(config_of(request))

@@ -192,7 +192,7 @@ def test_damaged_runs_and_records_are_named_and_left_out_and_unfinished_runs_are
     plan, record, unfinished = found.warnings
     assert "night-00/plan.json is not a tlbench document" in plan and plan.endswith("; the run is left out")
     assert str(records[0]) in record and record.endswith("; it is left out")
-    assert unfinished == "run night-01 is not finished: 1 of 3 planned trials have a record"
+    assert unfinished == "run night-01 is not finished: 2 of 3 planned trials have no record"
 
 
 def test_a_pattern_takes_cells_and_only_their_records_are_read(runs: Runs) -> None:

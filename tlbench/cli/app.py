@@ -54,10 +54,6 @@ Margin = Annotated[
         show_default="none",
     ),
 ]
-Block = Annotated[
-    list[str] | None,
-    typer.Option("--block", metavar="PLUGIN", help="Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK."),
-]
 
 
 @app.callback()

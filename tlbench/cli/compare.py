@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli.app import Debug, Margin, Output, Results, app
+from tlbench.cli.plugged import plugged
 
 GATE_FELL = 3
 """The exit status where a gate fell."""
@@ -24,6 +25,7 @@ class Form(StrEnum):
 
 
 @app.command()
+@plugged
 def compare(
     base: Annotated[str, typer.Argument(help="The run to compare with: its name, its folder, or a CSV file.")],
     head: Annotated[str, typer.Argument(help="The run that is compared.")],

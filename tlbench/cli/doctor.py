@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlbench.cli.app import Block, Debug, app
+from tlbench.cli.app import Debug, app
+from tlbench.cli.plugged import plugged
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@plugged
 def doctor(
     noise: Annotated[
         bool, typer.Option("--noise", help="Repeat one short cell, and report the spread of every cost.")
@@ -24,7 +26,6 @@ def doctor(
     repeats: Annotated[int, typer.Option(help="How often --noise repeats it.", min=2)] = 5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    block: Block = None,
     debug: Debug = False,
 ) -> None:
     """Show the machine, and what spoils measurements on it, with the remedy."""
@@ -36,9 +37,9 @@ def doctor(
     from tlbench.session.noise import known_noise, measure_noise
 
     display = ConsoleDisplay(progress_console())
-    request = make_request(device=device, block=tuple(block or ()))
+    request = make_request(device=device)
     display.note("looking at the machine for some seconds")
-    found: Diagnosis = call(diagnose, request.device, request.block, on_event=display.note)
+    found: Diagnosis = call(diagnose, request.device, on_event=display.note)
     try:
         spread = measure_noise(repeats, request.device, display) if noise else known_noise(found.environment)
     finally:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli.app import Debug, Results, app
+from tlbench.cli.plugged import plugged
 
 
 class Form(StrEnum):
@@ -22,6 +23,7 @@ class Form(StrEnum):
 
 
 @app.command()
+@plugged
 def history(
     cell: Annotated[
         str | None,

@@ -13,7 +13,20 @@ MADE_LATE = {"run": ("tlbench.cli.run", "run_app")}
 
 
 class LateGroup(TyperGroup):
-    """Shows a late command by its stub, and carries out the one that its module makes."""
+    """Shows a late command by its stub, and carries out the one that its module makes; has those of plugins besides."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        from tlbench.cli.plugin_commands import names_of_plugin_commands
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in names_of_plugin_commands() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name; tlbench's own where a plugin has one of the same name."""
+        from tlbench.cli.plugin_commands import plugin_commands
+
+        return super().get_command(ctx, cmd_name) or plugin_commands().get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is named, made now where it is a late one."""

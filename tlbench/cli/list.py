@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlbench.cli.app import Block, Debug, app
+from tlbench.cli.app import Debug, app
+from tlbench.cli.plugged import plugged
 from tlbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,10 +29,16 @@ class What(StrEnum):
     columns = "columns"
     executors = "executors"
     reporters = "reporters"
+    optimizers = "optimizers"
+    schedules = "schedules"
+    augmentations = "augmentations"
+    formats = "formats"
+    commands = "commands"
     plugins = "plugins"
 
 
 @app.command(name="list")
+@plugged
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
     name: Annotated[
@@ -41,22 +48,25 @@ def list_(
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Show options with their types, what a strategy cites, a single backbone's blocks."
+            "--verbose",
+            "-v",
+            help="Show options with their types, what a strategy cites, a single backbone's blocks, what a plugin "
+            "registers.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    block: Block = None,
     debug: Debug = False,
 ) -> None:
     """List what there is of a kind: backbones, datasets, strategies and so on, each with where it comes from."""
     from tlbench.registry.facts import backbone_facts
     from tlbench.registry.kinds import Registry
+    from tlbench.registry.overview import plugin_rows
     from tlbench.registry.plugins import load_plugins
 
-    registry = Registry.of(load_plugins(block or ()))
+    registry = Registry.of(load_plugins())
     if what is What.plugins:
         parts = [part.lower() for part in (search, name) if part is not None]
-        found = [row for row in _plugins(registry) if all(part in row["name"].lower() for part in parts)]
+        found = [row for row in plugin_rows(registry) if all(part in row["name"].lower() for part in parts)]
     else:
         kinds: dict[What, Kind[Any]] = {
             What.backbones: registry.backbones,
@@ -67,6 +77,11 @@ def list_(
             What.columns: registry.columns,
             What.executors: registry.executors,
             What.reporters: registry.reporters,
+            What.optimizers: registry.optimizers,
+            What.schedules: registry.schedules,
+            What.augmentations: registry.augmentations,
+            What.formats: registry.formats,
+            What.commands: registry.commands,
         }
         entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]
@@ -143,30 +158,16 @@ def _strategy(strategy: Strategy) -> dict[str, Any]:
     }
 
 
-def _plugins(registry: Registry) -> list[dict[str, Any]]:
-    plugins = registry.plugins
-    loaded = [("loaded", origin, None) for origin in plugins.provenance.values()]
-    blocked = [("blocked", origin, None) for origin in plugins.blocked.values()]
-    rows = [
-        {
-            "name": origin.plugin,
-            "distribution": origin.distribution,
-            "version": origin.version,
-            "state": state,
-        }
-        for state, origin, _ in (*loaded, *blocked)
-    ]
-    broken = {fault.plugin for fault in plugins.faults}
-    for row in rows:
-        if row["name"] in broken:
-            row["state"] = "faulty"
-    known = {row["name"] for row in rows}
-    rows += [
-        {"name": fault.plugin, "distribution": "", "version": "", "state": "faulty"}
-        for fault in plugins.faults
-        if fault.plugin not in known
-    ]
-    return [dict(row) for row in rows]
+def _plugin_shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A plugin as components are shown: its state, what it registers, and the rest."""
+    lines = [f"{kind}: {', '.join(names)}" for kind, names in row["registers"].items()]
+    if row["api"] is not None:
+        lines.append(f"hooks of version {row['api']}")
+    if row["load_seconds"] is not None:
+        lines.append(f"loaded in {row['load_seconds']:.3f} s")
+    if row["source_digest"]:
+        lines.append(f"source {row['source_digest'][:12]}")
+    return row | {"summary": row["state"], "lines": [*lines, *(f"fault: {each}" for each in row["faults"])]}
 
 
 def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
@@ -180,7 +181,7 @@ def _print(found: list[dict[str, Any]], what: What, verbose: bool) -> None:
         print_backbones(found, console)
         typer.echo(f"\n{LEGEND}", err=True)
     if verbose or what is not What.backbones:
-        print_components(found, "state" if what is What.plugins else "summary", verbose, console)
+        print_components([*map(_plugin_shown, found)] if what is What.plugins else found, verbose, console)
     for row in found:
         if "blocks" in row:
             print_blocks(row, console)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tlbench.plan.option import facts
-from tlbench.plan.request import NAMED
+from tlbench.plan.request import NAMED, REPEATED
 from tlbench.words import split_names
 
 
@@ -50,8 +50,9 @@ def _annotation(name: str, field: FieldInfo) -> Any:
     about = (field.description or "").removesuffix(".")
     shown = extra.get("shown") or _shown(field.default)
     if field.annotation is bool:
-        return Annotated[bool | None, typer.Option(flag, help=f"{about}.", show_default=False)]
-    if name in NAMED or name == "block":
+        flags = f"{flag}/--no-{flag[2:]}" if field.default else flag
+        return Annotated[bool | None, typer.Option(flags, help=f"{about}.", show_default=False)]
+    if name in NAMED or name in REPEATED:
         about += ", separated by commas or by repeating the option" if name in NAMED else ""
         option = typer.Option(flag, metavar=extra.get("metavar"), help=f"{about}.", show_default=shown)
         return Annotated[list[str] | None, option]

@@ -14,7 +14,8 @@ from tlbench.plan.plan import Plan
 from tlbench.report.data import ReportData
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
-from tlbench.words import counted, printable
+from tlbench.results.unfinished import without_record
+from tlbench.words import printable
 
 FULL_WIDTH = 240
 MOST_RUNS = 50
@@ -64,10 +65,7 @@ def print_missing(plan: Plan, records: Sequence[Record], damaged: Sequence[str],
     ids = plan.trial_ids()
     missing = len(set(ids) - {record.trial.id for record in records})
     if missing:
-        planned = counted(len(ids), "planned trial")
-        said.append(
-            f"{missing:,} of {planned} {'has' if missing == 1 else 'have'} no record: tlbench resume {folder.path}"
-        )
+        said.append(f"{without_record(len(ids), missing)}: tlbench resume {folder.path}")
     for line in said:
         print(printable(line), file=sys.stderr)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tlbench.cli.app import Debug, Results, app
+from tlbench.cli.plugged import plugged
 
 if TYPE_CHECKING:
     from tlbench.saved.model import Predicted
@@ -18,6 +19,7 @@ MOST = 5
 
 
 @app.command()
+@plugged
 def predict(
     model: Annotated[str, typer.Argument(help="RUN/TRIAL_ID, or the folder of a saved model.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from tlbench.cli.app import Debug, Margin, Results, app
+from tlbench.cli.plugged import plugged
 from tlbench.errors import UserError
 
 
 @app.command()
+@plugged
 def report(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
     output: Annotated[

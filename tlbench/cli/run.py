@@ -11,6 +11,7 @@ from tlbench.cli.app import Debug, Quiet, Results
 from tlbench.cli.options import given_values, with_flags_of
 from tlbench.cli.start import start_and_show
 from tlbench.plan.config import config_of, read_config
+from tlbench.plan.plugged import with_local
 from tlbench.plan.request import Request, make_request
 
 run_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False)
@@ -47,4 +48,4 @@ def run(
     if print_config:
         typer.echo(config_of(request), nl=False)
         return
-    start_and_show(request, results, name, as_json, quiet=quiet, dry_run=dry_run)
+    start_and_show(with_local(request, Path.cwd()), results, name, as_json, quiet=quiet, dry_run=dry_run)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tlbench.cli.app import Debug, Margin, Output, Results, app
-from tlbench.errors import UserError
+from tlbench.cli.plugged import plugged
+from tlbench.errors import UserError, nearest
 
-
-class Form(StrEnum):
-    """How a run is shown."""
-
-    table = "table"
-    markdown = "markdown"
-    json = "json"
-    csv = "csv"
-    junit = "junit"
-    openmetrics = "openmetrics"
-    benchmark = "pytest-benchmark"
-    html = "html"
+FORMATS = ("table", "markdown", "json", "csv", "junit", "openmetrics", "pytest-benchmark", "html")
 
 
 @app.command()
+@plugged
 def show(
     run: Annotated[str, typer.Argument(help="The run's name, or its folder.")],
-    form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="NAME", help=f"{', '.join(FORMATS[:-1])}, {FORMATS[-1]}, or a plugin's format."
+        ),
+    ] = FORMATS[0],
     output: Output = None,
     detail: Annotated[
         bool,
@@ -87,6 +83,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's records."""
+    from tlbench.api import Results as Records
     from tlbench.cli.output import document, print_missing, result_to
     from tlbench.report.documents import pivot_markdown
     from tlbench.report.of_run import report_data
@@ -95,6 +92,7 @@ def show(
     from tlbench.report.table import print_pivot, print_tables
     from tlbench.results.store import find_run
 
+    render = None if form in FORMATS else _format_of_plugin(form)
     folder = find_run(run, results)
     plan = folder.plan()
     records, damaged = folder.read()
@@ -102,14 +100,41 @@ def show(
     asked = Selection(tuple(conditions or ()), sort, () if rows else names, metric, only_differing)
     data = asked.of(report_data(plan, folder, records, margin))
     across = None if rows is None else pivot(data, rows, names[0] if names else "strategy")
-    if across is not None and form not in (Form.table, Form.markdown):
+    if across is not None and form not in ("table", "markdown"):
         raise UserError(f"--rows makes a table of one figure, which --format {form} has no place for")
 
     with result_to(output) as console:
-        if form is Form.table:
+        if form == "table":
             print_tables(data, console, detail) if across is None else print_pivot(across, console)
         elif across is not None:
             print(pivot_markdown(across), file=console.file)
+        elif render is not None:
+            print(render(Records(plan, folder.path, tuple(data.records))), file=console.file)
         else:
             print(document(plan, folder, data, form), file=console.file)
     print_missing(plan, records, damaged, folder)
+
+
+def _format_of_plugin(name: str) -> Callable[[Any], str]:
+    """What a plugin renders a run by; raises UserError where no format has the name, or what it gives is no text."""
+    from tlbench.registry.components import Component
+    from tlbench.registry.kinds import Registry
+    from tlbench.registry.plugins import load_plugins
+
+    formats = Registry.of(load_plugins()).formats
+    known = [*FORMATS, *(entry.name for entry in formats)]
+    if name.rpartition("/")[2] not in known:
+        raise UserError(f"there is no format {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+    entry = formats.find(name)
+    render: Callable[[Any], str] = Component(entry, entry.options()).load()
+
+    def rendered(results: Any) -> str:
+        try:
+            text = render(results)
+        except Exception as error:  # of a plugin
+            raise UserError(f"the format {entry.qualified} raised {type(error).__name__}: {error}") from error
+        if not isinstance(text, str):
+            raise UserError(f"the format {entry.qualified} gave a {type(text).__name__}; it must give a text")
+        return text
+
+    return rendered

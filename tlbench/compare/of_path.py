@@ -10,7 +10,8 @@ from tlbench.compare.of_run import side_of_records
 from tlbench.compare.side import Side
 from tlbench.errors import UserError
 from tlbench.results.store import find_run
-from tlbench.words import counted, printable
+from tlbench.results.unfinished import without_record
+from tlbench.words import printable
 
 
 def side(name: str, results: Path, columns: Columns) -> Side:
@@ -28,6 +29,6 @@ def side(name: str, results: Path, columns: Columns) -> Side:
         raise UserError(f"run {name} has no record; go on with it: tlbench resume {folder.path}")
     planned = len(plan.trial_ids())
     if len(records) < planned:
-        some = f"{len(records):,} of {counted(planned, 'planned trial')} have a record"
-        print(printable(f"warning: run {name} is not finished: {some}"), file=sys.stderr)
+        missing = without_record(planned, planned - len(records))
+        print(printable(f"warning: run {name} is not finished: {missing}"), file=sys.stderr)
     return side_of_records(plan, folder, records, name)

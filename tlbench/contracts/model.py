@@ -13,8 +13,8 @@ from torch import nn
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.batch import HEAD_INPUT
 from tlbench.contracts.blocks import blocks_of
+from tlbench.contracts.curves import Curve, number_of
 from tlbench.contracts.family import MAP_NORMS, TOKEN_NORMS, family_of
-from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.part import Part
 from tlbench.contracts.sequential import run_only_its_own
 from tlbench.contracts.train_data import OtherDataset
@@ -44,9 +44,10 @@ class TransferModel:
     of the other datasets that it has named. `inner` is where the backbone's own names begin: empty, but where a
     strategy has put it inside of another module. `layout` says what each block is made of. `statistics_mixed` says that
     averaging has mixed the BatchNorm statistics of different models, so that they must be estimated again. `family`
-    says which learning rates suit the backbone. `classes` are the names of the dataset's classes, labels or targets,
-    and `generator` has a seed of the trial's own, for what a strategy draws itself. `optimizer` is the name of the one
-    that the trial trains with, where a strategy's rates depend on it.
+    says which learning rates suit the backbone. `task` is the qualified name of what is predicted, `classes` are the
+    names of the dataset's classes, labels or targets, and `generator` has a seed of the trial's own, for what a
+    strategy draws itself. `optimizer` is the name of the one that the trial trains with, where a strategy's rates
+    depend on it. `curves` has what was logged, by name.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -59,9 +60,13 @@ class TransferModel:
         self.dataset: Callable[[str], OtherDataset] = no_other_dataset
         self.published: Callable[[], nn.Module] | None = None
         self.notes = Notes()
+        self.curves: dict[str, Curve] = {}
+        self.moment: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._attached: list[str] = []
+        self.task = ""
         self.classes: tuple[str, ...] = ()
         self.generator = torch.Generator()
-        self.optimizer: OptimizerName = "adamw"
+        self.optimizer = "adamw"
         self.inner = ""
         self.statistics_mixed = False
         self.family = family_of(module)
@@ -92,8 +97,13 @@ class TransferModel:
 
     @property
     def body(self) -> Part:
-        """Everything but the head."""
-        return self.everything - self.head
+        """Everything but the head, and what a strategy has attached."""
+        return self.everything - self.head - self.attached
+
+    @property
+    def attached(self) -> Part:
+        """What a strategy has attached and not detached."""
+        return self.below(self._attached)
 
     @property
     def blocks(self) -> list[Part]:
@@ -149,17 +159,50 @@ class TransferModel:
         self.module.set_submodule(self._head_paths[0], head.to(next(self.module.parameters()).device))
         head.train(old.training)
 
+    def attach(self, name: str, module: nn.Module) -> Part:
+        """Put a module beside the model's own, a projector or a second head: `everything` trains it, too.
+
+        The model's forward pass does not use it; an objective does. Gives its part. It is detached when the strategy
+        ends, so that no prediction, saved model or distance has it. Raises LookupError where the name is taken.
+        """
+        if hasattr(self.module, name) or not name.isidentifier():
+            raise LookupError(
+                f"a module can't be attached as {name!r}: the model has that name, or it is no identifier"
+            )
+        self.module.add_module(name, module.to(next(self.module.parameters()).device))
+        self._attached.append(name)
+        return self.below([name])
+
+    def detach(self, name: str | None = None) -> None:
+        """Take an attached module away, or all; raises LookupError where none of the name is attached."""
+        paths = [path for path in self._attached if name is None or path.rpartition(".")[2] == name]
+        if name is not None and not paths:
+            raise LookupError(f"no module is attached as {name!r}")
+        for path in paths:
+            parent, _, own = path.rpartition(".")
+            delattr(self.module.get_submodule(parent), own)
+            self._attached.remove(path)
+
+    def log(self, name: str, value: float | torch.Tensor) -> None:
+        """Log a number of this moment: it becomes a curve over the steps, in the record, the report and the trackers.
+
+        Raises TypeError where it is no number.
+        """
+        self.curves.setdefault(name, Curve()).add(*self.moment(), number_of(name, value))
+
     def wrap(self, outer: nn.Module, at: str, head_paths: tuple[str, ...]) -> None:
         """Make a module that has this one `at` a path the model, its head at paths of the outer one."""
         self.module = outer
         self._head_paths = head_paths
         self.inner = f"{at}.{self.inner}"
+        self._attached = [f"{at}.{path}" for path in self._attached]
         self.layout = [block.inside(at) for block in self.layout]
 
     def clone(self) -> TransferModel:
         """The same model once more, with tensors of its own."""
         cloned = copy.copy(self)
         cloned.module, cloned.notes = copy.deepcopy(self.module), Notes(self.notes)
+        cloned.curves, cloned._attached = copy.deepcopy(self.curves), list(self._attached)
         return cloned
 
     def as_published(self) -> TransferModel:

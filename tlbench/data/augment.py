@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from tlbench.contracts.training import Change, MakeAugmentation
 from tlbench.errors import UserError
-from tlbench.plan.choices import AUGMENTATIONS, Augmentation
+from tlbench.plan.choices import AUGMENTATIONS
 
 PADDING_SHARE = 8
 """`pad` adds an eighth of the side all around."""
-
-
-Change = Callable[[torch.Tensor], torch.Tensor]
-"""Images N×C×S×S with values from 0 to 1, to the same changed at random."""
 
 
 class Augment:
@@ -46,12 +43,15 @@ class Augment:
         return images.clamp(0, 1)
 
 
-def named_changes(names: Sequence[Augmentation], image_size: int) -> Change:
-    """Augmentations by name, in a fixed order, each image by its own draw.
+def named_changes(
+    names: Sequence[str], image_size: int, others: Mapping[str, MakeAugmentation] | None = None
+) -> Change:
+    """Augmentations by name, tlbench's own in a fixed order and then `others`, each image by its own draw.
 
     They are kornia's, on the batch and its device, or torchvision's. Raises UserError where kornia is not installed.
     """
     changes = [MAKERS[name](_kornia(), image_size) for name in AUGMENTATIONS if name in names]
+    changes += [(others or {})[name](image_size) for name in names if name not in AUGMENTATIONS]
 
     def change(images: torch.Tensor) -> torch.Tensor:
         for each in changes:
@@ -82,7 +82,7 @@ def _each(name: str) -> Change:
     return apply
 
 
-MAKERS: dict[Augmentation, Callable[[Any, int], Change]] = {
+MAKERS: dict[str, Callable[[Any, int], Change]] = {
     "trivial": lambda kornia, size: _each("TrivialAugmentWide"),
     "rand": lambda kornia, size: _each("RandAugment"),
     "crop": lambda kornia, size: kornia.RandomResizedCrop((size, size), scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3)),

@@ -19,7 +19,7 @@ from tlbench.contracts.phases import Train
 from tlbench.engine.feed import Feed, first_batch
 from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
-from tlbench.engine.undone import passes_undone
+from tlbench.engine.undone import logs_undone, passes_undone
 from tlbench.measure.environment import device_name
 from tlbench.measure.timing import wait_for
 from tlbench.plan.cell import Protocol
@@ -143,7 +143,7 @@ def _step_ms(
 ) -> list[float]:
     """Milliseconds of some forward and backward passes that leave no trace."""
     times, device = [], setting.device
-    with passes_undone(model.module, device):
+    with passes_undone(model.module, device), logs_undone(model):
         for _ in range(repeats):
             wait_for(device)
             begun = time.perf_counter()

@@ -48,6 +48,10 @@ class Progress:
         """A phase has trained these."""
         self.trained |= {name: each.numel() for name, each in parameters}
 
+    def moment(self) -> tuple[int, int]:
+        """The phase, from 0, and how many of its steps are done."""
+        return self.phase or 0, self.step or 0
+
     def follow(self, report: Report) -> Report:
         """Note each step before it is reported."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tlbench.contracts.training import Schedule
 from tlbench.data.batches import epoch_order
 from tlbench.engine.recipe import rate_factor
 from tlbench.events import Report, StepDone
@@ -51,13 +52,17 @@ class Trainee(typing.Protocol):
 
 @dataclass(frozen=True)
 class Course:
-    """How many steps a phase has, on how many images, and the streams of chance that draw the orders of each epoch."""
+    """How many steps a phase has, on how many images, and the streams of chance that draw the orders of each epoch.
+
+    `schedule` is a plugin's, where the protocol names one.
+    """
 
     phase: int
     steps: int
     images: int
     orders: Sequence[torch.Generator]
     protocol: Protocol
+    schedule: Schedule | None = None
 
     def run(self, trainee: Trainee, report: Report) -> None:
         """Train through all steps; losses are looked at when an epoch ends, so that looking costs no wait."""
@@ -70,7 +75,7 @@ class Course:
             losses: list[torch.Tensor] = []
             images: list[int] = []
             for place in range(len(orders[0])):
-                stepped = trainee.step(place, rate_factor(done, self.steps, self.protocol))
+                stepped = trainee.step(place, rate_factor(done, self.steps, self.protocol, self.schedule))
                 done += 1
                 losses.append(stepped.loss.detach())
                 images.append(stepped.images)

@@ -66,7 +66,7 @@ def train(
     """
     steps = min(phase_steps(phase, setting.protocol, len(feed.source)), setting.most_steps or sys.maxsize)
     trained = _Model(model, phase, number, setting, feed, after_epoch)
-    course = Course(number, steps, len(feed.source), [setting.order], setting.protocol)
+    course = Course(number, steps, len(feed.source), [setting.order], setting.protocol, setting.schedule)
     course.run(trained, setting.report)
     if trained.averaged is not None:
         trained.averaged.put_in_place()
@@ -91,7 +91,8 @@ class _Model:
         self._model, self._phase, self._number, self._setting, self._feed = model, phase, number, setting, feed
         self._after_epoch = after_epoch
         self._parameters = model.trainable()
-        self.optimizer = make_optimizer(model, setting.learning_rate * phase.lr, phase, protocol)
+        rate = setting.learning_rate * phase.lr
+        self.optimizer = make_optimizer(model, rate, phase, protocol, setting.make_optimizer)
         own = phase.data is None or phase.data.for_the_task
         self._mix = mixing(protocol, setting.objective) if own else None
         self.averaged = Averaged(model.module, protocol.ema) if protocol.ema else None

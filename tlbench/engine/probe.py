@@ -13,7 +13,7 @@ from tlbench.engine.feed import Feed
 from tlbench.engine.precision import autocast
 from tlbench.engine.setting import Setting
 from tlbench.engine.step import batch_loss
-from tlbench.engine.undone import passes_undone
+from tlbench.engine.undone import logs_undone, passes_undone
 from tlbench.measure.flops import Flops
 from tlbench.measure.memory import SavedForBackward, gradient_bytes
 from tlbench.measure.meters import StepProbe
@@ -26,7 +26,7 @@ def probe_step(model: TransferModel, phase: Train, feed: Feed, images: Batch, se
     """
     before, forward, backward, saved = Flops(), Flops(), Flops(), SavedForBackward(model.module)
     batch, device, protocol = images, setting.device, setting.protocol
-    with passes_undone(model.module, device):
+    with passes_undone(model.module, device), logs_undone(model):
         if feed.prefix is not None:
             with before.counting(), torch.no_grad(), autocast(device, protocol.precision):
                 batch = replace(images, images=feed.prefix(images.images))

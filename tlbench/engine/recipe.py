@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,13 +15,31 @@ from tlbench.contracts.batch import Batch
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.contracts.task import Objective
+from tlbench.contracts.training import MakeOptimizer, Schedule
 from tlbench.plan.cell import Protocol
 
 MOMENTUM = 0.9
 
 
-def make_optimizer(model: TransferModel, rate: float, phase: Train, protocol: Protocol) -> torch.optim.Optimizer:
-    """The protocol's optimizer for what is trainable: AdamW, or SGD with Nesterov's momentum of 0.9.
+def _adamw(groups: Sequence[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def _sgd(groups: Sequence[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, nesterov=True, fused=True)
+
+
+OPTIMIZERS: dict[str, MakeOptimizer] = {"adamw": _adamw, "sgd": _sgd}
+SCHEDULES: dict[str, Schedule] = {
+    "constant": lambda _step, _steps: 1.0,
+    "cosine": lambda step, steps: 0.5 * (1 + math.cos(math.pi * step / steps)),
+}
+
+
+def make_optimizer(
+    model: TransferModel, rate: float, phase: Train, protocol: Protocol, make: MakeOptimizer | None = None
+) -> torch.optim.Optimizer:
+    """The protocol's optimizer for what is trainable: AdamW, SGD with Nesterov's momentum of 0.9, or what `make` makes.
 
     It decays matrices and kernels, not biases and normalisation, nor what the backbone or the phase leaves out. `rate`
     is the phase's; each group has its peak rate as `peak_rate`.
@@ -35,9 +54,7 @@ def make_optimizer(model: TransferModel, rate: float, phase: Train, protocol: Pr
         {"params": members, "peak_rate": rate * factor, "weight_decay": protocol.weight_decay if decays else 0.0}
         for (factor, decays), members in sorted(groups.items(), key=lambda each: (-each[0][0], not each[0][1]))
     ]
-    if protocol.optimizer == "sgd":
-        return torch.optim.SGD(described, lr=rate, momentum=MOMENTUM, nesterov=True, fused=True)
-    return torch.optim.AdamW(described, lr=rate, fused=True)
+    return (make or OPTIMIZERS[protocol.optimizer])(described, rate)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -46,17 +63,15 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak_rate"] * factor
 
 
-def rate_factor(step: int, steps: int, protocol: Protocol) -> float:
-    """What the phase's rate is multiplied with at a step (from 0): up along a line, then down along a cosine to 0.
+def rate_factor(step: int, steps: int, protocol: Protocol, schedule: Schedule | None = None) -> float:
+    """What the phase's rate is multiplied with at a step (from 0): up along a line, then as the schedule has it.
 
-    With the schedule `constant` it stays where the line ends.
+    The protocol's falls along a cosine to 0, or is constant; a plugin's is given.
     """
     warmup = round(protocol.warmup * steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    if protocol.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+    return (schedule or SCHEDULES[protocol.schedule])(step - warmup, steps - warmup)
 
 
 def mixing(protocol: Protocol, objective: Objective) -> Callable[[Batch], Batch] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from tlbench.contracts.task import Metric, Objective
+from tlbench.contracts.training import MakeOptimizer, Schedule
 from tlbench.events import Report
 from tlbench.plan.cell import Protocol
 
@@ -16,7 +17,8 @@ class Setting:
     """What is the same for all phases of a trial; `most_steps` ends each phase early, for a trial of a batch size.
 
     `learning_rate` is None where the strategy has no steps. `objective` is the task, with the loss that the protocol
-    asks for, `primary` the metric that models are chosen by.
+    asks for, `primary` the metric that models are chosen by. `make_optimizer` and `schedule` are a plugin's, where the
+    protocol names one.
     """
 
     protocol: Protocol
@@ -28,3 +30,5 @@ class Setting:
     primary: Metric
     detail: bool = False
     most_steps: int | None = None
+    make_optimizer: MakeOptimizer | None = None
+    schedule: Schedule | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
+from tlbench.contracts.model import TransferModel
 from tlbench.engine.seeds import chance_restored
 
 
@@ -44,6 +46,17 @@ def attributes_restored(module: nn.Module) -> Iterator[None]:
         for part, values in kept:
             vars(part).clear()
             vars(part).update(values)
+
+
+@contextlib.contextmanager
+def logs_undone(model: TransferModel) -> Iterator[None]:
+    """Forget what is logged in this block: it is no part of the training."""
+    curves = copy.deepcopy(model.curves)
+    try:
+        yield
+    finally:
+        model.curves.clear()
+        model.curves.update(curves)
 
 
 @contextlib.contextmanager

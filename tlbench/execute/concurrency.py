@@ -100,7 +100,7 @@ def steps_in_process(job: TrialJob, _report: Report) -> Steps:
         if steps[-1][0] - steps[0][0] > SECONDS:
             raise _Enough
 
-    context = make_ready(job, Registry.of(load_plugins(job.block)), note, Progress())
+    context = make_ready(job, Registry.of(load_plugins()), note, Progress())
     phase = Train(context.model.everything, epochs=1e6)
     prepare_phase(context.model, phase)
     with contextlib.suppress(_Enough):

@@ -10,6 +10,7 @@ from tlbench.events import Report
 from tlbench.execute.executor import Returned
 from tlbench.execute.local import run_in_process
 from tlbench.execute.outbox import discard, new_outbox
+from tlbench.registry.chosen import using
 from tlbench.results.records import Record
 from tlbench.trial.jobs import TrialJob
 
@@ -33,7 +34,8 @@ def run_elsewhere(job: TrialJob, report: Report) -> Parcel:
     """Run a job on a machine that shares nothing with the run's: datasets and features are made again there."""
     outbox = new_outbox()
     try:
-        records = run_in_process(job, outbox, report)
+        with using(job.plugins):
+            records = run_in_process(job, outbox, report)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(outbox, arcname="")

@@ -89,7 +89,7 @@ def run_in_process(job: TrialJob, outbox: Path, report: Report) -> list[Record]:
     def tell(fault: Fault) -> None:
         report(PluginRaised(fault.plugin, fault.moment, fault.message))
 
-    plugins = load_plugins(job.block)
+    plugins = load_plugins()
     registry = Registry.of(plugins)
     out = RunFolder(outbox)
     out.trials.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import faulthandler
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -19,12 +20,15 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from tlbench.errors import UserError
 from tlbench.execute.allocator import keep_freed_memory
 from tlbench.execute.crash import told
+from tlbench.registry.chosen import Chosen, in_use, using
+from tlbench.registry.local import import_local
 from tlbench.temporary import files_in, temporary_folder
 
 PRELOAD = [
@@ -79,7 +83,7 @@ class ProcessDied(Exception):
 
 
 class Child:
-    """A process that runs `function(*arguments, report)`.
+    """A process that runs `function(*arguments, report)`, and uses the plugins that are used here.
 
     `connection` is ready when there is a message, or when the process has ended.
     """
@@ -90,7 +94,7 @@ class Child:
         ours, theirs = context.Pipe(duplex=False)
         self.connection: multiprocessing.connection.Connection = ours
         self._crash = tempfile.NamedTemporaryFile(mode="r", dir=temporary, errors="replace")  # noqa: SIM115
-        given = (theirs, self._crash.name, function, arguments)
+        given = (theirs, self._crash.name, in_use(), bytes(ForkingPickler.dumps((function, arguments))))
         self._process = context.Process(target=_main, args=given, daemon=True)
         with _without_main_script(), _safe_path(), _sockets_in(temporary):
             self._process.start()
@@ -154,8 +158,12 @@ def call(function: Callable[..., Any], *arguments: Any, on_event: Callable[[Any]
 
 
 def _main(
-    connection: multiprocessing.connection.Connection, crash_file: str, function: Callable[..., Any], arguments: Any
+    connection: multiprocessing.connection.Connection,
+    crash_file: str,
+    plugins: Chosen,
+    pickled: bytes,
 ) -> None:
+    """Do what a pickled function does with its arguments, whose classes may be those of local plugins."""
     crashes = Path(crash_file).open("w")  # noqa: SIM115 - open as long as the process lives
     tempfile.tempdir = str(Path(crash_file).parent)  # what is left there when this process is killed, the run removes
     faulthandler.enable(crashes)
@@ -167,7 +175,11 @@ def _main(
     sys.stdout.flush()
     os.dup2(2, 1)  # stdout carries the parent's result alone
     try:
-        value = function(*arguments, lambda event: connection.send(Said(event)))
+        for local in plugins.local:
+            import_local(local)
+        function, arguments = pickle.loads(pickled)
+        with using(plugins):
+            value = function(*arguments, lambda event: connection.send(Said(event)))
         connection.send(Returned(value))
     except BaseException as error:  # of a plugin that calls sys.exit, too
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -27,7 +27,7 @@ class Diagnosis:
         return {**self.machine.model_dump(), **self.state.model_dump()}
 
 
-def diagnose(wanted_device: str, block: tuple[str, ...], _report: Report) -> Diagnosis:
+def diagnose(wanted_device: str, _report: Report) -> Diagnosis:
     """Look at the machine; raises UserError where the device is not available."""
     import torch
 
@@ -40,7 +40,7 @@ def diagnose(wanted_device: str, block: tuple[str, ...], _report: Report) -> Dia
 
     name = choose_device(wanted_device)
     device = torch.device(name)
-    origins = load_plugins(block).provenance.values()
+    origins = load_plugins().provenance.values()
     found, state, seen = machine(device, [each.distribution for each in origins]), at_start(device), readings(device)
     meter = energy_meter(device)
     peaks = {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from tlbench.contracts.optimizers import OptimizerName
 from tlbench.plan.cell import Cell, Numerics, OtherBackbone, Protocol, ResolvedOptions, Trial, WeightsPlan, trial_id
 from tlbench.plan.choices import (
     AUGMENTATIONS,
     CHANCES,
     MEMORY_FORMATS,
-    Augmentation,
     Budget,
     Chance,
     CompilePolicy,
     FeaturesPolicy,
     MemoryFormat,
     Precision,
-    Schedule,
 )
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import OwnRate, Request, TunedRate, make_request
@@ -24,7 +21,6 @@ __all__ = [
     "AUGMENTATIONS",
     "CHANCES",
     "MEMORY_FORMATS",
-    "Augmentation",
     "Budget",
     "Cell",
     "Chance",
@@ -32,7 +28,6 @@ __all__ = [
     "FeaturesPolicy",
     "MemoryFormat",
     "Numerics",
-    "OptimizerName",
     "OtherBackbone",
     "OwnRate",
     "Plan",
@@ -40,7 +35,6 @@ __all__ = [
     "Protocol",
     "Request",
     "ResolvedOptions",
-    "Schedule",
     "Trial",
     "TunedRate",
     "WeightsPlan",

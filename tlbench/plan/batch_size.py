@@ -46,7 +46,7 @@ def try_steps(job: TrialJob, _report: Report) -> bool:
     from tlbench.trial.single import out_of_memory, try_steps_of_trial
 
     try:
-        try_steps_of_trial(job, Registry.of(load_plugins(job.block)), STEPS)
+        try_steps_of_trial(job, Registry.of(load_plugins()), STEPS)
     except Exception as error:
         return not out_of_memory(error)
     return True

@@ -90,6 +90,9 @@ class OtherBackbone(Frozen):
     options: ResolvedOptions = Field(
         default_factory=dict, description="Values of all options of the backbone, defaults among them, by name."
     )
+    source_digest: str | None = Field(
+        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
+    )
 
 
 class OtherDatasetPlan(Frozen):
@@ -106,6 +109,9 @@ class OtherDatasetPlan(Frozen):
     )
     options: ResolvedOptions = Field(
         default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
+    )
+    source_digest: str | None = Field(
+        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
     )
 
     def leak_into(self, target: str) -> str:
@@ -159,6 +165,11 @@ class Cell(Frozen):
         description="Values of all options of `backbone`, `dataset`, `strategy` and `task`, defaults among them, so "
         "that a default that a release changes makes another cell; empty where an earlier release wrote the record.",
     )
+    sources: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of the Python files of each plugin that is not installed, by what it brings (`backbone`, "
+        "`dataset`, `strategy`, `task`), so that a change of a file makes another cell.",
+    )
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -174,6 +185,11 @@ class Cell(Frozen):
             del decisive["task"]
         if not self.other_datasets:  # as it was before there were any
             del decisive["other_datasets"]
+        if not self.sources:  # of installed plugins
+            del decisive["sources"]
+        for other in (*decisive["others"], *decisive.get("other_datasets", ())):
+            if other["source_digest"] is None:
+                del other["source_digest"]
         if not self.options:  # records of releases that did not keep them
             del decisive["options"]
             for other in decisive["others"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
@@ -116,7 +116,8 @@ def other_backbones(
         for dataset, protocol in protocols.items():
             check_size(other.ref, backbone, dataset, protocol.image_size)
         plan = choose_weights(other.ref, backbone, policy, tell, get)
-        found.append(OtherBackbone(backbone=other.ref, weights=plan, options=other.resolved))
+        digest = other.local_digest
+        found.append(OtherBackbone(backbone=other.ref, weights=plan, options=other.resolved, source_digest=digest))
     return tuple(found)
 
 
@@ -124,7 +125,8 @@ def other_backbones(
 class Pair:
     """A backbone on a dataset: what all cells of the two have in common.
 
-    `weights` are None where no strategy wants any; `resolved` has the values of all options of both and of the task.
+    `weights` are None where no strategy wants any; `resolved` has the values of all options of both and of the task,
+    `sources` the digests of those that are local.
     """
 
     backbone: str
@@ -136,6 +138,7 @@ class Pair:
     family: Family
     data: PreparedDataset
     resolved: Mapping[str, ResolvedOptions]
+    sources: Mapping[str, str]
 
 
 def make_cell(
@@ -176,7 +179,13 @@ def make_cell(
         dataset_digest=pair.data.digest,
         task=pair.task,
         options={kind: given for kind, given in options.items() if given},
+        sources={**pair.sources, **local_sources(component)},
     )
+
+
+def local_sources(*components: Component[Any]) -> dict[str, str]:
+    """The digests of components from plugins that are not installed, by their kind."""
+    return {each.entry.kind: each.local_digest for each in components if each.local_digest is not None}
 
 
 def _rates_to_try(tune: tuple[TunedRate, ...], own_rate: float | None) -> tuple[float, ...]:

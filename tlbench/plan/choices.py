@@ -12,10 +12,10 @@ MEMORY_FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 CompilePolicy = Literal["off", "on", "auto"]
 Budget = Literal["epochs", "passes"]
 FeaturesPolicy = Literal["cache", "compute"]
-Schedule = Literal["cosine", "constant"]
-Augmentation = Literal["trivial", "rand", "crop", "pad", "flip", "colour", "erase"]
-AUGMENTATIONS: tuple[Augmentation, ...] = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")
-"""In the order in which they are applied."""
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "constant")
+AUGMENTATIONS = ("trivial", "rand", "crop", "pad", "flip", "colour", "erase")
+"""In the order in which they are applied; those of plugins come after them."""
 Chance = Literal["initialisation", "order", "augmentation"]
 """What a seed decides: the new tensors, the order of the images, and what is random in the steps themselves."""
 CHANCES: tuple[Chance, ...] = ("initialisation", "order", "augmentation")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from tlbench.plan.cell import Cell
-from tlbench.plan.request import COMPARED, Request
+from tlbench.plan.request import COMPARED, REPEATED, Request
 
 OF_A_CELL = dict(zip(COMPARED, ("backbone", "strategy", "dataset"), strict=True))
 LEFT_OUT = (*COMPARED, "reporters")
@@ -36,7 +36,9 @@ def _flags(values: dict[str, object]) -> Iterator[str]:
         flag = f"--{name.replace('_', '-')}"
         if value is True:
             yield flag
-        elif name == "block":
+        elif value is False and Request.model_fields[name].default is True:
+            yield f"--no-{flag[2:]}"
+        elif name in REPEATED:
             yield from (part for each in value for part in (flag, shlex.quote(each)))  # type: ignore[attr-defined]
         elif value is not None and value is not False:
             yield f"{flag} {shlex.quote(_joined(value))}"

@@ -77,6 +77,7 @@ class Decoder:
                 train_images=made.images["train"],
                 test_images_shared=shared_with_test(prepared, made),
                 options=loaded.component.resolved,
+                source_digest=loaded.component.local_digest,
             )
             if plan.test_images_shared:
                 self.tell(Note(f"warning: {plan.leak_into(target)}"))

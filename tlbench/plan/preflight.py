@@ -12,11 +12,12 @@ from typing import Any
 from tlbench.errors import UserError
 from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
-from tlbench.plan.cells import Pair, make_cell
+from tlbench.plan.cells import Pair, local_sources, make_cell
 from tlbench.plan.datasets import Decoder, Loaded, decode_others
 from tlbench.plan.found import Note, Preflight, Tell
 from tlbench.plan.looked import Looked, look
 from tlbench.plan.machine import choose_device, described, note_peak
+from tlbench.plan.named import parts_among, parts_of
 from tlbench.plan.numerics import measured
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, Means
@@ -74,6 +75,7 @@ def _found(request: Request, registry: Registry, device: str, looked: Looked) ->
     ]  # fmt: skip
     found = described(request, device, [each.entry.origin.distribution for each in components])
     found.provenance = {each.ref: each.entry.origin for each in components}
+    found.provenance |= {name: each.entry.origin for name, each in parts_of(request, registry).items()}
     found.tasks = plans(registry, {ref: each.task for ref, each in tasks.items()})
     return found
 
@@ -113,9 +115,11 @@ def _pair(
         "dataset": dataset.component.resolved,
         "task": dataset.task_component.resolved,
     }
+    parts = {name: each.source_digest or "" for name, each in parts_among(found.provenance).items() if each.local}
     pair = Pair(
         ref, dataset.ref, dataset.task_component.ref, device, protocol, looked.weights[ref],
         "cnn" if model is None else model.family, data, resolved,
+        local_sources(looked.backbones[ref], dataset.component, dataset.task_component) | parts,
     )  # fmt: skip
     return pair, tried
 

@@ -6,17 +6,15 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.strategy import BatchNormPolicy
 from tlbench.plan.choices import (
     AUGMENTATIONS,
     CHANCES,
-    Augmentation,
+    SCHEDULES,
     Budget,
     Chance,
     CompilePolicy,
     Frozen,
-    Schedule,
 )
 from tlbench.plan.normalisation import checked_normalisation
 from tlbench.plan.option import option
@@ -32,15 +30,17 @@ class Recipe(Frozen):
         said="the epochs of all trainings of a strategy together",
     )
     batch_size: int = option(32, "Images in a training step.", said="", ge=1)
-    optimizer: OptimizerName = option(
+    optimizer: str = option(
         "adamw",
-        "adamw, or sgd (Nesterov's momentum, 0.9).",
+        "adamw, sgd (Nesterov's momentum, 0.9), or a plugin's.",
+        metavar="NAME",
         said="{optimizer} (weight decay {weight_decay})",
         always=True,
     )
-    schedule: Schedule = option(
+    schedule: str = option(
         "cosine",
-        "The rate after warm-up: cosine (falls to 0) or constant.",
+        "The rate after warm-up: cosine (falls to 0), constant, or a plugin's.",
+        metavar="NAME",
         said="{schedule} schedule (warm-up {warmup})",
         always=True,
     )
@@ -86,9 +86,10 @@ class Recipe(Frozen):
         "are too few for new ones.",
         said="BatchNorm statistics: {batchnorm}",
     )
-    augment: tuple[Augmentation, ...] = option(
+    augment: tuple[str, ...] = option(
         (),
-        "Random changes of training images: trivial, rand, crop, pad, flip, colour, erase (extra: augment).",
+        "Random changes of training images: trivial, rand, crop, pad, flip, colour, erase (extra: augment), or a "
+        "plugin's.",
         metavar="NAMES",
         shown="none",
         said="{augment} augmentation",
@@ -123,8 +124,9 @@ class Recipe(Frozen):
 
     @field_validator("augment")
     @classmethod
-    def _as_applied(cls, value: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
-        return tuple(each for each in AUGMENTATIONS if each in value)
+    def _as_applied(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        own = [each for each in AUGMENTATIONS if each in value]
+        return tuple(dict.fromkeys([*own, *value]))
 
     @field_validator("vary")
     @classmethod
@@ -138,5 +140,6 @@ class Recipe(Frozen):
 
     @property
     def plain_steps(self) -> bool:
-        """Whether steps are AdamW's on images and labels as they are, and nothing is averaged."""
-        return self.optimizer == "adamw" and not (self.mixup or self.cutmix or self.ema or self.class_weights)
+        """Whether steps are AdamW's on images and labels as they are, by a schedule of tlbench's, and none averaged."""
+        own = self.optimizer == "adamw" and self.schedule in SCHEDULES
+        return own and not (self.mixup or self.cutmix or self.ema or self.class_weights)

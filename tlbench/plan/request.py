@@ -21,6 +21,7 @@ from pydantic import (
 from tlbench.errors import UserError
 from tlbench.plan.choices import FeaturesPolicy, Frozen
 from tlbench.plan.option import option
+from tlbench.plan.plugged import Plugged
 from tlbench.plan.recipe import Recipe
 from tlbench.words import legible, split_names
 
@@ -56,6 +57,8 @@ COMPARED = ("backbones", "strategies", "datasets")
 """Options that take names of what is compared, at least one each."""
 NAMED = (*COMPARED, "reporters")
 """Options that take names of components, with commas or one by one."""
+REPEATED = ("plugin", "no_plugin", "plugins_from")
+"""Options that take a name each, and may be repeated."""
 
 
 def _parted_names(value: object) -> object:
@@ -177,12 +180,9 @@ class Execution(Frozen):
         validation_alias=AliasChoices("timeout", "timeout_seconds"),  # as plans of earlier releases have it
     )
     data_root: Path | None = option(None, "Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
-    block: tuple[str, ...] = option(
-        (), "Do without a plugin; may be repeated. Also: $TLBENCH_BLOCK.", metavar="PLUGIN", shown="none"
-    )
 
 
-class Request(Execution, Recipe, Compared):
+class Request(Plugged, Execution, Recipe, Compared):
     """What a person asks for; what is None follows from the machine and the dataset.
 
     Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.

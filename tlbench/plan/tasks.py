@@ -47,7 +47,9 @@ def task_plan(registry: Registry, ref: str, task: Task) -> TaskPlan:
     metrics = [*task.metrics, *(each.metric for each in registry.metrics_of(ref))]
     names = [each.name for each in metrics]
     if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"task {ref} has two metrics named {repeated!r}; block the plugin that adds one with --block")
+        raise UserError(
+            f"task {ref} has two metrics named {repeated!r}; leave out the plugin that adds one with --no-plugin"
+        )
     if task.primary not in {each.name for each in task.metrics}:
         raise UserError(f"task {ref}: its primary metric {task.primary!r} is none of its metrics: {listed(names)}")
     return TaskPlan(primary=task.primary, metrics=tuple(MetricPlan(**asdict(each)) for each in metrics))

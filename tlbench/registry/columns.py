@@ -29,5 +29,5 @@ def baselines_of(plan: Plan, registry: Registry) -> frozenset[str]:
 
 def columns_for(plan: Plan, registry: Registry) -> Callable[[str], Sequence[Column]]:
     """The columns of a task's tables and documents, by its qualified name."""
-    own = registry.own_columns(plan.request.block)
+    own = registry.own_columns(plan.request.no_plugin)
     return cache(partial(columns_of, plan, own=own))

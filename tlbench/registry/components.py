@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -100,6 +101,11 @@ class Component(Generic[T]):
         """The values of all options as JSON has them, defaults among them."""
         return self.options.model_dump(mode="json")
 
+    @property
+    def local_digest(self) -> str | None:
+        """The digest of the plugin's source where the plugin is not installed, and so has no version; else None."""
+        return self.entry.origin.source_digest if self.entry.origin.local else None
+
     def check(self) -> None:
         """Look at the options cheaply; raises UserError."""
         if self.entry.check is not None:
@@ -116,4 +122,7 @@ class Component(Generic[T]):
                 f"{self.entry.kind} {self.ref} can't be made: plugin {origin.plugin} ({origin.distribution} "
                 f"{origin.version}) gave a {type(made).__name__}; its factory must return a tlbench.{wanted.__name__}"
             )
+        if isinstance(made, Dataset) and made.fingerprint is not None and self.local_digest is not None:
+            # of a plugin that is being written: what was decoded by its earlier source is not taken for it
+            return dataclasses.replace(made, fingerprint=f"{made.fingerprint} {self.local_digest}")
         return made

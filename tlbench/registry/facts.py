@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from tlbench.cache import Remembered
 from tlbench.contracts.backbone import Backbone
 from tlbench.errors import UserError
+from tlbench.registry.chosen import Chosen, in_use, using
 from tlbench.registry.components import Component, Entry
 from tlbench.registry.kinds import Registry
 from tlbench.registry.names import safe_environment
@@ -85,7 +86,7 @@ def _changed(registry: Registry, plugin: str) -> float:
 
 
 def _ask(registry: Registry) -> dict[str, Facts]:
-    command = [sys.executable, "-m", "tlbench.registry.facts", *registry.plugins.blocked]
+    command = [sys.executable, "-m", "tlbench.registry.facts", in_use().to_json()]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=safe_environment())
     if answer.returncode:
         raise UserError(f"the backbones can't be described: {answer.stderr.strip().rpartition(chr(10))[2]}")
@@ -134,4 +135,5 @@ def _facts(entry: Entry[Backbone]) -> tuple[Facts, Backbone | None]:
 if __name__ == "__main__":
     from tlbench.registry.plugins import load_plugins
 
-    sys.stdout.write("\n" + json.dumps(find_facts(list(Registry.of(load_plugins(sys.argv[1:])).backbones))))
+    with using(Chosen.of_json(sys.argv[1])):
+        sys.stdout.write("\n" + json.dumps(find_facts(list(Registry.of(load_plugins()).backbones))))

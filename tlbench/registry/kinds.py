@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
 from tlbench.contracts.task import ExtraMetric, Task
+from tlbench.contracts.training import MakeAugmentation, MakeOptimizer, Schedule
 from tlbench.errors import UserError, nearest
 from tlbench.execute.executor import Executor
 from tlbench.registry.apart import guarded
+from tlbench.registry.chosen import in_use
 from tlbench.registry.components import Component, Entry, Family
+from tlbench.registry.given import PLUGIN, entry_of
 from tlbench.registry.names import indexed_names
 from tlbench.registry.options import parse_options
 from tlbench.registry.plugins import Plugins
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.register import (
+    RegisterAugmentation,
     RegisterBackbone,
     RegisterColumn,
+    RegisterCommand,
     RegisterDataset,
     RegisterExecutor,
+    RegisterFormat,
     RegisterMetric,
+    RegisterOptimizer,
     RegisterReporter,
+    RegisterSchedule,
     RegisterStrategy,
     RegisterTask,
     Registrar,
@@ -69,11 +77,17 @@ class Kind(Generic[T]):
     def find(self, name: str) -> Entry[T]:
         """The entry of a qualified or unqualified name; raises UserError with the nearest names."""
         namespace, slash, local = name.rpartition("/")
+        if namespace == PLUGIN and namespace not in self.entries:
+            raise UserError(
+                f"{self.name} {name} was an object of a Python program; call tlbench.run again, with the same objects "
+                f"and the run's name"
+            )
         if slash and namespace not in self.entries:
             known = ", ".join(self.order())
             raise UserError(
                 f"unknown {self.name} {name!r}: no plugin named {namespace!r} has {self.plural}"
-                f"{nearest(namespace, self.entries)} (these have: {known})"
+                f"{nearest(namespace, self.entries)} (these have: {known}); one that is not installed is given with "
+                f"--plugin FILE"
             )
         for plugin in [namespace] if slash else self.order():
             if local in self.entries[plugin]:
@@ -112,6 +126,11 @@ class Registry:
     columns: Kind[Column]
     executors: Kind[Executor]
     reporters: Kind[Reporter]
+    optimizers: Kind[MakeOptimizer]
+    schedules: Kind[Schedule]
+    augmentations: Kind[MakeAugmentation]
+    formats: Kind[Callable[..., Any]]
+    commands: Kind[Callable[..., Any]]
 
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
@@ -120,6 +139,7 @@ class Registry:
             plugins,
             *(Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task")),
             *(Kind("metric"), Kind("column"), Kind("executor"), Kind("reporter")),
+            *(Kind("optimizer"), Kind("schedule"), Kind("augmentation"), Kind("format"), Kind("command")),
         )
         registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
         registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
@@ -129,6 +149,16 @@ class Registry:
         registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
         registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
         registry.reporters.collect(plugins, "tlbench_register_reporters", RegisterReporter)
+        registry.optimizers.collect(plugins, "tlbench_register_optimizers", RegisterOptimizer)
+        registry.schedules.collect(plugins, "tlbench_register_schedules", RegisterSchedule)
+        registry.augmentations.collect(plugins, "tlbench_register_augmentations", RegisterAugmentation)
+        registry.formats.collect(plugins, "tlbench_register_formats", RegisterFormat)
+        registry.commands.collect(plugins, "tlbench_register_commands", RegisterCommand)
+        kinds = {kind.name: kind for kind in (registry.backbones, registry.datasets, registry.strategies)}
+        for given in in_use().given:
+            kind: Kind[Any] = kinds[given.kind]
+            kind.entries.setdefault(PLUGIN, {})[given.name] = entry_of(given)
+            kind.families[PLUGIN] = []
         return registry
 
     def qualified_backbone(self, spec: str) -> str:
@@ -141,7 +171,7 @@ class Registry:
         made = (Component(entry, entry.options()).load() for entry in self.metrics)
         return [each for each in made if any(name in names for name in each.tasks)]
 
-    def own_columns(self, blocked: Collection[str]) -> list[Column]:
+    def own_columns(self, without: Collection[str]) -> list[Column]:
         """The columns that plugins add to reports, but for those of some plugins."""
-        entries = (entry for entry in self.columns if entry.origin.plugin not in blocked)
+        entries = (entry for entry in self.columns if entry.origin.plugin not in without)
         return [Component(entry, entry.options()).load() for entry in entries]

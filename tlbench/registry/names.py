@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from tlbench.cache import Remembered
 from tlbench.errors import UserError
+from tlbench.registry.chosen import in_use
 
 if TYPE_CHECKING:
     from tlbench.registry.components import Family
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 def indexed_names(family: Family[Any]) -> tuple[str, ...]:
     """The names of a family's members: from the index on disk, or from the provider where there is none yet."""
-    return _indexed(family.kind, family.origin.plugin, family.version)
+    origin = family.origin
+    return _indexed(
+        family.kind, origin.plugin, f"{family.version} {origin.version}" if origin.local else family.version
+    )
 
 
 @functools.cache
@@ -39,7 +43,7 @@ def _indexed(kind: str, plugin: str, version: str) -> tuple[str, ...]:
 
 
 def _ask_provider(kind: str, plugin: str) -> tuple[str, ...]:
-    command = [sys.executable, "-m", "tlbench.registry.list_names", kind, plugin]
+    command = [sys.executable, "-m", "tlbench.registry.list_names", kind, plugin, in_use().to_json()]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=safe_environment())
     if answer.returncode:
         last = answer.stderr.strip().rpartition("\n")[2]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
 import pluggy
 
@@ -17,14 +17,14 @@ from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
 from tlbench.registry.apart import guarded, kept_apart
+from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, GROUP, OWN, Chosen, disabled_by_variable, in_use
+from tlbench.registry.local import OF_FOLDER, import_local, name_of
 from tlbench.registry.provenance import Provenance
+from tlbench.registry.sources import digest_of_sources
 
-GROUP = "tlbench"
-OWN = "tlbench"
 HOOKS = {name for name in vars(hookspecs) if name.startswith("tlbench_")}
 SLOW_SECONDS = 1.0
 """Of CPU time: what a plugin that registers factories alone does not take."""
-BLOCK_VARIABLE = "TLBENCH_BLOCK"
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,12 @@ class Fault:
 
 @dataclass
 class Plugins:
-    """The loaded plugins, those blocked by name, and the faults of those that could not be used."""
+    """The loaded plugins, those that are disabled, and the faults of those that could not be used."""
 
     manager: pluggy.PluginManager
     provenance: dict[str, Provenance] = field(default_factory=dict)
-    blocked: dict[str, Provenance] = field(default_factory=dict)
+    load_seconds: dict[str, float] = field(default_factory=dict)
+    disabled: dict[str, Provenance] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -95,36 +96,55 @@ class Plugins:
             yield
 
 
-def load_plugins(block: Collection[str] = ()) -> Plugins:
-    """Load every plugin of the entry-point group but those blocked by name or by $TLBENCH_BLOCK.
+def load_plugins() -> Plugins:
+    """Load the plugins in use: those of the entry-point group that are not disabled, and local ones.
 
-    Raises UserError where a blocked name is no plugin's.
+    Raises UserError where a disabled name is no plugin's, no plugin is of a named distribution, or a local plugin can't
+    be loaded; an installed one that can't is left out, with its fault.
     """
+    chosen = in_use()
     manager = pluggy.PluginManager("tlbench")
     manager.add_hookspecs(hookspecs)
     plugins = Plugins(manager)
     # tlbench's own first: their names are taken
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, not _is_own(point)))
-    names = {point.name for point in points}
-    for name in block:
-        if name not in names:
-            raise UserError(f"there is no plugin named {name!r} to block{nearest(name, names)}")
-    by_variable = {each.strip() for each in os.environ.get(BLOCK_VARIABLE, "").split(",")} - {""}
-    for name in sorted(by_variable - names):
-        raise UserError(f"${BLOCK_VARIABLE}: there is no plugin named {name!r} to block{nearest(name, names)}")
-    blocked = {*block, *by_variable}
+    disabled = _disabled(chosen, points)
     for point in points:
         origin = _provenance(point)
-        if point.name in blocked:
-            plugins.blocked[point.name] = origin
+        if point.name in disabled:
+            plugins.disabled[point.name] = origin
         elif point.name in plugins.provenance:
-            if origin != plugins.provenance[point.name]:  # the same distribution may lie on the path twice
-                taken = plugins.provenance[point.name].distribution
-                message = f"the name is taken by the distribution {taken}"
+            taken = plugins.provenance[point.name]
+            if (origin.distribution, origin.version) != (taken.distribution, taken.version):  # else on the path twice
+                message = f"the name is taken by the distribution {taken.distribution}"
                 plugins.faults.append(Fault(f"{point.name} ({origin.distribution})", "loading", message))
         else:
             _load(plugins, point, origin)
+    for local in chosen.local:
+        _load_local(plugins, local)
     return plugins
+
+
+def _disabled(chosen: Chosen, points: list[EntryPoint]) -> set[str]:
+    """The names of the installed plugins that are not loaded; raises UserError on unknown names."""
+    names = {point.name for point in points}
+    by_variable = disabled_by_variable()
+    local = {name_of(each) for each in chosen.local} | {OF_FOLDER.removesuffix(".py"), ALL}
+    for source, given in (("", chosen.without), (f"${DISABLED_VARIABLE}: ", sorted(by_variable - local))):
+        for name in given:
+            if name not in names:
+                raise UserError(f"{source}there is no plugin named {name!r} to disable{nearest(name, names)}")
+    known = {point.dist.name for point in points if point.dist is not None}
+    for name in chosen.distributions:
+        if name not in known:
+            raise UserError(f"--plugins-from {name}: no distribution of that name has plugins{nearest(name, known)}")
+    disabled = {*chosen.without, *by_variable}
+    if chosen.distributions:
+        allowed = {OWN, *chosen.distributions}
+        disabled |= {point.name for point in points if point.dist is None or point.dist.name not in allowed}
+    if ALL in by_variable:
+        disabled |= {point.name for point in points if not _is_own(point)}
+    return disabled
 
 
 def _leave(exit_manager: Callable[..., object], blame: Callable[[BaseException], object]) -> None:
@@ -141,23 +161,57 @@ def _load(plugins: Plugins, point: EntryPoint, origin: Provenance) -> None:
     try:
         with kept_apart():
             module = point.load()
-        _check_version(module)
-        _check_marks(module)
-        plugins.manager.register(module, name=point.name)
-        plugins.manager.check_pending()
+        _take(plugins, point.name, module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # sys.exit is a plugin's fault like any other
         plugins.fault(point.name, "loading", error)
-        if plugins.manager.has_plugin(point.name):
-            plugins.manager.unregister(name=point.name)
-    else:
-        plugins.provenance[point.name] = origin
-        spent = time.process_time() - begun
-        if spent > SLOW_SECONDS:
-            plugins.notes.append(
-                f"plugin {point.name} took {spent:.1f} s to load; import what is heavy in the factories that need it"
-            )
+        return
+    spent = time.process_time() - begun
+    plugins.provenance[point.name] = origin.model_copy(update={"source_digest": digest_of_sources([module])})
+    plugins.load_seconds[point.name] = spent
+    if spent > SLOW_SECONDS:
+        plugins.notes.append(
+            f"plugin {point.name} took {spent:.1f} s to load; import what is heavy in the factories that need it"
+        )
+
+
+def _load_local(plugins: Plugins, local: str) -> None:
+    """Load a plugin that a person asked for by its file or module: what is wrong with it is to be mended first."""
+    name, begun = name_of(local), time.process_time()
+    if taken := plugins.provenance.get(name) or plugins.disabled.get(name):
+        raise UserError(f"--plugin {local}: the name {name} is taken by the plugin of {taken.distribution}; rename it")
+    try:
+        with kept_apart():
+            module, origin = import_local(local)
+        _take(plugins, name, module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        remedy = "; mend it, or give --no-local-plugins" if local.endswith(OF_FOLDER) else ""
+        raise UserError(f"plugin {local} can't be loaded: {said}{_line(error, local)}{remedy}") from error
+    plugins.provenance[name] = origin
+    plugins.load_seconds[name] = time.process_time() - begun
+
+
+def _line(error: BaseException, file: str) -> str:
+    """The last line of a file that an error came through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (line {lines[-1]})" if lines else ""
+
+
+def _take(plugins: Plugins, name: str, module: ModuleType) -> None:
+    """Add a module's hooks; raises where it is not made for this tlbench, or implements a hook wrongly."""
+    _check_version(module)
+    _check_marks(module)
+    try:
+        plugins.manager.register(module, name=name)
+        plugins.manager.check_pending()
+    except BaseException:
+        if plugins.manager.has_plugin(name):
+            plugins.manager.unregister(name=name)
+        raise
 
 
 def _check_version(module: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -129,6 +130,23 @@ class RegisterStrategy(Registrar[Strategy]):
                 self.kind, strategy.name, lambda _options: strategy, strategy.options, strategy.summary, origin, check
             )
         )
+
+
+class RegisterFunction(Registrar[Callable[..., Any]]):
+    """Registers functions by name."""
+
+    def __call__(self, name: str, function: Callable[..., Any], *, summary: str = "") -> None:
+        """Register `function` under `name`; its docstring's first line is the summary where none is given."""
+        said = summary or (inspect.getdoc(function) or "").partition("\n")[0]
+        factory = (lambda _options: function) if callable(function) else function
+        self.add(Entry(self.kind, name, factory, Options, said, self.origin))
+
+
+RegisterOptimizer = RegisterFunction
+RegisterSchedule = RegisterFunction
+RegisterAugmentation = RegisterFunction
+RegisterFormat = RegisterFunction
+RegisterCommand = RegisterFunction
 
 
 class RegisterMetric(Registrar[ExtraMetric]):

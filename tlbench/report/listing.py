@@ -45,13 +45,13 @@ def _backbone_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def print_components(found: list[dict[str, Any]], column: str, verbose: bool, console: Console) -> None:
-    """Components of any kind, a column of each besides; `verbose`, what they cite and their options."""
+def print_components(found: list[dict[str, Any]], verbose: bool, console: Console) -> None:
+    """Components of any kind with their summaries; `verbose`, what they cite, their options, and further lines."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("name", column, "from"):
+    for heading in ("name", "summary", "from"):
         table.add_column(heading, overflow="fold")
     for row in found:
-        table.add_row(row["name"], row[column], f"{row['distribution']} {row['version']}".strip())
+        table.add_row(row["name"], row["summary"], f"{row['distribution']} {row['version']}".strip())
         for name in ("details", "when", "paper") if verbose else ():
             if row.get(name):
                 table.add_row("", row[name] if name == "details" else f"{name}: {row[name]}", "")
@@ -59,6 +59,8 @@ def print_components(found: list[dict[str, Any]], column: str, verbose: bool, co
             table.add_row("", f"tasks: {', '.join(row['tasks'])}", "")
         if verbose and row.get("learning_rates"):
             table.add_row("", f"rates: {rates(row['learning_rates'])}", "")
+        for line in row.get("lines", []) if verbose else []:
+            table.add_row("", line, "")
         for option in row.get("options", []) if verbose else []:
             default = "required" if option["required"] else f"default {option['default']}"
             described = f": {option['description']}" if option["description"] else ""

@@ -116,6 +116,25 @@ class EpochRecord(RecordPart):
     kept: bool = Field(True, description="Whether the phase ends with the model of this epoch.")
 
 
+class CurveRecord(RecordPart):
+    """What a strategy has logged under one name by `model.log`, in its order; at most 1,000 points, evenly thinned."""
+
+    phases: list[int] = Field(description="Place of the phase that each point was logged in, from 0.")
+    steps: list[int] = Field(description="Number of the phase's steps that were done at each point.")
+    values: list[float | None] = Field(description="Logged values; null where one is not finite.")
+
+    def points(self) -> list[tuple[int, float]]:
+        """Steps over all phases (those that anything was logged in), and the finite values."""
+        found, before, phase, last = [], 0, None, 0
+        for number, step, value in zip(self.phases, self.steps, self.values, strict=True):
+            if number != phase:
+                before, phase = before + last, number
+            last = step
+            if value is not None:
+                found.append((before + step, value))
+        return found
+
+
 class DataRecord(RecordPart):
     """The images of the trial."""
 
@@ -293,6 +312,11 @@ class Record(RecordPart):
         default_factory=dict,
         description="What the strategy says of its model, why a plugin's metric raised, and why a model was not saved, "
         "by name; null for a number that is not finite.",
+    )
+    curves: dict[str, CurveRecord] = Field(
+        default_factory=dict,
+        description="What the strategy logged as it trained, by name; empty where it logged nothing, and where the trial "
+        "has no result.",
     )
     cost: Cost | None = Field(None, description="What the trial cost; null where the trial has no result.")
     environment: dict[str, Any] | None = Field(

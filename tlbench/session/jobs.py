@@ -10,8 +10,10 @@ from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Trial
 from tlbench.plan.found import Preflight
+from tlbench.plan.named import parts_among
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
+from tlbench.registry.chosen import in_use
 from tlbench.results.store import RunFolder
 from tlbench.session.display import Display
 from tlbench.trial.jobs import TrialJob
@@ -50,8 +52,9 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
             **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
+            **parts_among(plan.provenance),
         },
-        block=plan.request.block,
+        plugins=in_use(),
         concurrent_trials=1,
         threads=None,
         machine=found.machine,

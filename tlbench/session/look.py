@@ -65,7 +65,7 @@ def preflight_in_process(
 ) -> Preflight:
     """What the process of preflight does."""
     os.environ[DATA_ROOT_VARIABLE] = str(root)
-    return preflight(request, Registry.of(load_plugins(request.block)), folder, report, known, lease, means)  # type: ignore[arg-type]
+    return preflight(request, Registry.of(load_plugins()), folder, report, known, lease, means)  # type: ignore[arg-type]
 
 
 def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:

@@ -17,10 +17,12 @@ from tlbench.execute.queue import run_trials
 from tlbench.measure.cores import threads_each
 from tlbench.plan.forecast import forecast
 from tlbench.plan.found import Preflight
-from tlbench.plan.named import resolve
+from tlbench.plan.named import resolve, with_parts
 from tlbench.plan.plan import Plan
+from tlbench.plan.plugin_defaults import with_plugin_defaults
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
+from tlbench.registry.chosen import in_use, using
 from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
@@ -59,12 +61,24 @@ def start(
     Raises UserError before anything runs where the request can't be carried out as asked, OtherRun where it is the run
     of that name that is unlike.
     """
-    plugins = load_plugins(request.block)
+    with using(replace(request.chosen, given=in_use().given)):
+        return _start(request, results, name, display, retry, dry_run)
+
+
+def _start(
+    request: Request, results: Path, name: str | None, display: Display, retry: Collection[Status], dry_run: bool
+) -> Outcome:
+    plugins = load_plugins()
+    request = with_plugin_defaults(request, plugins, display.note)
     registry = Registry.of(plugins)
+    for origin in plugins.provenance.values():
+        if origin.local:
+            display.note(f"using the plugin {origin.plugin} ({origin.distribution}, {origin.version})")
     for fault in plugins.faults:
         display.note(f"warning: {fault}")
     for text in plugins.notes:
         display.note(f"warning: {text}")
+    request = with_parts(request, registry)
     named = resolve(request, registry)
     if not dry_run:
         check_writable(results)

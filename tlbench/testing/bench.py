@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Unpack
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from tlbench.api import Results, request_of
 from tlbench.errors import UserError
 from tlbench.keywords import RunOptions
+from tlbench.objects.given import objects_named
+from tlbench.plan.plugged import with_local
 from tlbench.report.short import short
 from tlbench.results.records import Record
 from tlbench.testing.benchmarks import feed
-from tlbench.testing.kept import KeptRuns
+from tlbench.testing.kept import KeptRuns, given_digests
 from tlbench.words import counted
 
 
@@ -32,11 +35,12 @@ class Bench:
         """
         __tracebackhide__ = True
         try:
-            request = request_of(options)
-            key = request.model_dump_json()
-            if key not in self._known:
-                self._known[key] = self._runs.get(request)
-                feed(self._config, self._known[key])
+            with objects_named(options) as named:
+                request = with_local(request_of(named), Path.cwd())
+                key = f"{request.model_dump_json()} {given_digests()}"
+                if key not in self._known:
+                    self._known[key] = self._runs.get(request)
+                    feed(self._config, self._known[key])
         except UserError as error:
             raise UserError(str(error)) from None  # what it was made of is no business of the test's
         results = self._known[key]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from types import ModuleType
 from typing import get_args
 
 from filelock import FileLock
@@ -23,7 +20,9 @@ from tlbench.files import write_whole
 from tlbench.measure.cores import cpu_model, usable_cores
 from tlbench.measure.machine import PACKAGES
 from tlbench.plan.request import Request
+from tlbench.registry.chosen import in_use, using
 from tlbench.registry.plugins import load_plugins
+from tlbench.registry.sources import digest_of_sources
 from tlbench.report.progress import ConsoleDisplay
 from tlbench.results.records import Status
 from tlbench.results.store import check_writable
@@ -80,10 +79,12 @@ def digest_of(request: Request) -> str:
     The request, the sources of tlbench and the plugins (one that is being written keeps its version), the releases of
     the packages that results depend on, and the processor, as a run has its machine's times.
     """
-    plugins = load_plugins(request.block)
+    with using(replace(request.chosen, given=in_use().given)):
+        plugins = load_plugins()
     distributions = {each.distribution for each in plugins.provenance.values()}
     facts = {
         "request": request.model_dump(mode="json"),
+        "objects": given_digests(),
         "sources": digest_of_sources([tlbench, *plugins.manager.get_plugins()]),
         "packages": {name: _version(name) for name in sorted({*PACKAGES, *distributions})},
         "machine": [cpu_model(), usable_cores()],
@@ -91,23 +92,9 @@ def digest_of(request: Request) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def digest_of_sources(modules: Iterable[ModuleType]) -> str:
-    """A digest of the Python files of the packages that modules are in."""
-    digest = hashlib.sha256()
-    for name, file in sorted({found for module in modules for found in _sources(module)}):
-        digest.update(f"{name}\n{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
-
-
-def _sources(module: ModuleType) -> Iterator[tuple[str, Path]]:
-    """The files of a module's whole package, or of its own folder in a namespace; each with its name in there."""
-    top = sys.modules[module.__name__.partition(".")[0]]
-    if not (found := top.__file__ or module.__file__):
-        return
-    file = Path(found)
-    folder = file.parent
-    for each in folder.rglob("*.py") if file.name == "__init__.py" else [file]:
-        yield each.relative_to(folder.parent).as_posix(), each
+def given_digests() -> list[list[str]]:
+    """The kinds, names and sources of the objects that are components here."""
+    return [[each.kind, each.name, each.origin.version] for each in in_use().given]
 
 
 def _version(distribution: str) -> str | None:

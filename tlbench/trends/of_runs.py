@@ -21,6 +21,7 @@ from tlbench.report.rows import rows
 from tlbench.report.short import short_names
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder, find_run
+from tlbench.results.unfinished import without_record
 from tlbench.trends.history import History, PastRun
 from tlbench.trends.series import Entry, cell_history
 from tlbench.words import counted, listed
@@ -165,7 +166,7 @@ class _Found:
         self._seen |= {(record.trial.id, record.started) for record in records}
         self.warnings += [f"{said}; it is left out" for said in damaged]
         if len(every) < trials:
-            some = f"{len(every):,} of {counted(trials, 'planned trial')} have a record"
+            some = without_record(trials, trials - len(every))
             self.warnings.append(f"run {name} is not finished: {some}")
         if len(records) < len(every):
             again = counted(len(every) - len(records), "record")

@@ -12,6 +12,7 @@ from tlbench.data.prepared import PreparedDataset
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.choices import FeaturesPolicy
+from tlbench.registry.chosen import Chosen
 from tlbench.registry.provenance import Provenance
 from tlbench.results.records import (
     DataRecord,
@@ -43,7 +44,7 @@ class TrialJob:
     data: PreparedDataset
     other_data: dict[str, PreparedDataset]
     provenance: dict[str, Provenance]
-    block: tuple[str, ...]
+    plugins: Chosen
     concurrent_trials: int
     threads: int | None
     machine: Machine

@@ -35,6 +35,7 @@ from tlbench.events import Report
 from tlbench.measure.environment import at_start
 from tlbench.measure.meters import Meters
 from tlbench.plan.cell import Cell
+from tlbench.plan.named import parts_of
 from tlbench.registry.kinds import Registry
 from tlbench.trial.jobs import TrialJob
 
@@ -60,7 +61,8 @@ def make_ready(
         model = load_model(backbone, cell, outputs, seeds, device)
         model.another = partial(another, backbone, cell, outputs, seeds, registry)
         model.dataset = partial(_described, others)
-        model.classes = names
+        model.classes, model.task = names, cell.task
+        model.moment = progress.moment
         model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
         return model
 
@@ -76,9 +78,12 @@ def make_ready(
         FORMATS[protocol.memory_format],
         load_dataset,
     )
+    parts = {name: component.load() for name, component in parts_of(protocol, registry).items()}
     if protocol.augment:
         seed = seeds.of("augmentation", " of the images")
-        data.train = data.train.augmented(Augment(named_changes(protocol.augment, protocol.image_size), seed))
+        added = {name.partition(" ")[2]: each for name, each in parts.items() if name.startswith("augmentation ")}
+        change = named_changes(protocol.augment, protocol.image_size, added)
+        data.train = data.train.augmented(Augment(change, seed))
     statistics = task.statistics(names, data.train.labels.numpy())
     loss_options = LossOptions(protocol.label_smoothing, protocol.class_weights)
     setting = Setting(
@@ -91,6 +96,8 @@ def make_ready(
         most_steps=most_steps,
         objective=task.objective(names, statistics, loss_options),
         primary=task.primary_metric,
+        make_optimizer=parts.get("optimizer"),
+        schedule=parts.get("schedule"),
     )
     feature_inputs = partial(
         FeatureInputs, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,

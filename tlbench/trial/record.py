@@ -9,7 +9,7 @@ from typing import Any
 from tlbench.engine.context import Context
 from tlbench.plan.cell import Trial
 from tlbench.results.costs import Cost
-from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, Metrics, Record
+from tlbench.results.records import CandidateRecord, CurveRecord, DistanceRecord, EpochRecord, Metrics, Record
 from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, preprocessing_record, trial_key, weights_record
 
@@ -42,6 +42,10 @@ def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: 
         history=found.history,
         distance=found.distance,
         notes=found.notes,
+        curves={
+            name: CurveRecord(phases=each.phases, steps=each.steps, values=each.values)
+            for name, each in context.model.curves.items()
+        },
         cost=found.cost,
         environment=context.progress.environment,
         numerics=job.numerics,

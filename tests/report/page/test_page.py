@@ -86,12 +86,14 @@ def test_each_cell_has_the_command_that_repeats_it(reference: str) -> None:
 
 
 def test_a_commands_odd_values_are_quoted_for_the_shell_and_for_tlbench() -> None:
-    request = make_request(tune="lr=1x,3x", block=("timm", "peft"), augment="flip", class_weights=True, weights="auto")
+    request = make_request(
+        tune="lr=1x,3x", no_plugin=("timm", "peft"), augment="flip", class_weights=True, weights="auto"
+    )
     cell = make_cell("a/x", "b/y", dataset="folder:cats, dogs;rm")
     words = shlex.split(command_for(cell, request))
     assert words[words.index("--datasets") + 1] == '"folder:cats, dogs;rm"'
     assert words[words.index("--tune") + 1] == "lr=1x,3x"
-    assert words.count("--block") == 2 and "--class-weights" in words
+    assert words.count("--no-plugin") == 2 and "--class-weights" in words
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ def _seed(row: Row, record: Record) -> dict[str, Any]:
         "value": text.figure(row.metric.value(record), row.metric.unit),
         "rate": record.learning_rate,
         "history": [[each.phase, each.epoch, each.train_loss, each.val] for each in record.history],
+        "curves": {name: curve.points() for name, curve in record.curves.items()},
         "tuning": [[each.learning_rate, each.val, each.chosen] for each in record.tuning],
     }
 

@@ -19,7 +19,7 @@ from tlbench.report.page.details import Details
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
-from tlbench.words import counted
+from tlbench.results.unfinished import without_record
 
 CHANGING = ("load_average", "swap_used_bytes", "other_gpu_processes", "boot_id")
 """What of an environment says nothing of the machine or the installation."""
@@ -60,8 +60,7 @@ def _unfinished(plan: Plan, data: ReportData) -> str:
     missing = len(set(planned) - {record.trial.id for record in data.records})
     if not missing:
         return ""
-    have = "has" if missing == 1 else "have"
-    return f"Not finished: {missing:,} of {counted(len(planned), 'planned trial')} {have} no record."
+    return f"Not finished: {without_record(len(planned), missing)}."
 
 
 def _columns(found: Sequence[DatasetTable]) -> list[dict[str, Any]]:

@@ -27,15 +27,23 @@ const besideTheBest = (cell) => (cell.beside ? `${cell.beside}: ${cell.verdict}`
 function learning(cell, metric) {
   const lines = (place) => cell.seeds.map((seed) => seed.history.map((epoch, number) => [number + 1, epoch[place]])
     .filter(([, value]) => value != null)).filter((line) => line.length);
-  const losses = lines(2), vals = lines(3);
-  if (!losses.length) return part("Learning curves", make("p", { class: "soft" }, "No phase trains by steps."));
+  const losses = lines(2), vals = lines(3), logged = loggedCurves(cell);
+  if (!losses.length && !logged.length) return part("Learning curves", make("p", { class: "soft" }, "No phase trains by steps."));
   const tried = cell.seeds.flatMap((seed) => seed.tuning.map(([rate, val, chosen]) =>
     [seed.seed, rate, val == null ? NOTHING : written(val, metric.unit), chosen ? "chosen" : ""]));
   return [
-    ...part("Learning curves", make("div", { class: "charts" }, curves("Training loss, a line for each seed", losses, "", ""),
+    ...part("Learning curves", make("div", { class: "charts" },
+      losses.length ? curves("Training loss, a line for each seed", losses, "", "") : null, ...logged,
       vals.length ? curves(`${metric.heading} on val, a line for each seed`, vals, metric.unit, "val") : null)),
     ...(tried.length ? part("Learning rates tried", table("Learning rates tried", ["Seed", "Rate", "Val", ""], tried)) : []),
   ];
+}
+
+// What the strategy logged, a chart for each name.
+function loggedCurves(cell) {
+  const names = [...new Set(cell.seeds.flatMap((seed) => Object.keys(seed.curves)))];
+  return names.map((name) => curves(`${name}, a line for each seed`,
+    cell.seeds.map((seed) => seed.curves[name] ?? []).filter((line) => line.length), "", "", "Step"));
 }
 
 function overRuns(series) {

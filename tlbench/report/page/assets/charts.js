@@ -133,12 +133,12 @@ function shortened(text, most) {
 // ---- learning curves
 
 /** Lines of points [x, y], one for each seed. */
-function curves(title, lines, unit, kind) {
+function curves(title, lines, unit, kind, by = "Epoch") {
   const points = lines.flat(), height = 230;
   const x = scale(points.map(([epoch]) => epoch), MARGIN.left, WIDTH - MARGIN.right);
   const y = scale(points.map(([, value]) => value), height - MARGIN.bottom, MARGIN.top);
-  const svg = canvas(height, `${title} by epoch, ${lines.length} ${lines.length === 1 ? "seed" : "seeds"}`);
-  axes(svg, { ...x, ticks: x.ticks.filter(Number.isInteger) }, y, "", unit, height, "Epoch");
+  const svg = canvas(height, `${title} by ${by.toLowerCase()}, ${lines.length} ${lines.length === 1 ? "seed" : "seeds"}`);
+  axes(svg, { ...x, ticks: x.ticks.filter(Number.isInteger) }, y, "", unit, height, by);
   for (const line of lines) {
     svg.append(draw("polyline", { class: `curve ${kind}`, points: line.map(([a, b]) => `${x.at(a)},${y.at(b)}`).join(" ") }));
     if (line.length === 1) svg.append(draw("circle", { class: "dot", cx: x.at(line[0][0]), cy: y.at(line[0][1]), r: 4 }));

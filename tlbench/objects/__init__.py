@@ -1,0 +1,1 @@
+"""Objects of a Python program as components: module factories, datasets of other libraries, strategies."""
