@@ -9,7 +9,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.outline import outline
 from tlbench.registry.plugins import load_plugins
 

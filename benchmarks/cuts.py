@@ -19,7 +19,7 @@ from tlbench.contracts import Backbone
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import NotCuttable, cut
 from tlbench.plan.sizes import refusal
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 RESULTS = Path(__file__).parent / "results" / "cuts.json"

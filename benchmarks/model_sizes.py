@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tlbench.contracts import ModelSize
 from tlbench.errors import UserError
-from tlbench.registry import Entry, Registry
+from tlbench.registry.components import Entry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.model_size import count_model_size, write_model_sizes
 from tlbench.registry.plugins import load_plugins
 

@@ -22,7 +22,9 @@ import worked_examples
 import tlbench
 from tlbench.contracts import Strategy
 from tlbench.contracts.model import TransferModel
-from tlbench.registry import Component, Registry, option_type
+from tlbench.registry.components import Component
+from tlbench.registry.kinds import Registry
+from tlbench.registry.options import option_type
 from tlbench.registry.plugins import load_plugins
 from tlbench.report import text
 from tlbench_packaged.small_cnn import small_cnn

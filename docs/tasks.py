@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import tlbench
-from tlbench.registry import Component, Registry
+from tlbench.registry.components import Component
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 RESULTS = Path(__file__).parents[1] / "results"

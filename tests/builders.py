@@ -27,7 +27,7 @@ from tlbench.engine.setting import Setting
 from tlbench.measure.meters import Meters
 from tlbench.plan import CHANCES, Cell, Plan, Protocol, Request, Trial, WeightsPlan
 from tlbench.plan.plan import MetricPlan, TaskPlan
-from tlbench.registry import Component, Entry
+from tlbench.registry.components import Component, Entry
 from tlbench.registry.provenance import Provenance
 from tlbench.report.data import ReportData
 from tlbench.report.rows import Examples

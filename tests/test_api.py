@@ -61,9 +61,16 @@ class Endless:
         return index
 
 
-@pytest.mark.parametrize("datasets", [Endless(), [Endless()], [np.zeros(3)], 3])
-def test_objects_in_place_of_names_are_refused_at_once(datasets: Any) -> None:
-    with pytest.raises(tlbench.UserError, match="datasets takes names, as on the command line, and not a"):
+@pytest.mark.parametrize(
+    ("datasets", "said"),
+    [
+        (Endless(), "the split train is a Endless, which has no items by number"),
+        ([np.zeros(3)], "item 0 of the split train is a float64; it must be a pair"),
+        (3, "the split train is a int, which has no items by number"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(datasets: Any, said: str) -> None:
+    with pytest.raises(tlbench.UserError, match=said):
         tlbench.run(datasets=datasets, progress=False)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tlbench.contracts.family import family_of
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 

@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import NotCuttable, cut
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 

@@ -19,7 +19,7 @@ from tlbench.engine.features import FeatureInputs, feed
 from tlbench.engine.loop import Trained, prepare_phase, train
 from tlbench.events import EpochDone, Event
 from tlbench.measure.memory import PeakMemory
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.results.costs import FeaturesRecord
 

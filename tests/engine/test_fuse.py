@@ -9,7 +9,7 @@ from torch import fx, nn
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import cut
 from tlbench.engine.fuse import fused
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 

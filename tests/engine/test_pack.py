@@ -10,7 +10,7 @@ from tlbench.contracts.model import TransferModel
 from tlbench.engine.cut import cut
 from tlbench.engine.fuse import fused
 from tlbench.engine.pack import Packed, packed
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 

@@ -22,7 +22,7 @@ from tlbench.engine.adapt import adapt
 from tlbench.engine.seeds import Seeds
 from tlbench.errors import PhaseError
 from tlbench.plan import CHANCES
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.registry.provenance import Provenance
 from tlbench.results.records import Record

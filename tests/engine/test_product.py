@@ -27,7 +27,7 @@ from tlbench.errors import Diverged
 from tlbench.events import EpochDone, Event, StepDone
 from tlbench.measure.memory import PeakMemory
 from tlbench.plan import Protocol
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_tasks.multi_label import MultiLabel
 from tlbench_tasks.regression import Regression

@@ -117,5 +117,5 @@ def test_equal_names_are_numbered(tmp_path: Path) -> None:
 
     with objects_named({"strategies": [quarter, "full", quarter], "backbones": "resnet18", "epochs": 3}) as named:
         assert named == {
-            "strategies": ["python/quarter", "full", "python/quarter-2"], "backbones": ["resnet18"], "epochs": 3,
+            "strategies": ["python/quarter", "full", "python/quarter-2"], "backbones": "resnet18", "epochs": 3,
         }  # fmt: skip

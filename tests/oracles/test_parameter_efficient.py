@@ -20,7 +20,7 @@ from tlbench.data.batches import Images
 from tlbench.engine.feed import Feed, in_order
 from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.recipe import make_optimizer
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_peft import STRATEGIES, adapter, dora, ia3, lora, ssf, vpt
 

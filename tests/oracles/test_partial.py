@@ -19,7 +19,7 @@ from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase, train
 from tlbench.engine.recipe import rate_factor
 from tlbench.errors import UserError
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_packaged.small_cnn import small_cnn
 from tlbench_strategies import partial

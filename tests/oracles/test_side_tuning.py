@@ -14,7 +14,7 @@ from tlbench import Rewrite, Train
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.feed import Feed
 from tlbench.engine.loop import prepare_phase, train
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_strategies.side import Side, side_tuning
 from tlbench_strategies.side_network import SideTuned

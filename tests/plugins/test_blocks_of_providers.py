@@ -11,7 +11,7 @@ import torch
 
 from tlbench.contracts.model import TransferModel
 from tlbench.contracts.part import Part
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 
 TABLE = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "blocks.json").read_text("utf-8"))

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_images
 
 from tlbench.contracts import Backbone
 from tlbench.data.images import fit, to_rgb
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_packaged.efficientnet_lite import build, efficientnet_lite, imagenet_state
 from tlbench_packaged.small_cnn import SmallCNN, small_cnn

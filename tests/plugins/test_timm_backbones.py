@@ -15,7 +15,7 @@ from timm.optim import param_groups_weight_decay
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_timm.backbone import timm_backbone
 

@@ -13,7 +13,7 @@ from torchvision import models
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_torchvision import names
 from tlbench_torchvision.backbone import torchvision_backbone

@@ -18,7 +18,7 @@ from tracker_files import events_of, wandb_runs
 from tlbench import Reporter, UserError
 from tlbench.plan import Plan, Trial
 from tlbench.plan.plan import MetricPlan, TaskPlan
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.results.columns import columns_of
 from tlbench.results.flat import Columns, flatten

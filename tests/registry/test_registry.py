@@ -9,7 +9,7 @@ import pytest
 
 from tlbench.contracts import SplitOptions
 from tlbench.errors import UserError
-from tlbench.registry import Registry
+from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench_packaged.folder import FolderOptions
 
@@ -63,8 +63,8 @@ def test_bad_specs(registry: Registry, spec: str, said: str) -> None:
 
 def test_registering_calls_no_factory_and_bad_names_are_the_plugins_fault(registry: Registry) -> None:
     from tlbench.contracts import Dataset
-    from tlbench.registry import RegisterNamed
     from tlbench.registry.provenance import Provenance
+    from tlbench.registry.register import RegisterNamed
 
     register = RegisterNamed[Dataset]("dataset", Provenance(plugin="p", distribution="d", version="1"))
     register("fine", lambda options: 1 / 0)  # type: ignore[arg-type, return-value]

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from tlbench.errors import UserError
-from tlbench.registry.chosen import GROUP, OWN, Chosen, using
+from tlbench.registry.chosen import GROUP, OWN, Chosen, file_of_folder, using
 
 
 def plugin_commands() -> dict[str, Any]:
@@ -18,8 +18,6 @@ def plugin_commands() -> dict[str, Any]:
 
     Raises UserError where the working folder's plugin can't be loaded.
     """
-    from tlbench.registry.local import file_of_folder
-
     file = file_of_folder(Path.cwd())
     if file is None and all(point.dist is not None and point.dist.name == OWN for point in entry_points(group=GROUP)):
         return {}

@@ -43,7 +43,7 @@ def objects_named(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 taken = {other.name for other in given if other.kind == kind}
                 given.append(_given(kind, _free(_legible(name or _name(kind, each)), taken), each, Path(folder)))
                 names.append(f"{PLUGIN}/{given[-1].name}")
-            if names:
+            if any(other.kind == kind for other in given):
                 named[argument] = names
         with using(replace(in_use(), given=tuple(given))):
             yield named

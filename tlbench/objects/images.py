@@ -93,6 +93,9 @@ def _source(name: str, given: Any) -> _Source:
         )
     if len(given) == 0:
         raise UserError(f"the split {name} is empty")
+    first = given[0]
+    if not (isinstance(first, tuple | list) and len(first) == 2):
+        raise UserError(f"item 0 of the split {name} is a {type(first).__name__}; it must be a pair (image, label)")
     classes = getattr(given, "classes", None)
     return _Source(_labels(given), lambda place: _image(given[place][0]), classes)
 

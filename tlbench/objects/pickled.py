@@ -14,12 +14,11 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-import tlbench
 from tlbench.errors import UserError
 from tlbench.registry.sources import digest_of_file
 
 INSTALLED = (
-    Path(tlbench.__file__).parent,
+    Path(__file__).parents[1],
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
 )
 """Where the sources lie whose releases a record has: tlbench's own, Python's, and those of packages."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ OWN = "tlbench"
 DISABLED_VARIABLE = "TLBENCH_PLUGINS_DISABLED"
 ALL = "all"
 """In $TLBENCH_PLUGINS_DISABLED: every plugin but tlbench's own."""
+OF_FOLDER = "tlbench_plugins.py"
+"""A file that is used without being asked for, as pytest uses conftest.py."""
 HELP = {
     "plugin": "Use a plugin that is not installed: a Python file or a module; may be repeated.",
     "local_plugins": "Use the plugin tlbench_plugins.py of the working folder, where there is one.",
@@ -81,6 +84,14 @@ def using(chosen: Chosen) -> Iterator[None]:
         yield
     finally:
         _in_use.reset(token)
+
+
+def file_of_folder(folder: Path) -> Path | None:
+    """The tlbench_plugins.py of a folder; None where there is none, or $TLBENCH_PLUGINS_DISABLED has `all` or it."""
+    file = folder / OF_FOLDER
+    if {ALL, file.stem} & disabled_by_variable() or not file.is_file():
+        return None
+    return file
 
 
 def disabled_by_variable() -> set[str]:

@@ -11,23 +11,13 @@ from pathlib import Path
 from types import ModuleType
 
 from tlbench.errors import UserError
-from tlbench.registry.chosen import ALL, disabled_by_variable
+from tlbench.registry.chosen import file_of_folder
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.sources import digest_of_file, digest_of_sources
 
-OF_FOLDER = "tlbench_plugins.py"
-"""A file that is used without being asked for, as pytest uses conftest.py."""
 SOURCE = "__tlbench_source__"
 """Where a module keeps the file and the bytes that it was made of."""
 NAME = re.compile(r"[A-Za-z0-9_][\w.+-]*")
-
-
-def file_of_folder(folder: Path) -> Path | None:
-    """The tlbench_plugins.py of a folder; None where there is none, or $TLBENCH_PLUGINS_DISABLED has `all` or it."""
-    file = folder / OF_FOLDER
-    if {ALL, file.stem} & disabled_by_variable() or not file.is_file():
-        return None
-    return file
 
 
 def found_local(given: Iterable[str], folder: Path | None) -> tuple[str, ...]:

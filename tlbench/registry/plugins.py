@@ -17,8 +17,8 @@ from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
 from tlbench.registry.apart import guarded, kept_apart
-from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, GROUP, OWN, Chosen, disabled_by_variable, in_use
-from tlbench.registry.local import OF_FOLDER, import_local, name_of
+from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, GROUP, OF_FOLDER, OWN, Chosen, disabled_by_variable, in_use
+from tlbench.registry.local import import_local, name_of
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.sources import digest_of_sources
 
