@@ -242,7 +242,7 @@ FAULTS: tuple[Fault, ...] = (
         "torch is imported where the module begins",
         "imports nothing heavy to register",
         "registering it imports torch; import them inside of the factories that need them",
-        HEAD + "import torch" + TAIL.format(body="pass"),
+        HEAD + "import torch\n" + STRATEGY.format(stated="{}", phases=FULL, before=""),
     ),
     plugin(
         "no version of the hooks is stated",
@@ -267,7 +267,9 @@ FAULTS: tuple[Fault, ...] = (
         "work is done to register",
         "registers fast",
         "at most 1 s are allowed; do the work in the factories",
-        HEAD + "import time\nwhile time.process_time() < 2.5:\n    pass\n",
+        HEAD + "import time\nwhile time.process_time() < 2.5:\n    pass\n" + STRATEGY.format(
+            stated="{}", phases=FULL, before=""
+        ),
     ),
     plugin(
         "a factory is called to register",
@@ -298,14 +300,22 @@ FAULTS: tuple[Fault, ...] = (
     ),
     half(
         "an option is changed by its own validator",
-        "are kept by the component's name",
-        "it has other options",
+        "survive JSON",
+        "its options are Mine(share=0.5), and read again from JSON Mine(share=0.005); they must be equal",
         FULL,
         OWN,
         OPTIONS.format(
             field='share: float = Field(0.5, description="per cent")\n\n'
             '    @field_validator("share")\n    @classmethod\n    def _share(cls, value):\n        return value / 100'
         ),
+    ),
+    half(
+        "a value has the sign that parts values",
+        "are kept by the component's name",
+        "with names=('a+b',), its name is faulty/half:names=a+b, and read again it has other options",
+        FULL,
+        OWN,
+        OPTIONS.format(field='names: tuple[str, ...] = Field(("a+b", "c"), description="names")'),
     ),
     net(
         "the head is another layer than stated",
@@ -462,7 +472,7 @@ FAULTS: tuple[Fault, ...] = (
     half(
         "a frozen layer is changed after each step",
         "changes nothing but what it trains",
-        "the phase has changed what it does not train: stem.0.weight, stem.1.weight, stem.1.bias; a Train phase names "
+        "the phase has changed what it does not train: stem.0.weight, stem.1.weight; a Train phase names "
         "what else it changes in `moves`",
         "yield Train(model.head, after_step=zero)",
         before=ZERO,
@@ -552,7 +562,7 @@ FAULTS: tuple[Fault, ...] = (
     reporter(
         "a file is written into the working folder",
         "writes into the run's folder alone",
-        "which is outside of the run's folder; write below that folder",
+        "which is outside of the run's folder; write below the folder it is given",
         "Path('log.txt').write_text('done')",
     ),
     reporter(

@@ -40,9 +40,11 @@ from tlbench.words import counted, listed
 NAMED = 3
 FEW, MANY = 2, 10
 """Numbers of classes."""
+BUILT, TRAINED, STEADY = "is built for 2 and for 10 classes", "is trained as a whole", "is the same twice in eval mode"
+"""Checks that others need."""
 
 
-@check("backbone", "is built for 2 and for 10 classes")
+@check("backbone", BUILT)
 def built_for_classes(subject: Subject) -> None:
     """The outputs for N images are finite numbers, N×classes, whatever the number of classes is."""
     backbone: Backbone = subject.made()
@@ -68,7 +70,7 @@ def _by(tensor: torch.Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "one number"
 
 
-@check("backbone", "takes images of another size than its own")
+@check("backbone", "takes images of another size than its own", needs=[BUILT])
 def takes_another_size(subject: Subject) -> None:
     """Built for another size, it takes images of that size; or it says by an error of its own that it can't."""
     backbone: Backbone = subject.made()
@@ -93,7 +95,7 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-@check("backbone", "is trained as a whole")
+@check("backbone", TRAINED, needs=[BUILT])
 def trained_as_a_whole(subject: Subject) -> None:
     """In a training step the loss is finite, and every parameter gets a gradient, which is finite."""
     model = model_of(subject, FEW)
@@ -113,7 +115,7 @@ def trained_as_a_whole(subject: Subject) -> None:
         raise Failed(f"a training step gives {listed(odd, NAMED)} gradients that are not finite numbers")
 
 
-@check("backbone", "is the same twice in eval mode")
+@check("backbone", STEADY, needs=[BUILT])
 def same_twice(subject: Subject) -> None:
     """In eval mode the same images give the same outputs, and no buffer moves."""
     model = model_of(subject)
@@ -129,7 +131,7 @@ def same_twice(subject: Subject) -> None:
         raise Failed(f"in eval mode, a pass changes its buffers {listed(moved, NAMED)}; they must stay as they are")
 
 
-@check("backbone", "sees every image by itself in eval mode")
+@check("backbone", "sees every image by itself in eval mode", needs=[BUILT, STEADY])
 def sees_images_alone(subject: Subject) -> None:
     """In eval mode the outputs for an image do not depend on the other images of the batch."""
     model = model_of(subject)
@@ -141,7 +143,7 @@ def sees_images_alone(subject: Subject) -> None:
         raise Failed(f"in eval mode, the outputs for an image alone and in a batch of {IMAGES} differ {said}")
 
 
-@check("backbone", "has the head that it states")
+@check("backbone", "has the head that it states", needs=[BUILT])
 def has_its_head(subject: Subject) -> None:
     """The modules named in `head` decide the outputs, their width follows the classes, and no other tensor's does."""
     backbone: Backbone = subject.made()
@@ -171,7 +173,7 @@ def _shape(state: dict[str, torch.Tensor], name: str) -> torch.Size | None:
     return state[name].shape if name in state else None
 
 
-@check("backbone", "has blocks in the order in which they run")
+@check("backbone", "has blocks in the order in which they run", needs=[BUILT, TRAINED])
 def has_blocks_in_order(subject: Subject) -> None:
     """The blocks are disjoint, have weights, cover the body, and their outputs come one after the other."""
     backbone: Backbone = subject.made()
@@ -240,7 +242,7 @@ def has_preprocessing(subject: Subject) -> None:
         )
 
 
-@check("backbone", "names the parameters that are not decayed")
+@check("backbone", "names the parameters that are not decayed", needs=[BUILT])
 def names_what_is_not_decayed(subject: Subject) -> None:
     """Every name that `no_decay` gives is one of a parameter."""
     backbone: Backbone = subject.made()
@@ -252,7 +254,7 @@ def names_what_is_not_decayed(subject: Subject) -> None:
         raise Failed(f"no_decay names {listed(unknown, NAMED)}, which is no parameter of its model")
 
 
-@check("backbone", "is the same under one seed")
+@check("backbone", "is the same under one seed", needs=[BUILT])
 def same_under_one_seed(subject: Subject) -> None:
     """Two builds under one seed have the same tensors: weights are drawn from torch's generator alone."""
     one, other = (model_of(subject, FEW, 0).module.state_dict() for _ in range(2))
@@ -261,7 +263,7 @@ def same_under_one_seed(subject: Subject) -> None:
         raise Failed(f"two builds under one seed differ in {listed(differ, NAMED)}; draw from torch's generator alone")
 
 
-@check("backbone", "draws new weights under another seed")
+@check("backbone", "draws new weights under another seed", needs=[BUILT])
 def draws_under_another_seed(subject: Subject) -> None:
     """With pretrained=False, a build under another seed has other weights than one under the first."""
     one, other = (dict(model_of(subject, FEW, seed).module.named_parameters()) for seed in (0, 1))
@@ -270,7 +272,7 @@ def draws_under_another_seed(subject: Subject) -> None:
         raise Failed("with pretrained=False, builds under two seeds have the same weights; they must be drawn anew")
 
 
-@check("backbone", "has published weights that stay the same")
+@check("backbone", "has published weights that stay the same", needs=[BUILT])
 def has_stable_weights(subject: Subject) -> None:
     """With pretrained=True, the tensors but the head's are the same in every build, and others than random ones."""
     weights_here(subject)
@@ -294,7 +296,7 @@ def has_stable_weights(subject: Subject) -> None:
         raise Failed("with pretrained=True, builds under two seeds have the same head; the head must be new")
 
 
-@check("backbone", "can be pickled")
+@check("backbone", "can be pickled", needs=[BUILT, STEADY])
 def can_be_pickled(subject: Subject) -> None:
     """A model that was pickled and read again gives the same outputs."""
     backbone: Backbone = subject.made()
@@ -310,7 +312,7 @@ def can_be_pickled(subject: Subject) -> None:
         raise Failed("its model gives other outputs when it was pickled and read again; they must be the same")
 
 
-@check("backbone", "can be cut where it is frozen")
+@check("backbone", "can be cut where it is frozen", needs=[BUILT, STEADY])
 def can_be_cut(subject: Subject) -> None:
     """With the head alone to be trained, the frozen part is computed apart and gives the same outputs."""
     model = model_of(subject)
@@ -326,7 +328,7 @@ def can_be_cut(subject: Subject) -> None:
         raise Failed(f"cut at {pieces.at}, its outputs differ by {far:.2g} of the largest; they must be the same")
 
 
-@check("backbone", "takes images of other channels, as it states")
+@check("backbone", "takes images of other channels, as it states", needs=[BUILT])
 def takes_other_channels(subject: Subject) -> None:
     """With `any_channels`, it is built for 1 and for 5 channels, and takes such images."""
     backbone: Backbone = subject.made()
@@ -343,7 +345,7 @@ def takes_other_channels(subject: Subject) -> None:
         _check_outputs(outputs, FEW, f"{IMAGES} images of {counted(channels, 'channel')}")
 
 
-@check("backbone", "builds the model as it was published")
+@check("backbone", "builds the model as it was published", needs=[BUILT])
 def builds_as_published(subject: Subject) -> None:
     """`published` has the body of a build with pretrained=True, and its outputs are finite."""
     backbone: Backbone = subject.made()
@@ -359,7 +361,7 @@ def builds_as_published(subject: Subject) -> None:
         raise Failed(f"published gives outputs of shape {_by(outputs)}; finite numbers, images × classes, are expected")
 
 
-@check("backbone", "takes its own tensors from a file")
+@check("backbone", "takes its own tensors from a file", needs=[BUILT])
 def takes_its_own_tensors(subject: Subject) -> None:
     """`converted` makes of a model's own tensors those tensors, so that saved weights can be loaded."""
     backbone: Backbone = subject.made()

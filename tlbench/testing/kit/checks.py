@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -41,11 +41,15 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """A function that looks at a subject and raises `Failed` or `NotApplicable`; its docstring says what is checked."""
+    """A function that looks at a subject and raises `Failed` or `NotApplicable`; its docstring says what is checked.
+
+    Where one of the checks in `needs` failed, it is skipped: a fault is told once, by the check that is about it.
+    """
 
     kind: str
     name: str
     run: Callable[[Any], None]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,14 @@ class CheckResult:
 _declared: dict[str, list[Check]] = {}
 
 
-def check(kind: str, name: str) -> Callable[[Function], Function]:
-    """Declare a check of a kind; its name completes the sentence that begins with the component."""
+def check(kind: str, name: str, needs: Sequence[str] = ()) -> Callable[[Function], Function]:
+    """Declare a check of a kind; its name completes the sentence that begins with the component.
+
+    `needs` names other checks of the kind that must not have failed.
+    """
 
     def declare(function: Function) -> Function:
-        _declared.setdefault(kind, []).append(Check(kind, name, function))
+        _declared.setdefault(kind, []).append(Check(kind, name, function, tuple(needs)))
         return function
 
     return declare

@@ -211,7 +211,7 @@ def _both(subject: Subject) -> tuple[Described, Described]:
     return here, elsewhere(subject)
 
 
-@check("dataset", "is the same in another process")
+@check("dataset", "is the same in another process", needs=["gives the same image twice, and to several threads"])
 def same_in_another_process(subject: Subject) -> None:
     """Images, labels and classes have the same order in a process whose hashes of texts are others (PYTHONHASHSEED)."""
     here, there = subject.once(_both)

@@ -65,7 +65,7 @@ def _value(metric: ExtraMetric, kept: Kept) -> float | None:
         raise Failed(f"compute raises {type(error).__name__}: {error}; it is given {listed([*kept])}") from error
 
 
-@check("metric", "is a finite number in its range")
+@check("metric", "is a finite number in its range", needs=["is added to tasks that there are"])
 def is_finite(subject: Subject) -> None:
     """Of predictions it is a finite number, a share or a fraction in 0..1, or None where it can't be said."""
     metric: ExtraMetric = subject.made()
@@ -78,7 +78,19 @@ def is_finite(subject: Subject) -> None:
             raise Failed(f"of random predictions it is out of range: {said}")
 
 
-@check("metric", "does not depend on the order of examples")
+@check("metric", "is the same twice, and changes nothing", needs=["is added to tasks that there are"])
+def same_twice(subject: Subject) -> None:
+    """Computed twice it is the same, and the tensors that it is given stay as they are."""
+    for kept, value in _values(subject):
+        before = {name: tensor.clone() for name, tensor in kept.items()}
+        other = _value(subject.made(), kept)
+        if changed := [name for name in before if not torch.equal(before[name], kept[name])]:
+            raise Failed(f"it changes {listed(changed)}, which other metrics are computed of, too; work on a copy")
+        if value != other:
+            raise Failed(f"it is {value}, and {other} of the same predictions; it must be the same")
+
+
+@check("metric", "does not depend on the order of examples", needs=["is the same twice, and changes nothing"])
 def does_not_depend_on_order(subject: Subject) -> None:
     """Of the same predictions in another order it is the same."""
     for kept, value in _values(subject):
@@ -89,15 +101,3 @@ def does_not_depend_on_order(subject: Subject) -> None:
             raise NotApplicable("it can't be said of random predictions")
         if abs(float(value) - float(other)) > CLOSE * max(1.0, abs(float(value))):
             raise Failed(f"it is {value:.6g}, and {other:.6g} of the same predictions in another order")
-
-
-@check("metric", "is the same twice, and changes nothing")
-def same_twice(subject: Subject) -> None:
-    """Computed twice it is the same, and the tensors that it is given stay as they are."""
-    for kept, value in _values(subject):
-        before = {name: tensor.clone() for name, tensor in kept.items()}
-        other = _value(subject.made(), kept)
-        if changed := [name for name in before if not torch.equal(before[name], kept[name])]:
-            raise Failed(f"it changes {listed(changed)}, which other metrics are computed of, too; work on a copy")
-        if value != other:
-            raise Failed(f"it is {value}, and {other} of the same predictions; it must be the same")

@@ -48,7 +48,19 @@ def described_and_typed(subject: Subject) -> None:
         raise Failed(f"its option {listed(untyped)} has no type; give it one, so that bad values are refused")
 
 
-@check("options", "are kept by the component's name")
+@check("options", "survive JSON")
+def survive_json(subject: Subject) -> None:
+    """The options as a record and a saved model have them are valid, and the same, when they are read again."""
+    component = subject.component
+    try:
+        again = component.entry.options.model_validate(component.resolved)
+    except Exception as error:
+        raise Failed(f"its options as JSON are {component.resolved!r}, which it refuses: {error}") from error
+    if again != component.options:
+        raise Failed(f"its options are {component.options!r}, and read again from JSON {again!r}; they must be equal")
+
+
+@check("options", "are kept by the component's name", needs=["survive JSON"])
 def kept_by_the_name(subject: Subject) -> None:
     """The name with options, as records have it, gives the same options and the same name when it is read again.
 
@@ -77,18 +89,6 @@ def _round_trip(subject: Subject, component: Component[Any]) -> None:
         )
     if again.ref != component.ref:
         raise Failed(f"its name is {component.ref}, and read again {again.ref}; it must stay the same")
-
-
-@check("options", "survive JSON")
-def survive_json(subject: Subject) -> None:
-    """The options as a record and a saved model have them are valid, and the same, when they are read again."""
-    component = subject.component
-    try:
-        again = component.entry.options.model_validate(component.resolved)
-    except Exception as error:
-        raise Failed(f"its options as JSON are {component.resolved!r}, which it refuses: {error}") from error
-    if again != component.options:
-        raise Failed(f"its options are {component.options!r}, and read again from JSON {again!r}; they must be equal")
 
 
 @check("options", "refuse unknown names")

@@ -16,6 +16,8 @@ from tlbench.testing.kit.samples import SampleRun, broken_run, hostile_run, plai
 from tlbench.testing.kit.subject import Subject
 from tlbench.testing.kit.watched_writes import writes_outside
 
+GOOD, FAILING, HOSTILE = "is told of a run that goes well", "is told of trials that fail", "bears hostile names"
+"""Checks that others need."""
 FIGURES = {"train_loss": 0.5, "images_per_second": 100.0}
 
 
@@ -63,7 +65,7 @@ def _new(subject: Subject) -> Reporter:
     return reporter
 
 
-@check("reporter", "is told of a run that goes well")
+@check("reporter", GOOD)
 def told_of_a_good_run(subject: Subject) -> None:
     """It raises nothing from the start of a run to its end."""
     run = plain_run()
@@ -71,7 +73,7 @@ def told_of_a_good_run(subject: Subject) -> None:
         _tell(_new(subject), run, folder)
 
 
-@check("reporter", "is told of trials that fail")
+@check("reporter", FAILING, needs=[GOOD])
 def told_of_failures(subject: Subject) -> None:
     """It raises nothing where trials end badly, and where figures are null."""
     run = broken_run()
@@ -79,7 +81,7 @@ def told_of_failures(subject: Subject) -> None:
         _tell(_new(subject), run, folder)
 
 
-@check("reporter", "bears hostile names")
+@check("reporter", HOSTILE, needs=[GOOD, FAILING])
 def bears_hostile_names(subject: Subject) -> None:
     """It raises nothing where names have markup, line breaks, formulas, paths, turns of direction, or are long."""
     run = hostile_run()
@@ -87,7 +89,7 @@ def bears_hostile_names(subject: Subject) -> None:
         _tell(_new(subject), run, folder)
 
 
-@check("reporter", "is told of trials that run at once")
+@check("reporter", "is told of trials that run at once", needs=[GOOD])
 def told_of_trials_at_once(subject: Subject) -> None:
     """It raises nothing where several trials are open, one begins twice, and one is still open when the run ends."""
     run = plain_run()
@@ -104,7 +106,7 @@ def told_of_trials_at_once(subject: Subject) -> None:
         _call("run_finished", reporter.run_finished, run.plan, folder, run.records[:2])
 
 
-@check("reporter", "is told of a run that goes on")
+@check("reporter", "is told of a run that goes on", needs=[GOOD])
 def told_of_a_run_that_goes_on(subject: Subject) -> None:
     """It raises nothing where another process has told the same run's folder before (`tlbench resume`)."""
     run = plain_run()
@@ -113,7 +115,7 @@ def told_of_a_run_that_goes_on(subject: Subject) -> None:
             _tell(_new(subject), run, folder)
 
 
-@check("reporter", "writes into the run's folder alone")
+@check("reporter", "writes into the run's folder alone", needs=[GOOD, FAILING, HOSTILE])
 def writes_into_the_folder(subject: Subject) -> None:
     """With default options it writes, makes and removes nothing outside of the folder that it is given."""
     for run in (plain_run(), hostile_run()):

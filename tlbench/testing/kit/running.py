@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tlbench.registry.apart import kept_apart
 from tlbench.registry.chosen import using
 from tlbench.testing.kit.asked import Asked, asked_for, components_of
-from tlbench.testing.kit.checks import GENERAL, Check, CheckResult, Failed, NotApplicable, checks_for
+from tlbench.testing.kit.checks import GENERAL, Check, CheckResult, Failed, NotApplicable, checks_for, checks_of
 from tlbench.testing.kit.registering import Registering
 from tlbench.testing.kit.subject import Subject, subject_of, with_plugin
 
@@ -55,12 +55,22 @@ def left_out(each: Check, subject: Subject | Registering) -> bool:
 
 
 def carried_out(each: Check, subject: Subject | Registering) -> CheckResult:
-    """What comes of one check; whatever is raised in it but Ctrl-C is the component's fault."""
+    """What comes of one check; it is carried out once, behind those that it needs."""
+    if each.name not in subject.results:
+        subject.results[each.name] = _carried_out(each, subject)
+    return subject.results[each.name]
+
+
+def _carried_out(each: Check, subject: Subject | Registering) -> CheckResult:
+    """What comes of a check now; whatever is raised in it but Ctrl-C is the component's fault."""
     kind = "plugin" if isinstance(subject, Registering) else subject.kind
 
     def result(outcome: str, said: str = "") -> CheckResult:
         return CheckResult(each.name, outcome, said, kind, subject.name)  # type: ignore[arg-type]
 
+    needed = [carried_out(other, subject) for other in checks_of(each.kind) if other.name in each.needs]
+    if failed := [other.check for other in needed if other.outcome == "failed"]:
+        return result("skipped", f"it is not asked where the {kind} fails in: {failed[0]}")
     try:
         with using(subject.chosen), kept_apart():
             if each.kind not in GENERAL and isinstance(subject, Subject):

@@ -15,7 +15,7 @@ from tlbench.registry.components import MADE, Component
 from tlbench.registry.kinds import Kind, Registry
 from tlbench.registry.local import found_local
 from tlbench.registry.plugins import load_plugins
-from tlbench.testing.kit.checks import KINDS, Failed, NotApplicable
+from tlbench.testing.kit.checks import KINDS, CheckResult, Failed, NotApplicable
 
 T = TypeVar("T")
 
@@ -24,13 +24,14 @@ T = TypeVar("T")
 class Subject:
     """A component, the registry that it was found in, and the plugins that it is used with.
 
-    `fault` says why the component can't be made, once that was tried.
+    `fault` says why the component can't be made, once that was tried; `results` has those of checks by their names.
     """
 
     component: Component[Any]
     registry: Registry
     chosen: Chosen
     fault: Exception | None = None
+    results: dict[str, CheckResult] = field(default_factory=dict)
     _made: dict[Callable[..., Any], Any] = field(default_factory=dict)
 
     @property

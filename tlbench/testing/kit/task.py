@@ -14,6 +14,8 @@ from tlbench.testing.kit.labelled import Labelled, labelled
 from tlbench.testing.kit.subject import Subject
 from tlbench.words import listed
 
+STATED, LOST = "states its metrics", "has a loss for each example"
+"""Checks that others need."""
 STEPS = 100
 FEATURES = 16
 CLOSE = 1e-5
@@ -26,7 +28,7 @@ def _on_labels(subject: Subject) -> Labelled:
     return labelled(subject.made(), subject.registry, (entry.qualified, entry.name))
 
 
-@check("task", "states its metrics")
+@check("task", STATED)
 def states_its_metrics(subject: Subject) -> None:
     """It has metrics, each with a name of its own, and the primary one is among them."""
     task: Task = subject.made()
@@ -37,7 +39,7 @@ def states_its_metrics(subject: Subject) -> None:
         raise Failed(f"its primary metric is {task.primary!r}, which is not among its metrics: {listed(names)}")
 
 
-@check("task", "states the width of the head")
+@check("task", "states the width of the head", needs=[STATED])
 def states_the_width(subject: Subject) -> None:
     """`outputs` is a whole number above 0, for the task and for its objective alike."""
     given = subject.once(_on_labels)
@@ -50,7 +52,7 @@ def states_the_width(subject: Subject) -> None:
         )
 
 
-@check("task", "has a loss for each example")
+@check("task", LOST, needs=[STATED])
 def has_a_loss(subject: Subject) -> None:
     """The losses are N finite numbers, and their mean has a gradient that is finite and not 0."""
     given = subject.once(_on_labels)
@@ -66,7 +68,7 @@ def has_a_loss(subject: Subject) -> None:
         raise Failed("the gradient of its loss is 0 or not finite; a training step would change nothing")
 
 
-@check("task", "is learned by a few steps")
+@check("task", "is learned by a few steps", needs=[STATED, LOST])
 def is_learned(subject: Subject) -> None:
     """On a constant batch the loss falls, and the primary metric does not get worse in the direction that it states."""
     given = subject.once(_on_labels)
@@ -100,7 +102,7 @@ def _primary(given: Labelled, outputs: torch.Tensor, labels: torch.Tensor) -> fl
     return given.objective.scores(given.objective.kept(outputs.detach(), labels))[given.task.primary]
 
 
-@check("task", "keeps a row for each prediction")
+@check("task", "keeps a row for each prediction", needs=[STATED])
 def keeps_rows(subject: Subject) -> None:
     """What is kept of N predictions are tensors of N rows, `labels` and `loss` among them, all finite."""
     given = subject.once(_on_labels)
@@ -116,7 +118,7 @@ def keeps_rows(subject: Subject) -> None:
             raise Failed(f"what it keeps as {name} is not all finite numbers")
 
 
-@check("task", "has metrics in their range")
+@check("task", "has metrics in their range", needs=[STATED])
 def has_metrics_in_range(subject: Subject) -> None:
     """Each metric is None or a finite number, a share or a fraction in 0..1, on random and on constant outputs."""
     given = subject.once(_on_labels)
@@ -146,7 +148,7 @@ def out_of_range(metric: Metric, value: float | None) -> str | None:
     return None
 
 
-@check("task", "has example scores whose mean is the metric")
+@check("task", "has example scores whose mean is the metric", needs=[STATED])
 def has_example_scores(subject: Subject) -> None:
     """One finite number for each example, whose mean is the primary metric (nearly, where they are pseudo-values)."""
     given = subject.once(_on_labels)
@@ -161,7 +163,7 @@ def has_example_scores(subject: Subject) -> None:
         raise Failed(f"the mean of its example scores is {mean:.4g}, and its {given.task.primary} {whole:.4g}")
 
 
-@check("task", "encodes labels as outputs should be")
+@check("task", "encodes labels as outputs should be", needs=[STATED])
 def encodes_labels(subject: Subject) -> None:
     """`encoded` gives N×outputs floats, and `losses` takes them in place of labels where mixup is among its options."""
     given = subject.once(_on_labels)
@@ -174,7 +176,7 @@ def encodes_labels(subject: Subject) -> None:
             raise Failed("its losses of encoded labels are others than those of the labels; mixup needs both to agree")
 
 
-@check("task", "says what is predicted")
+@check("task", "says what is predicted", needs=[STATED])
 def says_what_is_predicted(subject: Subject) -> None:
     """`predicted` has a number for each name, and `answer` says a row in words; `described` says the names."""
     given = subject.once(_on_labels)
@@ -191,7 +193,7 @@ def says_what_is_predicted(subject: Subject) -> None:
             raise Failed(f"its {what} gives {said!r}; it must be a text")
 
 
-@check("task", "is the same with statistics from a file")
+@check("task", "is the same with statistics from a file", needs=[STATED])
 def same_with_statistics_from_a_file(subject: Subject) -> None:
     """What it knows of the training labels is numbers in JSON, and an objective made of them again is the same."""
     given = subject.once(_on_labels)
@@ -209,7 +211,7 @@ def same_with_statistics_from_a_file(subject: Subject) -> None:
         raise Failed("its losses are others when its statistics were written and read again; they must be the same")
 
 
-@check("task", "has a key for stratified splits")
+@check("task", "has a key for stratified splits", needs=[STATED])
 def has_strata(subject: Subject) -> None:
     """`strata` gives an integer for each label."""
     given = subject.once(_on_labels)
