@@ -502,7 +502,7 @@ FAULTS: tuple[Fault, ...] = (
     half(
         "no rate is stated for SGD",
         "states its learning rates",
-        "it states no learning rate for sgd on a cnn; state one for adamw and sgd each",
+        "it states no learning rate for sgd; state one for adamw and one for sgd",
         FULL,
         '{"learning_rates": {"adamw": 1e-3}}',
     ),
@@ -587,7 +587,7 @@ FAULTS: tuple[Fault, ...] = (
     executor(
         "close leaves jobs running",
         "ends what runs when it is closed",
-        "1 process of a job still run 15 s after close()",
+        "after 15 s, close() has left 1 process of a job running; it must end what runs",
         "def close(self):\n            pass",
     ),
 )  # fmt: skip

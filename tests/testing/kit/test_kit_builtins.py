@@ -15,7 +15,9 @@ from tlbench.testing.kit.checks import checks_for
 from tlbench.testing.kit.registering import Registering
 from tlbench.testing.kit.running import carried_out
 
-PLUGINS = ("torchvision", "packaged", "timm", "builtin", "tasks", "local", "peft", "trackers")
+PLUGINS = ("packaged", "builtin", "tasks", "local", "peft", "trackers")
+WITH_FAMILIES = ("torchvision", "timm")
+"""Whose names are listed by importing their providers."""
 STRATEGIES = [
     *(f"builtin/{each.name}" for each in tlbench_strategies.STRATEGIES),
     *(f"peft/{each.name}" for each in tlbench_peft.STRATEGIES),
@@ -85,7 +87,7 @@ def test_the_local_executor_keeps_its_contract() -> None:
     assert {each.outcome for each in found.values()} == {"passed"}
 
 
-@pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.parametrize("name", [*PLUGINS, *(pytest.param(name, marks=pytest.mark.slow) for name in WITH_FAMILIES)])
 def test_a_plugin_registers_as_it_should(name: str) -> None:
     asked = asked_for(name)
     registering = Registering(name, asked.chosen)

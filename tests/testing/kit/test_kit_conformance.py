@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from faults import FAULTS
 
 from tlbench.testing.kit.checks import checks_for
@@ -27,6 +28,7 @@ print(json.dumps([first, sorted(set(sys.modules) & {"torch"})]))
 """
 
 
+@pytest.mark.slow
 def test_each_check_is_a_test_and_a_failure_is_one_sentence(tmp_path: Path) -> None:
     fault = next(each for each in FAULTS if each.fault == "two trainings are stated as one")
     (tmp_path / "faulty.py").write_text(fault.source)

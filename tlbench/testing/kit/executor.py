@@ -167,8 +167,9 @@ def ends_what_runs(subject: Subject) -> None:
         for each in left:
             each.kill()
         if left:
+            running = counted(len(left), "process", "processes")
             raise Failed(
-                f"{counted(len(left), 'process', 'processes')} still run {ENDED_WITHIN_SECONDS:g} s after close()"
+                f"after {ENDED_WITHIN_SECONDS:g} s, close() has left {running} of a job running; it must end what runs"
             )
 
 

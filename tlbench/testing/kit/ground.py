@@ -57,14 +57,11 @@ class Ground:
         data = self._prepared(self.dataset, folder / "data")
         others = self._other_data(folder)
         cell = self._cell(task, data, epochs, others)
-        components: dict[str, Component[Any]] = {
-            "backbone": self.backbone, "dataset": self.dataset, "strategy": self.strategy, "task": task,
-        }  # fmt: skip
         return TrialJob(
             trial=Trial(cell=cell, seed=seed),
             data=data,
             other_data={name: prepared for name, (_, prepared) in others.items()},
-            provenance={kind: each.entry.origin for kind, each in components.items()},
+            provenance={kind: each.entry.origin for kind, each in self._components(task).items()},
             plugins=in_use(),
             concurrent_trials=1,
             threads=1,
@@ -93,7 +90,6 @@ class Ground:
     ) -> Cell:
         strategy, backbone = self.strategy.load(), self.backbone.load()
         weights = starts_from(strategy, backbone)
-        named = {"backbone": self.backbone, "dataset": self.dataset, "strategy": self.strategy, "task": task}
         return Cell(
             backbone=self.backbone.ref,
             source="published" if weights.kind == "pretrained" else "none",
@@ -113,8 +109,11 @@ class Ground:
             ),
             dataset_digest=data.digest,
             task=task.ref,
-            options={kind: each.resolved for kind, each in named.items() if each.resolved},
+            options={kind: each.resolved for kind, each in self._components(task).items() if each.resolved},
         )  # fmt: skip
+
+    def _components(self, task: Component[Task]) -> dict[str, Component[Any]]:
+        return {"backbone": self.backbone, "dataset": self.dataset, "strategy": self.strategy, "task": task}
 
     def _rate(self, strategy: Strategy, backbone: Backbone) -> float | None:
         if not strategy.learning_rates:

@@ -51,7 +51,8 @@ class Residual(nn.Module):
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """N×channels×H×W to the same."""
-        return (given + self.norm2(self.conv2(self.norm1(self.conv1(given)).relu()))).relu()
+        inner: torch.Tensor = self.norm1(self.conv1(given)).relu()
+        return torch.relu(given + self.norm2(self.conv2(inner)))
 
 
 def tiny_cnn() -> Backbone:

@@ -40,7 +40,7 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
         return
     if event == "open":
         flags = arguments[2]
-        places = (0,) if isinstance(flags, int) and flags & WRITING else ()
+        places: tuple[int, ...] = (0,) if isinstance(flags, int) and flags & WRITING else ()
     else:
         places = PLACES.get(event, ())
     for place in places:
