@@ -23,14 +23,15 @@ the checks by `python docs/generate.py`; [Faults that the kit finds](plugin-faul
 ```
 tlbench plugin check my-plugin                     # an installed plugin, or the distribution that brings it
 tlbench plugin check mine.py                       # a file, or a module, that is not installed
-tlbench plugin check timm --only resnet18 --only folder:photos      # of a family, the first member is checked otherwise
+tlbench plugin check timm --only resnet18          # these components alone, with options if need be: folder:photos
 tlbench plugin check mine.py --json
 ```
 
 How the plugin registers is checked in a process of its own; then each of its components. stdout has a table, and a
 sentence for each check that failed; progress goes to stderr. The exit status is 0 where none failed, 1 where one did,
 2 where there is no such plugin. A check that does not apply is skipped with the reason. Nothing is downloaded: what
-needs published weights is skipped where they do not lie on this machine.
+needs published weights, or images that are downloaded, is skipped where they do not lie on this machine. Of a family
+of backbones, the first with at most 100 million parameters is checked.
 
 ## In a plugin's own tests
 

@@ -39,7 +39,7 @@ def check(
 ) -> None:
     """Check how a plugin registers, and each of its components, by the conformance kit.
 
-    Of a family of backbones, the first is checked. The exit status is 1 where a check failed.
+    Of a family of backbones, the first that is no giant is checked. The exit status is 1 where a check failed.
     """
     from tlbench.cli.output import progress_console, result_console
     from tlbench.testing.kit.asked import asked_for

@@ -146,7 +146,7 @@ def tlbench_register_executors(register):
 class Fault:
     """A fault, the kind and the name of the component that has it, its plugin's source, and the check that finds it.
 
-    `says` is how the kit's sentence goes on behind the component.
+    `says` is the kit's sentence behind the component; … stands for what differs by machine and by chance.
     """
 
     fault: str
@@ -247,7 +247,8 @@ FAULTS: tuple[Fault, ...] = (
     plugin(
         "no version of the hooks is stated",
         "states the version of the hooks",
-        "add `tlbench_api = 1`",
+        "plugin …faulty.py can't be loaded: LookupError: it does not state the hook version it was written for; add "
+        "`tlbench_api = 1`",
         "import tlbench\n",
     ),
     plugin(
@@ -266,7 +267,7 @@ FAULTS: tuple[Fault, ...] = (
     plugin(
         "work is done to register",
         "registers fast",
-        "at most 1 s are allowed; do the work in the factories",
+        "registering it takes … s of CPU time, at most 1 s are allowed; do the work in the factories",
         HEAD + "import time\nwhile time.process_time() < 2.5:\n    pass\n" + STRATEGY.format(
             stated="{}", phases=FULL, before=""
         ),
@@ -312,7 +313,8 @@ FAULTS: tuple[Fault, ...] = (
     half(
         "a value has the sign that parts values",
         "are kept by the component's name",
-        "with names=('a+b',), its name is faulty/half:names=a+b, and read again it has other options",
+        "with names=('a+b',), its name is faulty/half:names=a+b, and read again it has other options: Mine(names=('a', "
+        "'b')), not Mine(names=('a+b',))",
         FULL,
         OWN,
         OPTIONS.format(field='names: tuple[str, ...] = Field(("a+b", "c"), description="names")'),
@@ -334,25 +336,26 @@ FAULTS: tuple[Fault, ...] = (
     net(
         "dropout goes on in eval mode",
         "is the same twice in eval mode",
-        "of the largest output",
+        "in eval mode, two passes over the same images differ by … of the largest output",
         forward="features = torch.nn.functional.dropout(features)",
     ),
     net(
         "features are normalised over the batch in eval mode",
         "sees every image by itself in eval mode",
-        "in eval mode, the outputs for an image alone and in a batch of 4 differ",
+        "in eval mode, the outputs for an image alone and in a batch of 4 differ by … of the largest",
         forward="features = features - features.mean(0)",
     ),
     net(
         "blocks are stated in another order than they run",
         "has blocks in the order in which they run",
-        "its block 0 is stated as two, and the 1. to run is one",
+        "its block 0 is stated as two, and one runs in its place",
         stated='{"blocks": lambda module: ["two", "one"]}',
     ),
     net(
         "means and deviations are of values from 0 to 255",
         "has preprocessing that makes sense",
-        "they are of values from 0 to 1, not 255",
+        "its means are (124.0, 124.0, 124.0) and its deviations (58.0, 58.0, 58.0); they are of values from 0 to 1, "
+        "not 255",
         stated='{"preprocessing": Preprocessing((124.0,) * 3, (58.0,) * 3, size=32)}',
     ),
     net(
@@ -370,13 +373,15 @@ FAULTS: tuple[Fault, ...] = (
     net(
         "pretrained=True is not heeded",
         "has published weights that stay the same",
-        "of the body; only the head is new",
+        "two builds with pretrained=True differ in one.0.weight, one.0.bias, two.0.weight and 1 more of the body; only "
+        "the head is new",
         stated='{"weights": Weights("mine", lambda: None, places=(__file__,))}',
     ),
     net(
         "images of one size alone are taken, by chance",
         "takes images of another size than its own",
-        "build must use image_size, or raise tlbench.UserError that says which sizes it takes",
+        "built for images of 64 pixels it does not take them (RuntimeError: …); build must use image_size, or raise "
+        "tlbench.UserError that says which sizes it takes",
         init="self.places = nn.Parameter(torch.zeros(4, 7, 7))",
         forward="features = (self.two(self.one(images)) + self.places).mean((2, 3))",
         stated='{"blocks": lambda module: ["one", "two"]}',
@@ -423,19 +428,19 @@ FAULTS: tuple[Fault, ...] = (
     images(
         "the fingerprint is another one each time",
         "has a fingerprint that stays the same",
-        "in another process",
+        "its fingerprint is … here and … in another process",
         "('a', 'b'), train, 16, fingerprint=str(hash('images'))",
     ),
     images(
         "images are changed at random",
         "gives the same image twice, and to several threads",
-        "is another one when it is asked for twice; it must be the same pixels",
+        "image … of train is another one when it is asked for twice; it must be the same pixels",
         "('a', 'b'), Split(train.labels, lambda place: np.roll(train.image(place), np.random.randint(1, 99))), 16",
     ),
     images(
         "images are floats from 0 to 255",
         "has images as the contract says",
-        "image 0 of train is no image of 3 channels: its floats lie in",
+        "image 0 of train is no image of 3 channels: its floats lie in …",
         "('a', 'b'), Split(train.labels, lambda place: train.image(place).astype(np.float32)), 16",
     ),
     images(
@@ -460,13 +465,13 @@ FAULTS: tuple[Fault, ...] = (
     task(
         "a metric states the wrong direction",
         "is learned by a few steps",
-        "where lower is better",
+        "its loss falls, and its primary metric accuracy goes from … to …, where lower is better",
         task="metrics = (Metric('accuracy', 'Accuracy', 'lower', 'share'), *SingleLabel.metrics[1:])",
     ),
     task(
         "example scores are those of another metric",
         "has example scores whose mean is the metric",
-        "the mean of its example scores is",
+        "the mean of its example scores is …, and its accuracy …",
         objective="example_scores = lambda self, kept: kept['loss']",
     ),
     half(
@@ -509,28 +514,29 @@ FAULTS: tuple[Fault, ...] = (
     half(
         "the head is replaced, and no rebuild is stated",
         "is built again from what is saved",
-        "changes the model's structure, and states no `rebuild` that makes fc.0.bias, fc.0.weight, fc.1.bias and more",
+        "its model is not saved: strategy faulty/half changes the model's structure, and states no `rebuild` that "
+        "makes fc.0.bias, fc.0.weight, fc.1.bias and more",
         "yield Rewrite(two_layers)\n    " + FULL,
         before=TWO_LAYERS,
     ),
     half(
         "what is yielded is no phase",
         "ends well",
-        "which is not a phase",
+        "it does not end well: PhaseError: strategy faulty/half yielded …, which is not a phase",
         "yield model.head",
     ),
     half(
         "head_only is stated, and the body is trained",
         "trains the head alone, as it states",
-        "states head_only, and yields a Train of something else: it must be one Train of the head by the task's loss, "
-        "or not state it",
+        "strategy faulty/half states head_only, and yields a Train of something else: it must be one Train "
+        "of the head by the task's loss, or not state it",
         FULL,
         '{"head_only": True}',
     ),
     half(
         "baseline is stated, and the body is trained",
         "is a baseline, as it states",
-        "it states baseline, and has trained",
+        "it states baseline, and has trained … of the body; a baseline trains none of it",
         FULL,
         '{"baseline": True}',
     ),
@@ -544,13 +550,13 @@ FAULTS: tuple[Fault, ...] = (
     metric(
         "a metric looks at the first half alone",
         "does not depend on the order of examples",
-        "of the same predictions in another order",
+        "it is …, and … of the same predictions in another order",
         "return float(kept['confidence'][:120].mean())",
     ),
     metric(
         "a share is in per cent",
         "is a finite number in its range",
-        "a fraction lies in 0..1",
+        "of random predictions it is out of range: mine is …; a fraction lies in 0..1",
         "return 100 * float(kept['confidence'].mean())",
     ),
     metric(
@@ -562,25 +568,26 @@ FAULTS: tuple[Fault, ...] = (
     reporter(
         "a file is written into the working folder",
         "writes into the run's folder alone",
-        "which is outside of the run's folder; write below the folder it is given",
+        "it writes to …/log.txt, which is outside of the run's folder; write below the folder it is given",
         "Path('log.txt').write_text('done')",
     ),
     reporter(
         "figures are taken to be there",
         "is told of trials that fail",
-        "trial_finished raises",
+        "trial_finished raises AttributeError: 'NoneType' object has no attribute 'test'; a reporter that raises is "
+        "told no more",
         "round(record.metrics.test['accuracy'], 3)",
     ),
     reporter(
         "a name is taken for a file's",
         "bears hostile names",
-        "trial_finished raises",
+        "trial_finished raises …; a reporter that raises is told no more",
         "(self.folder / record.trial.cell.backbone.replace('/', '-')).write_text('done')",
     ),
     executor(
         "a job comes back twice",
         "brings every job back once",
-        "ends 2 times; the last message of a job comes once",
+        "the job … ends 2 times; the last message of a job comes once",
         "def messages(self, wait):\n            for each in super().messages(wait):\n                yield each\n"
         "                yield each",
     ),

@@ -7,12 +7,13 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from itertools import islice
 from typing import Any
 
+from tlbench.contracts.backbone import ModelSize
 from tlbench.errors import UserError, nearest
+from tlbench.registry.apart import kept_apart
 from tlbench.registry.chosen import Chosen, in_use, using
-from tlbench.registry.components import Component, Entry
+from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.kinds import Kind, Registry
 from tlbench.registry.local import name_of
 from tlbench.registry.names import indexed_names
@@ -20,6 +21,10 @@ from tlbench.registry.plugins import GROUP
 from tlbench.testing.kit.checks import CheckResult
 from tlbench.testing.kit.subject import Subject, kinds_of, registry_of, with_plugin
 from tlbench.words import listed
+
+MOST_PARAMETERS = 100_000_000
+"""Of the member of a family that is checked where none is named."""
+MOST_TRIED = 100
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,26 @@ def _subject(entry: Entry[Any], registry: Registry, chosen: Chosen) -> Subject |
 
 
 def _entries(kind: Kind[Any], plugins: Sequence[str]) -> Iterator[Entry[Any]]:
-    """All entries of some plugins, and the first member of each of their families."""
+    """All entries of some plugins, and a member of each of their families."""
     for plugin in plugins:
         yield from kind.entries.get(plugin, {}).values()
-        for family in kind.families.get(plugin, ()):
-            yield from (family.entry(name) for name in islice(indexed_names(family), 1))
+        yield from (_member(family) for family in kind.families.get(plugin, ()) if indexed_names(family))
+
+
+def _member(family: Family[Any]) -> Entry[Any]:
+    """The first member of a family; of backbones, the first that is no giant."""
+    entries = [family.entry(name) for name in indexed_names(family)[:MOST_TRIED]]
+    return next((each for each in entries if not _is_giant(each)), entries[0])
+
+
+def _is_giant(entry: Entry[Any]) -> bool:
+    """Whether what an entry makes states more parameters than a check should take; what can't be made is none."""
+    try:
+        with kept_apart():
+            size = getattr(entry.factory(entry.options()), "size", None)
+    except Exception:  # its own checks say what is wrong with it
+        return False
+    return isinstance(size, ModelSize) and size.parameters > MOST_PARAMETERS
 
 
 def _named(spec: str, asked: Asked, kinds: dict[str, Kind[Any]]) -> Component[Any]:
@@ -112,7 +132,12 @@ def _named(spec: str, asked: Asked, kinds: dict[str, Kind[Any]]) -> Component[An
             members = kind.entries.get(plugin, {}).keys() | _members(kind, plugin)
             if local in members:
                 return kind.resolve(f"{plugin}/{local}{spec[len(name) :]}")
-    known = [name for kind in kinds.values() for plugin in asked.plugins for name in kind.entries.get(plugin, {})]
+    known = [
+        name
+        for kind in kinds.values()
+        for plugin in asked.plugins
+        for name in (*kind.entries.get(plugin, {}), *sorted(_members(kind, plugin)))
+    ]
     has = f"; it has {listed(known)}" if known else ""
     raise UserError(f"--only {spec}: plugin {asked.given} has no component {name!r}{nearest(name, known)}{has}")
 

@@ -199,7 +199,7 @@ def has_blocks_in_order(subject: Subject) -> None:
     stated = [block.name for block in blocks]
     if ran != stated:
         place = next(place for place in range(len(ran)) if ran[place] != stated[place])
-        raise Failed(f"its block {place} is stated as {stated[place]}, and the {place + 1}. to run is {ran[place]}")
+        raise Failed(f"its block {place} is stated as {stated[place]}, and {ran[place]} runs in its place")
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def _result(kind: str, name: str, plugin: str | None, check: str) -> CheckResult
     except UserError as error:
         return CheckResult(check, "failed", f"{kind} {name}: {error}", kind, name)
     each = next(each for each in checks_for(kind) if each.name == check)
-    if left_out(each, subject):
+    if each.kind == "options" and left_out(each, subject):
         return CheckResult(check, "skipped", NO_OPTIONS, kind, name)
     return carried_out(each, subject)
 

@@ -50,8 +50,12 @@ def _told(subject: Subject | Registering, kind: str, tell: Tell) -> Iterator[Che
 
 
 def left_out(each: Check, subject: Subject | Registering) -> bool:
-    """Whether a check is of options, and the component has none."""
-    return each.kind == "options" and isinstance(subject, Subject) and not subject.component.entry.options.model_fields
+    """Whether there is nothing to check: options of a component without any, or a component that can't be made."""
+    if not isinstance(subject, Subject):
+        return False
+    if each.kind == "options":
+        return not subject.component.entry.options.model_fields
+    return each.kind not in GENERAL and subject.fault is not None
 
 
 def carried_out(each: Check, subject: Subject | Registering) -> CheckResult:

@@ -63,7 +63,10 @@ class Subject:
 def _make(subject: Subject) -> Any:
     if subject.fault is not None:
         raise subject.fault
-    made, wanted = subject.component.entry.factory(subject.component.options), MADE.get(subject.kind, object)
+    entry, options = subject.component.entry, subject.component.options
+    if entry.present is not None and not entry.present(options):
+        raise UserError("what it is made of does not lie on this machine, and nothing is downloaded here")
+    made, wanted = entry.factory(options), MADE.get(subject.kind, object)
     if not isinstance(made, wanted):
         raise Failed(f"its factory gave a {type(made).__name__}; it must return a tlbench.{wanted.__name__}")
     return made
