@@ -380,7 +380,7 @@ FAULTS: tuple[Fault, ...] = (
     net(
         "images of one size alone are taken, by chance",
         "takes images of another size than its own",
-        "built for images of 64 pixels it does not take them (RuntimeError: …); build must use image_size, or raise "
+        "it takes images of its own 32 pixels alone (16 pixels: RuntimeError: …); build must use image_size, or raise "
         "tlbench.UserError that says which sizes it takes",
         init="self.places = nn.Parameter(torch.zeros(4, 7, 7))",
         forward="features = (self.two(self.one(images)) + self.places).mean((2, 3))",

@@ -82,6 +82,10 @@ def test_backbone_and_dataset_may_be_others() -> None:
     dataset = make_dataset(make_split(noise(30, 8)), test=make_split(noise(9, 8, seed=1)))
     trained = run_strategy(half, backbone=plain, dataset=dataset, image_size=8)
     assert trained.images.shape == (9, 3, 8, 8) and trained.outputs.shape == (9, 2)
+
+
+@pytest.mark.slow
+def test_backbone_and_dataset_may_be_named() -> None:
     named = run_strategy("freeze", backbone="small_cnn", dataset="digits")
     assert named.outputs.shape == (60, 10)
     assert run_strategy("full", dataset=tiny_images("regression")).test["mae"] is not None

@@ -40,6 +40,8 @@ from tlbench.words import counted, listed
 NAMED = 3
 FEW, MANY = 2, 10
 """Numbers of classes."""
+OTHER_SIZES = (32, 64, 96, 128, 224)
+"""Image sizes that are tried where they are near the backbone's own."""
 BUILT, TRAINED, STEADY = "is built for 2 and for 10 classes", "is trained as a whole", "is the same twice in eval mode"
 """Checks that others need."""
 
@@ -72,23 +74,26 @@ def _by(tensor: torch.Tensor) -> str:
 
 @check("backbone", "takes images of another size than its own", needs=[BUILT])
 def takes_another_size(subject: Subject) -> None:
-    """Built for another size, it takes images of that size; or it says by an error of its own that it can't."""
+    """Built for another size, it takes images of that size; or `build` says by an error of its own that it can't."""
     backbone: Backbone = subject.made()
     taken_size(subject)
     own = backbone.preprocessing.size
-    side = next((each for each in (32, 64, 96, 128, 224) if own / 2 <= each != own), own + 32)
-    try:
-        module = built(backbone, FEW, side)
-    except (UserError, BackboneError, ValueError) as error:
-        raise NotApplicable(f"it refuses images of {side} pixels: {error}") from error
-    try:
-        outputs = outputs_of(module, images_for(backbone, side))
-    except Exception as error:
-        raise Failed(
-            f"built for images of {side} pixels it does not take them ({type(error).__name__}: {_first_line(error)}); "
-            f"build must use image_size, or raise tlbench.UserError that says which sizes it takes"
-        ) from error
-    _check_outputs(outputs, FEW, f"{IMAGES} images of {side} pixels")
+    problems = []
+    for side in (own // 2, *(each for each in OTHER_SIZES if own / 2 < each <= own * 2 and each != own), own * 2):
+        try:
+            module = built(backbone, FEW, side)
+        except (UserError, BackboneError, ValueError) as error:
+            raise NotApplicable(f"it refuses images of {side} pixels: {error}") from error
+        try:
+            outputs = outputs_of(module, images_for(backbone, side))
+        except Exception as error:  # of a provider's model: it may take other sizes
+            problems.append(f"{side} pixels: {type(error).__name__}: {_first_line(error)}")
+        else:
+            return _check_outputs(outputs, FEW, f"{IMAGES} images of {side} pixels")
+    raise Failed(
+        f"it takes images of its own {own} pixels alone ({problems[0]}); build must use image_size, or raise "
+        f"tlbench.UserError that says which sizes it takes"
+    )
 
 
 def _first_line(error: Exception) -> str:
