@@ -8,6 +8,7 @@ from pathlib import Path
 import calibration
 import ci
 import compared
+import conformance
 import contracts
 import difference
 import history
@@ -42,6 +43,7 @@ TASKS = ROOT / "docs" / "tasks.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 CI = ROOT / "docs" / "ci.md"
+CONFORMANCE, FAULTS = ROOT / "docs" / "conformance.md", ROOT / "docs" / "plugin-faults.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
 INTRODUCTION = """# Strategies
@@ -146,5 +148,7 @@ if __name__ == "__main__":
     TASKS.write_text(tasks.page(), "utf-8")
     CONTRACTS.write_text(contracts.page(), "utf-8")
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
+    CONFORMANCE.write_text(conformance.page(), "utf-8")
+    FAULTS.write_text(conformance.faults_page(), "utf-8")
     CI.write_text(ci.page(CI.read_text("utf-8")), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

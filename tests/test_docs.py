@@ -75,6 +75,11 @@ def test_the_page_of_contracts_is_made_from_the_types(generate: ModuleType) -> N
     assert (DOCS / "contracts.md").read_text("utf-8") == generate.contracts.page()
 
 
+def test_the_pages_of_the_conformance_kit_are_made_from_its_checks_and_the_planted_faults(generate: ModuleType) -> None:
+    assert (DOCS / "conformance.md").read_text("utf-8") == generate.conformance.page()
+    assert (DOCS / "plugin-faults.md").read_text("utf-8") == generate.conformance.faults_page()
+
+
 def test_every_public_type_has_its_place_on_the_page_of_contracts(generate: ModuleType) -> None:
     shown = {name for names in generate.contracts.SECTIONS.values() for name in names}
     others = {

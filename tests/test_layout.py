@@ -73,7 +73,13 @@ ROOMS = (
     ("trends", {"compare", "contracts", "plan", "registry", "report", "results", "stats"}),
     ("cache", set()),
     ("objects", {"contracts", "registry"}),
-    ("testing", {"measure", "objects", "plan", "registry", "report", "results", "session"}),
+    (
+        "testing",
+        {
+            *("contracts", "data", "engine", "execute", "measure", "objects", "plan"),
+            *("registry", "report", "results", "saved", "session", "trial"),
+        },
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Options(BaseModel):
@@ -17,9 +17,9 @@ class Options(BaseModel):
 class SplitOptions(Options):
     """How much of a dataset to use: a number of images, or below 1 a fraction; left out, all of it."""
 
-    train: float | None = None
-    val: float | None = None
-    test: float | None = None
+    train: float | None = Field(None, description="training images: a number, or below 1 a share; none: all")
+    val: float | None = Field(None, description="val images: a number, or below 1 a share; none: all")
+    test: float | None = Field(None, description="test images: a number, or below 1 a share; none: all")
 
     def model_post_init(self, _context: Any) -> None:
         for name in ("train", "val", "test"):
