@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tlbench.cli import ab, cache, compare, doctor, history, list, merge, predict, report, resume, show
+from tlbench.cli import (
+    ab,
+    cache,
+    compare,
+    doctor,
+    history,
+    list,
+    merge,
+    plugin,
+    plugin_new,
+    predict,
+    report,
+    resume,
+    show,
+)
 from tlbench.cli.app import app, state
 
 __all__ = [
@@ -14,6 +28,8 @@ __all__ = [
     "history",
     "list",
     "merge",
+    "plugin",
+    "plugin_new",
     "predict",
     "report",
     "resume",

@@ -1,0 +1,28 @@
+"""The column keeps tlbench's contract, and is in the documents of a real run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tlbench
+from tlbench.testing import conformance
+
+from my_plugin.column import above_chance
+
+test_it_conforms = conformance("column", "my-plugin/above_chance")
+
+
+def test_it_is_the_accuracy_less_that_of_chance(tmp_path: Path) -> None:
+    (record,) = tlbench.run(
+        backbones="small_cnn",
+        datasets="digits:train=96:test=60",
+        strategies="freeze",
+        epochs=1,
+        results=tmp_path,
+        progress=False,
+    )
+    assert record.metrics is not None
+    accuracy, chance = record.metrics.test["accuracy"], record.metrics.chance
+    assert accuracy is not None and chance is not None
+    assert above_chance.value(record) == pytest.approx(accuracy - chance)
