@@ -48,11 +48,18 @@ def test_a_changed_signature_changes_its_line() -> None:
 
 
 def lines_of_modules() -> Iterator[str]:
-    """A line for each name, field, method and property of what is public."""
+    """A line for each name, field, method and property of what is public, where it is met first."""
+    met: dict[int, str] = {}
     for name in PUBLIC:
         module = importlib.import_module(name)
         for each in sorted(names_of(module)):
-            yield from lines_of(f"{name}.{each}", getattr(module, each))
+            value, full = getattr(module, each), f"{name}.{each}"
+            if inspect.isclass(value) or inspect.isfunction(value):
+                first = met.setdefault(id(value), full)
+                if first != full:
+                    yield f"{full} is {first}"
+                    continue
+            yield from lines_of(full, value)
 
 
 def names_of(module: ModuleType) -> list[str]:
@@ -78,7 +85,7 @@ def lines_of(name: str, value: Any) -> Iterator[str]:
     """The lines of one name."""
     if inspect.isclass(value) and value.__module__.startswith("tlbench"):
         yield f"class {name}"
-        yield from (f"{name}.{member}" for member in sorted(members_of(value)))
+        yield from (f"{name}.{member}" for member in members_of(value))
     elif inspect.isroutine(value) and not inspect.isclass(value):
         yield f"{name}{signature(value)}"
     elif isinstance(value, str | int | tuple):
@@ -88,7 +95,7 @@ def lines_of(name: str, value: Any) -> Iterator[str]:
 
 
 def members_of(kind: type) -> Iterator[str]:
-    """Fields with their types, methods with their signatures, and properties."""
+    """Fields with their types in the order in which they are given, methods with their signatures, and properties."""
     if dataclasses.is_dataclass(kind):
         yield from (f"{each.name}: {each.type}{default(each)}" for each in dataclasses.fields(kind))
     elif issubclass(kind, BaseModel):

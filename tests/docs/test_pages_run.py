@@ -44,7 +44,7 @@ def test_the_commands_of_a_section_end_well(section: str, cli_here: Cli, tmp_pat
                 ran += 1
         else:  # a part of what a command has written
             written = "\n".join(file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file())
-            assert [line for line in text.splitlines() if line not in written.splitlines()] == []
+            assert [line for line in text.splitlines() if line not in written] == []
     assert ran
 
 
