@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def gain(record: Record) -> float | None:
-    """The primary metric less its chance level, both on test; None where one of them is not known."""
+    """The accuracy less that of chance, both on test; None, and never 0, where a trial has none."""
     metrics = record.metrics
-    if metrics is None or metrics.value is None or metrics.chance is None:
+    if metrics is None or metrics.primary != "accuracy" or metrics.value is None or metrics.chance is None:
         return None
     return metrics.value - metrics.chance
 
@@ -22,7 +22,7 @@ above_chance = Column(
     "above_chance",
     heading="Above chance",
     unit="fraction",
-    better=None,  # of some metrics lower is better: nothing is marked as the best
+    better="higher",
     read=gain,
-    description="the primary metric less its chance level",
+    description="the accuracy less that of chance",
 )

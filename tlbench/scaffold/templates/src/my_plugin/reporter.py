@@ -38,7 +38,7 @@ class Diary(Reporter):
 
     def run_finished(self, plan: Plan, folder: Path, records: Sequence[Record]) -> None:
         """The last line."""
-        self.write(f"{sum(record.status == 'ok' for record in records)} of {len(plan.trials)} trials are ok")
+        self.write(f"{sum(record.status == 'ok' for record in records)} of {len(records)} trials are ok")
 
     def write(self, line: str) -> None:
         """Add a line."""
