@@ -132,11 +132,12 @@ def make_spots(_options: Options) -> Dataset:
 
 
 def draw_spots(number: int, seed: tuple[int, int]) -> np.ndarray:
-    """Spots of 4×4 pixels that don't touch, 32×32×3 of uint8."""
+    """White spots of 4×4 pixels that don't touch, on dark noise, 32×32×3 of uint8."""
     import numpy as np
 
-    image = np.zeros((32, 32, 3), np.uint8)
-    for cell in np.random.default_rng(seed).permutation(16)[:number]:
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 60, (32, 32, 3), np.uint8)  # no two images are the same
+    for cell in random.permutation(16)[:number]:
         row, column = 8 * (cell // 4) + 2, 8 * (cell % 4) + 2
         image[row : row + 4, column : column + 4] = 255
     return image
