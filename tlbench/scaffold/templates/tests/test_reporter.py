@@ -15,14 +15,14 @@ def test_a_run_has_its_diary(tmp_path: Path) -> None:
     tlbench.run(
         backbones="small_cnn",
         datasets="digits:train=96:test=60",
-        strategies=["majority", "freeze"],
+        strategies=["freeze", "full"],
         epochs=1,
         reporters=f"my-plugin/diary:file={diary}",
         results=tmp_path,
         progress=False,
     )
     *lines, last = diary.read_text("utf-8").splitlines()
-    freeze, majority = sorted(lines)
+    freeze, full = sorted(lines)
     assert "builtin/freeze, seed 0: ok, accuracy 0." in freeze
-    assert "builtin/majority, seed 0: ok, accuracy 0." in majority
+    assert "builtin/full, seed 0: ok, accuracy 0." in full
     assert last == "2 of 2 trials are ok"
