@@ -34,7 +34,7 @@ def followed(text: str, folder: Path, run: Run) -> str:
         if found["file"]:
             (folder / found["name"]).write_text(found["text"], "utf-8")
             return found[0]
-        printed = run(found["commands"]).rstrip()
+        printed = "\n".join(line.rstrip() for line in run(found["commands"]).strip().splitlines())
         if not printed:
             return found["before"]
         return f"{found['before']}\n{BEGIN}\n\n```text\n{printed}\n```\n\n{END}\n"

@@ -143,7 +143,7 @@ def test_search_finds_a_word_without_a_server(opened: Open, width: int) -> None:
     if width < 500:
         browser.find_element(By.CSS_SELECTOR, "label.md-header__button[for=__search]").click()
         time.sleep(0.5)  # it slides in
-    browser.find_element(By.CSS_SELECTOR, "input[data-md-component=search-query]").send_keys("pseudo-values")
+    browser.find_element(By.CSS_SELECTOR, "input[data-md-component=search-query]").send_keys("jackknife")
     links = "a.md-search-result__link"
     WebDriverWait(browser, 20).until(lambda page: page.find_elements(By.CSS_SELECTOR, links))
     found = [each.get_attribute("href") for each in browser.find_elements(By.CSS_SELECTOR, links)]
