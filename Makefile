@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs screenshots
+.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs tutorial site screenshots
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -68,6 +68,12 @@ tasks:  ## the committed run of docs/tasks.md, in five minutes
 
 docs:  ## the pages that are made from the code and from committed runs
 	python docs/generate.py
+
+tutorial:  ## what the commands of docs/tutorial.md print, in three minutes
+	python docs/tutorial.py
+
+site:  ## the docs as a site, which is read and searched without a server: site/index.html
+	mkdocs build
 
 screenshots:  ## the pictures of the report in README and docs, from committed runs
 	python docs/screenshots.py

@@ -19,7 +19,9 @@ def module_of(file: Path, root: Path = ROOT) -> str:
     return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
-FILES = {module_of(file): file for file in CORE.rglob("*.py")}
+TEMPLATES = CORE / "scaffold" / "templates"
+"""A package by itself, which is copied and not imported."""
+FILES = {module_of(file): file for file in CORE.rglob("*.py") if TEMPLATES not in file.parents}
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -73,6 +75,7 @@ ROOMS = (
     ("trends", {"compare", "contracts", "plan", "registry", "report", "results", "stats"}),
     ("cache", set()),
     ("objects", {"contracts", "registry"}),
+    ("scaffold", set()),
     (
         "testing",
         {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tlbench.engine.weights import load_whole
     from tlbench.errors import BackboneError, PhaseError, nearest
     from tlbench.execute.elsewhere import Parcel, run_elsewhere
-    from tlbench.execute.executor import Ended, Returned, Told
+    from tlbench.execute.executor import Ended, Message, Returned, Told
     from tlbench.execute.local import LocalProcesses
     from tlbench.files import try_folder, write_whole
     from tlbench.objects.images import dataset_of
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tlbench.results.records import Record
     from tlbench.saved.body import SavedBody, open_body
     from tlbench.saved.document import read_document
+    from tlbench.trial.jobs import TrialJob
     from tlbench.words import bounded, counted, listed, one_line, spreadsheet_field
 
 _HOMES = {
@@ -57,7 +58,7 @@ _HOMES = {
     "tlbench.engine.weights": ("load_whole",),
     "tlbench.errors": ("BackboneError", "PhaseError", "nearest"),
     "tlbench.execute.elsewhere": ("Parcel", "run_elsewhere"),
-    "tlbench.execute.executor": ("Ended", "Returned", "Told"),
+    "tlbench.execute.executor": ("Ended", "Message", "Returned", "Told"),
     "tlbench.execute.local": ("LocalProcesses",),
     "tlbench.files": ("try_folder", "write_whole"),
     "tlbench.objects.images": ("dataset_of",),
@@ -74,6 +75,7 @@ _HOMES = {
     "tlbench.results.records": ("Record",),
     "tlbench.saved.body": ("SavedBody", "open_body"),
     "tlbench.saved.document": ("read_document",),
+    "tlbench.trial.jobs": ("TrialJob",),
     "tlbench.words": ("bounded", "counted", "listed", "one_line", "spreadsheet_field"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -84,6 +86,7 @@ __all__ = [
     "BackboneError",
     "Ended",
     "LocalProcesses",
+    "Message",
     "Parcel",
     "PhaseError",
     "Plan",
@@ -105,6 +108,7 @@ __all__ = [
     "SavedBody",
     "Told",
     "Trial",
+    "TrialJob",
     "backbone_of",
     "batches_below",
     "bounded",

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tlbench.cli import ab, cache, compare, doctor, history, list, merge, plugin, predict, report, resume, show
+from tlbench.cli import (
+    ab,
+    cache,
+    compare,
+    doctor,
+    history,
+    list,
+    merge,
+    plugin,
+    plugin_new,
+    predict,
+    report,
+    resume,
+    show,
+)
 from tlbench.cli.app import app, state
 
 __all__ = [
@@ -15,6 +29,7 @@ __all__ = [
     "list",
     "merge",
     "plugin",
+    "plugin_new",
     "predict",
     "report",
     "resume",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tlbench.testing.kit.checks import CheckResult
 
-plugin_app = typer.Typer(help="For authors of plugins: check whether one keeps its contracts.", no_args_is_help=True)
+plugin_app = typer.Typer(help="Write a plugin, and check whether it keeps its contracts.", no_args_is_help=True)
 app.add_typer(plugin_app, name="plugin")
 
 STYLES = {"passed": "green", "failed": "red", "skipped": "dim"}
