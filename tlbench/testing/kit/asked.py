@@ -12,12 +12,11 @@ from typing import Any
 from tlbench.contracts.backbone import ModelSize
 from tlbench.errors import UserError, nearest
 from tlbench.registry.apart import kept_apart
-from tlbench.registry.chosen import Chosen, in_use, using
+from tlbench.registry.chosen import GROUP, Chosen, in_use, using
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.kinds import Kind, Registry
 from tlbench.registry.local import name_of
 from tlbench.registry.names import indexed_names
-from tlbench.registry.plugins import GROUP
 from tlbench.testing.kit.checks import CheckResult
 from tlbench.testing.kit.subject import Subject, kinds_of, registry_of, with_plugin
 from tlbench.words import listed

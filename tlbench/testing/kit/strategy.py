@@ -7,17 +7,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import torch
 
 from tlbench.contracts.backbone import Backbone
-from tlbench.contracts.optimizers import OptimizerName
 from tlbench.contracts.phases import Look, Train
 from tlbench.contracts.strategy import Strategy
 from tlbench.engine.precision import FORMATS
 from tlbench.errors import PhaseError, TestSplitShut, UserError
 from tlbench.plan.cells import without_numbers
+from tlbench.plan.choices import OPTIMIZERS
 from tlbench.saved.document import read_document
 from tlbench.saved.rebuild import rebuilt
 from tlbench.temporary import temporary_folder
@@ -124,7 +123,7 @@ def states_its_rates(subject: Subject) -> None:
         if found is not None and any(isinstance(each.phase, Train) for each in found.phases):
             raise Failed("it states no learning rates, and yields a Train phase; state one for adamw and one for sgd")
         return
-    for optimizer in get_args(OptimizerName):
+    for optimizer in OPTIMIZERS:
         stated = strategy.learning_rates.get(optimizer)
         rates = list(stated.values()) if isinstance(stated, Mapping) else [] if stated is None else [stated]
         if not rates:
