@@ -47,6 +47,8 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, set[str]]:
         (("run", "--datasets", "folder:nowhere"), 2),
         (("run", "--backbones", "resnet5O"), 2),
         (("show", "nothing"), 2),
+        (("plugin", "new", "class"), 2),
+        (("plugin", "new", "acme", "--kind", "all"), 0),
         (("history", "nothing"), 2),
     ],
 )
