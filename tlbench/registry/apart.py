@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+LONG_SECONDS = 10.0
+"""What a plugin that registers factories alone never takes."""
 
 
 @contextlib.contextmanager
@@ -18,6 +22,22 @@ def kept_apart() -> Iterator[None]:
             yield
     finally:
         os.chdir(here)
+
+
+@contextlib.contextmanager
+def awaited(plugin: str, does: str) -> Iterator[None]:
+    """Say on stderr which plugin is waited for, where it takes long: one that hangs can't be left out by itself."""
+    said = (
+        f"tlbench: plugin {plugin} {does} for {LONG_SECONDS:g} s by now; Ctrl-C ends the command, --no-plugin {plugin} "
+        f"leaves an installed plugin out"
+    )
+    timer = threading.Timer(LONG_SECONDS, lambda: print(said, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

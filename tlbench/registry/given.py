@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tlbench.contracts.options import Options
-from tlbench.registry.chosen import Given
+from tlbench.registry.chosen import RESERVED, Given
 from tlbench.registry.components import Entry
 
-PLUGIN = "python"
-"""What stands before their names; no plugin may be called so."""
+PLUGIN = RESERVED
 
 
 def entry_of(given: Given) -> Entry[Any]:

@@ -14,7 +14,7 @@ from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.contracts.training import MakeAugmentation, MakeOptimizer, Schedule
 from tlbench.errors import UserError, nearest
 from tlbench.execute.executor import Executor
-from tlbench.registry.apart import guarded
+from tlbench.registry.apart import awaited, guarded
 from tlbench.registry.chosen import in_use
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.given import PLUGIN, entry_of
@@ -59,7 +59,7 @@ class Kind(Generic[T]):
         """Call `hook` on each plugin alone; one that raises is noted and skipped."""
         for plugin, caller in plugins.callers(hook):
             register = registrar(self.name, plugins.provenance[plugin])
-            with guarded(partial(plugins.fault, plugin, hook)):
+            with guarded(partial(plugins.fault, plugin, hook)), awaited(plugin, "has been registering"):
                 caller(register=register)
                 self.entries[plugin] = {entry.name: entry for entry in register.entries}
                 self.families[plugin] = register.families

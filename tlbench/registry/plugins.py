@@ -16,8 +16,18 @@ import pluggy
 from tlbench import hookspecs
 from tlbench.contracts import API_VERSION
 from tlbench.errors import UserError, nearest
-from tlbench.registry.apart import guarded, kept_apart
-from tlbench.registry.chosen import ALL, DISABLED_VARIABLE, GROUP, OF_FOLDER, OWN, Chosen, disabled_by_variable, in_use
+from tlbench.registry.apart import awaited, guarded, kept_apart
+from tlbench.registry.chosen import (
+    ALL,
+    DISABLED_VARIABLE,
+    GROUP,
+    OF_FOLDER,
+    OWN,
+    RESERVED,
+    Chosen,
+    disabled_by_variable,
+    in_use,
+)
 from tlbench.registry.local import import_local, name_of
 from tlbench.registry.provenance import Provenance
 from tlbench.registry.sources import digest_of_sources
@@ -159,7 +169,9 @@ def _is_own(point: EntryPoint) -> bool:
 def _load(plugins: Plugins, point: EntryPoint, origin: Provenance) -> None:
     begun = time.process_time()
     try:
-        with kept_apart():
+        if point.name == RESERVED:
+            raise LookupError(f"the name {RESERVED} is reserved for objects of programs; rename the entry point")
+        with kept_apart(), awaited(point.name, "has been loading"):
             module = point.load()
         _take(plugins, point.name, module)
     except KeyboardInterrupt:
@@ -179,10 +191,12 @@ def _load(plugins: Plugins, point: EntryPoint, origin: Provenance) -> None:
 def _load_local(plugins: Plugins, local: str) -> None:
     """Load a plugin that a person asked for by its file or module: what is wrong with it is to be mended first."""
     name, begun = name_of(local), time.process_time()
+    if name == RESERVED:
+        raise UserError(f"--plugin {local}: the name {name} is reserved for objects of programs; rename it")
     if taken := plugins.provenance.get(name) or plugins.disabled.get(name):
         raise UserError(f"--plugin {local}: the name {name} is taken by the plugin of {taken.distribution}; rename it")
     try:
-        with kept_apart():
+        with kept_apart(), awaited(name, "has been loading"):
             module, origin = import_local(local)
         _take(plugins, name, module)
     except KeyboardInterrupt:
