@@ -189,7 +189,7 @@ def test_the_plugin_of_the_folder_says_how_to_do_without_it(cli_here: Cli, tmp_p
         ("there", "error: --plugin there: there is no module of that name; did you mean there.py?\n"),
         ("a b.py", "error: --plugin a b.py: 'a b' can't name a plugin; use letters, digits and . _ + -\n"),
         ("timm.py", "the name timm is taken by the plugin of tlbench; rename it\n"),
-        ("python.py", "--plugin python.py: the name python is reserved for objects of programs; rename it\n"),
+        ("python.py", "the name python is reserved for objects of programs; rename it\n"),
     ],
 )
 def test_a_plugin_that_is_not_found_or_badly_named_is_refused(
