@@ -37,6 +37,8 @@ def imported(*arguments: str, cwd: Path) -> tuple[int, set[str]]:
     [
         (("--help",), 0),
         (("run", "--help"), 0),
+        (("plugin", "check", "--help"), 0),
+        (("plugin", "check", "nowhere.py"), 2),
         (("list", "strategies", "-v"), 0),
         (("list", "datasets"), 0),
         (("list", "plugins"), 0),

@@ -12,19 +12,19 @@ from tlbench.errors import UserError, nearest
 Outcome = Literal["passed", "failed", "skipped"]
 Function = TypeVar("Function", bound=Callable[[Any], None])
 
-MODULES = {
-    "plugin": "registering",
-    "component": "making",
-    "options": "options",
-    "backbone": "backbone",
-    "dataset": "dataset",
-    "task": "task",
-    "strategy": "strategy",
-    "metric": "metric",
-    "reporter": "reporter",
-    "executor": "executor",
+MODULES: dict[str, tuple[str, ...]] = {
+    "plugin": ("registering",),
+    "component": ("making",),
+    "options": ("options",),
+    "backbone": ("backbone", "backbone_weights"),
+    "dataset": ("dataset",),
+    "task": ("task",),
+    "strategy": ("strategy",),
+    "metric": ("metric",),
+    "reporter": ("reporter",),
+    "executor": ("executor",),
 }
-"""By what is checked, the module of the kit that has its checks; a component is checked for making and options, too."""
+"""By what is checked, the modules of the kit that have its checks."""
 GENERAL = ("plugin", "component", "options")
 """What is checked without the component being made."""
 KINDS = tuple(kind for kind in MODULES if kind not in GENERAL)
@@ -85,7 +85,8 @@ def checks_of(kind: str) -> list[Check]:
         raise UserError(
             f"there are no checks of the kind {kind!r}{nearest(kind, MODULES)}; there are: {', '.join(MODULES)}"
         )
-    importlib.import_module(f"tlbench.testing.kit.{MODULES[kind]}")
+    for module in MODULES[kind]:
+        importlib.import_module(f"tlbench.testing.kit.{module}")
     return _declared[kind]
 
 

@@ -17,6 +17,12 @@ from tlbench.testing.kit.subject import Subject
 SMALL = (32, 64, 96, 112, 128)
 """Image sizes that are tried before the backbone's own, which may take long."""
 IMAGES = 4
+FEW, MANY = 2, 10
+"""Numbers of classes."""
+NAMED = 3
+"""Tensors that a sentence names."""
+BUILT, TRAINED, STEADY = "is built for 2 and for 10 classes", "is trained as a whole", "is the same twice in eval mode"
+"""Checks that others need."""
 EQUAL = 1e-4
 """How far outputs may be apart, relative to the largest, that are computed in another order."""
 
@@ -107,3 +113,8 @@ def pretrained(subject: Subject, classes: int, seed: int) -> nn.Module:
     """A model with the published weights, which lie on this machine."""
     backbone: Backbone = subject.made()
     return built(backbone, classes, taken_size(subject), seed, pretrained=True)
+
+
+def by(tensor: torch.Tensor) -> str:
+    """A shape as `4×10`."""
+    return "×".join(map(str, tensor.shape)) or "one number"
