@@ -29,6 +29,7 @@ def printed(tutorial: ModuleType, page: str) -> list[set[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a minute and a half on an idle machine
 def test_the_tutorial_can_be_followed(tutorial: ModuleType, tmp_path: Path) -> None:
     page = (DOCS / "tutorial.md").read_text("utf-8")
     followed = tutorial.followed(page, tmp_path, tutorial.in_folder(tmp_path))
