@@ -15,6 +15,7 @@ from tlbench.contracts.task import Better, Unit
 from tlbench.errors import UserError, nearest
 from tlbench.results.columns import COSTS
 from tlbench.stats import Sample
+from tlbench.words import listed
 
 IMAGES = "test_images"
 """The column, if there is one, of how many test examples a share is of."""
@@ -47,7 +48,7 @@ def side_of_csv(path: Path, columns: Columns) -> Side:
         if each not in names:
             option = "--metric-column" if each == columns.metric else "--cell-columns"
             raise UserError(
-                f"{path} has no column {each!r}{nearest(each, names)}; it has {', '.join(names)}. {option} names others"
+                f"{path} has no column {each!r}{nearest(each, names)}; it has {listed(names, 12)}. {option} names others"
             )
     by_example = columns.example in names
     cells: dict[tuple[str, ...], dict[int, dict[str, Mapping[str, str]]]] = {}
