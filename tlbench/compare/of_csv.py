@@ -48,7 +48,8 @@ def side_of_csv(path: Path, columns: Columns) -> Side:
         if each not in names:
             option = "--metric-column" if each == columns.metric else "--cell-columns"
             raise UserError(
-                f"{path} has no column {each!r}{nearest(each, names)}; it has {listed(names, 12)}. {option} names others"
+                f"{path} has no column {each!r}{nearest(each, names)}; it has {listed(names, 12)}. "
+                f"{option} names others"
             )
     by_example = columns.example in names
     cells: dict[tuple[str, ...], dict[int, dict[str, Mapping[str, str]]]] = {}
