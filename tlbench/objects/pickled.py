@@ -9,6 +9,7 @@ import io
 import sys
 import sysconfig
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ class _Sources:
             self._packages[str(found.__module__).partition(".")[0]] = None
         elif module is sys.modules["__main__"]:
             self._texts.add(_text(found))
+            if isinstance(found, types.FunctionType):
+                self._texts.update(_constants(found, found.__code__))
 
     def digest(self, written: bytes) -> str:
         """A SHA-256 of the files and texts; of the object itself where it is made of installed packages alone."""
@@ -87,6 +90,17 @@ class _Sources:
 @functools.cache
 def _installed(file: Path) -> bool:
     return any(folder in file.parents for folder in INSTALLED)
+
+
+def _constants(function: types.FunctionType, code: types.CodeType) -> Iterator[str]:
+    """The plain values of a notebook that a function uses, as text."""
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, str | int | float | tuple | list):
+            yield f"{name} = {value!r}"
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _constants(function, inner)
 
 
 def _text(found: Any) -> str:
