@@ -124,6 +124,7 @@ def test_the_plugin_of_the_working_folder_is_used_announced_and_switched_off(cli
     assert disabled.status == 2
 
 
+@pytest.mark.slow
 def test_a_module_is_a_plugin_and_can_stand_in_the_configuration(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "site" / "pack").mkdir(parents=True)
     (tmp_path / "site" / "pack" / "__init__.py").touch()
@@ -217,6 +218,7 @@ def test_plugins_of_named_distributions_alone_and_of_none_but_tlbenchs_own(cli: 
     assert "--plugins-from on: no distribution of that name has plugins; did you mean one?" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_keyword_takes_a_file_and_a_relative_one_is_found_again(cli: Cli, tmp_path: Path) -> None:
     write_strategies(tmp_path / "code")
     script = """

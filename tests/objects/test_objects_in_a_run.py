@@ -49,6 +49,7 @@ def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_hands_its_own_functions_and_classes_to_the_trials(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     done = run_script(tmp_path, "1e-3", "one")
@@ -88,6 +89,7 @@ def run_here(folder: Path, name: str) -> Results:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_of_objects_is_resumed_by_the_program(tmp_path: Path) -> None:
     run_here(tmp_path, "one")
     command = [sys.executable, "-m", "tlbench", "resume", "one", "--results", str(tmp_path)]
