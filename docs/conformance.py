@@ -38,10 +38,10 @@ of backbones, the first with at most 100 million parameters is checked.
 ```python
 from tlbench.testing import conformance
 
-test_half = conformance("strategy", "my-plugin/half")             # an installed plugin
+test_half = conformance("strategy", "my-plugin/half")  # an installed plugin
 test_net = conformance("backbone", "mine/net", plugin="mine.py")  # a file or a module
 test_photos = conformance("dataset", "my-plugin/photos:size=32")  # with options
-test_plugin = conformance("plugin", "my-plugin")                  # how it registers
+test_plugin = conformance("plugin", "my-plugin")  # how it registers
 ```
 
 Each check is a test of its own (`pytest -k "half and seed"`); one that fails says what was found and what it should

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tlbench.registry import apart
 from tlbench.registry.chosen import Chosen, using
 from tlbench.registry.plugins import load_plugins
-from tlbench.registry import apart
 
 
 def test_a_plugin_that_takes_long_is_named_while_it_does(
