@@ -122,13 +122,30 @@ def cli_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 @pytest.fixture
-def cli_warm(cli: Cli, cli_here: Cli) -> Cli:
-    """In this process, unless the command needs an environment of its own."""
+def cli_warm(cli: Cli, cli_here: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """In this process, with the plugins that lie on a path, unless the command needs an environment of its own."""
 
     def run(*arguments: str, **options: Any) -> Finished:
-        return cli(*arguments, **options) if options else cli_here(*arguments)
+        environment = options.get("environment", {})
+        if options.keys() - {"environment"} or environment.keys() - {"PYTHONPATH"}:
+            return cli(*arguments, **options)
+        with monkeypatch.context() as patch:
+            for path in reversed(environment.get("PYTHONPATH", "").split(os.pathsep)):
+                if path and path not in sys.path:
+                    patch.syspath_prepend(path)
+            try:
+                return cli_here(*arguments)
+            finally:
+                _forget_modules_below(tmp_path)
 
     return run
+
+
+def _forget_modules_below(folder: Path) -> None:
+    """Have what was imported from a folder imported anew: another test has other files of the same names."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

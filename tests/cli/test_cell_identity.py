@@ -11,6 +11,13 @@ from conftest import Cli, PluginMaker
 
 from tlbench.plan import Cell
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
+
 RANKED = '''
 from pydantic import Field
 from tlbench import Options, Train, hookimpl, strategy

@@ -9,6 +9,13 @@ import pytest
 from conftest import QUICK, Cli, PluginMaker
 from safetensors.numpy import load_file
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
+
 POOL = """
 import itertools
 import multiprocessing

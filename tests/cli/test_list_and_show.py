@@ -7,7 +7,15 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Cli, Finished, PluginMaker
+
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
 
 GOOD = '''
 from tlbench import Train, hookimpl, strategy

@@ -8,6 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, Cli, PluginMaker
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
+
 HEAD = "from tlbench import Options, Train, hookimpl, strategy\ntlbench_api = 1\n"
 REGISTER = "\n@hookimpl\ndef tlbench_register_strategies(register):\n    register(mine)\n"
 

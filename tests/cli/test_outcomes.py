@@ -10,6 +10,13 @@ from typing import Any
 import pytest
 from conftest import QUICK, Cli, Finished, PluginMaker, run_cli
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
+
 STRATEGIES = """
 import ctypes, os, time
 from pathlib import Path

@@ -12,6 +12,13 @@ from conftest import QUICK, Cli, PluginMaker
 
 from tlbench.plan.cell import OtherDatasetPlan
 
+
+@pytest.fixture
+def cli(cli_warm: Cli) -> Cli:
+    """Mostly in this process, whose server of processes is up."""
+    return cli_warm
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "own-data.md"
 SOURCE = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
 """The plugin that the page is about."""
