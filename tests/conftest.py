@@ -142,7 +142,7 @@ def cli_warm(cli: Cli, cli_here: Cli, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def _forget_modules_below(folder: Path) -> None:
-    """Have what was imported from a folder imported anew: another test has other files of the same names."""
+    """Have what was imported from a folder imported again: another test has other files of the same names."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]

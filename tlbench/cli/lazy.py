@@ -8,8 +8,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tlbench.errors import UserError
+
 MADE_LATE = {"run": ("tlbench.cli.run", "run_app")}
 """By command, the module and the app of a single command that it is made from."""
+KEY = "tlbench.plugin_commands"
+"""Where an invocation's context keeps what plugins have brought."""
 
 
 class LateGroup(TyperGroup):
@@ -17,16 +21,16 @@ class LateGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands."""
-        from tlbench.cli.plugin_commands import names_of_plugin_commands
-
         own = super().list_commands(ctx)
-        return [*own, *(name for name in names_of_plugin_commands() if name not in own)]
+        try:
+            added = sorted(_of_plugins(ctx))
+        except UserError:  # the working folder's plugin can't be loaded: help has the rest
+            added = []
+        return [*own, *(name for name in added if name not in own)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command by its name; tlbench's own where a plugin has one of the same name."""
-        from tlbench.cli.plugin_commands import plugin_commands
-
-        return super().get_command(ctx, cmd_name) or plugin_commands().get(cmd_name)
+        return super().get_command(ctx, cmd_name) or _of_plugins(ctx).get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is named, made now where it is a late one."""
@@ -36,3 +40,13 @@ class LateGroup(TyperGroup):
             command = typer.main.get_command(getattr(importlib.import_module(module), app))
             command.name = name
         return name, command, rest
+
+
+def _of_plugins(ctx: Any) -> dict[str, Any]:
+    """The commands of plugins, which are loaded once for an invocation."""
+    from tlbench.cli.plugin_commands import plugin_commands
+
+    if KEY not in ctx.meta:
+        ctx.meta[KEY] = plugin_commands()
+    found: dict[str, Any] = ctx.meta[KEY]
+    return found

@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from tlbench.errors import UserError
 from tlbench.registry.chosen import GROUP, OWN, Chosen, file_of_folder, using
 
 
@@ -29,14 +28,6 @@ def plugin_commands() -> dict[str, Any]:
     with using(Chosen(local=local)):
         entries = list(Registry.of(load_plugins()).commands)
     return {entry.name: _command(entry.name, Component(entry, entry.options()).load()) for entry in reversed(entries)}
-
-
-def names_of_plugin_commands() -> list[str]:
-    """Their names, for help; a plugin that can't be loaded has none."""
-    try:
-        return sorted(plugin_commands())
-    except UserError:
-        return []
 
 
 def _command(name: str, given: Any) -> Any:

@@ -96,6 +96,11 @@ def file_of_folder(folder: Path) -> Path | None:
     return file
 
 
+def with_objects(chosen: Chosen) -> Chosen:
+    """The same with the objects of the program that are used here."""
+    return dataclasses.replace(chosen, given=in_use().given)
+
+
 def disabled_by_variable() -> set[str]:
     """The names in $TLBENCH_PLUGINS_DISABLED."""
     return {each.strip() for each in os.environ.get(DISABLED_VARIABLE, "").split(",")} - {""}

@@ -39,14 +39,18 @@ def _found(given: str) -> str:
         if not NAME.fullmatch(file.stem):
             raise UserError(f"--plugin {given}: {file.stem!r} can't name a plugin; use letters, digits and . _ + -")
         return str(file)
-    try:
-        known = importlib.util.find_spec(given) is not None
-    except (ImportError, ValueError):
-        known = False
-    if not known:
+    if not is_module(given):
         hint = f"; did you mean {given}.py?" if Path(f"{given}.py").is_file() else "; a file is given as NAME.py"
         raise UserError(f"--plugin {given}: there is no module of that name{hint}")
     return given
+
+
+def is_module(name: str) -> bool:
+    """Whether a module of a dotted name can be imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def name_of(local: str) -> str:

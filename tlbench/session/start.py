@@ -22,7 +22,7 @@ from tlbench.plan.plan import Plan
 from tlbench.plan.plugin_defaults import with_plugin_defaults
 from tlbench.plan.request import Request
 from tlbench.plan.sources import IN_FULL, LOOKED_FOR
-from tlbench.registry.chosen import in_use, using
+from tlbench.registry.chosen import using, with_objects
 from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
@@ -61,7 +61,7 @@ def start(
     Raises UserError before anything runs where the request can't be carried out as asked, OtherRun where it is the run
     of that name that is unlike.
     """
-    with using(replace(request.chosen, given=in_use().given)):
+    with using(with_objects(request.chosen)):
         return _start(request, results, name, display, retry, dry_run)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from tlbench.files import write_whole
 from tlbench.measure.cores import cpu_model, usable_cores
 from tlbench.measure.machine import PACKAGES
 from tlbench.plan.request import Request
-from tlbench.registry.chosen import in_use, using
+from tlbench.registry.chosen import in_use, using, with_objects
 from tlbench.registry.plugins import load_plugins
 from tlbench.registry.sources import digest_of_sources
 from tlbench.report.progress import ConsoleDisplay
@@ -79,7 +79,7 @@ def digest_of(request: Request) -> str:
     The request, the sources of tlbench and the plugins (one that is being written keeps its version), the releases of
     the packages that results depend on, and the processor, as a run has its machine's times.
     """
-    with using(replace(request.chosen, given=in_use().given)):
+    with using(with_objects(request.chosen)):
         plugins = load_plugins()
     distributions = {each.distribution for each in plugins.provenance.values()}
     facts = {

@@ -11,8 +11,6 @@ from faults import FAULTS, Fault
 from tlbench.testing import CheckResult, check_component, check_plugin
 from tlbench.testing.kit.checks import checks_for
 
-QUICK = [each for each in FAULTS if not each.slow]
-
 
 def found_in(fault: Fault, folder: Path) -> list[CheckResult]:
     """What the kit says of a faulty plugin, or of its one component."""
@@ -23,24 +21,17 @@ def found_in(fault: Fault, folder: Path) -> list[CheckResult]:
     return check_component(fault.kind, f"faulty/{fault.component}", str(file))
 
 
-def finds(fault: Fault, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(each, marks=[pytest.mark.slow] if each.slow else [], id=each.fault) for each in FAULTS],
+)
+def test_the_kit_finds(fault: Fault, tmp_path: Path) -> None:
     """The fault's own check fails, and no other, with one sentence."""
-    failed = {each.check: each.said for each in found_in(fault, folder) if each.outcome == "failed"}
+    failed = {each.check: each.said for each in found_in(fault, tmp_path) if each.outcome == "failed"}
     assert list(failed) == [fault.check], failed
     name = "faulty" if fault.kind == "plugin" else f"faulty/{fault.component}"
     said = ".*".join(map(re.escape, f"{fault.kind} {name}: {fault.says}".split("…")))
     assert re.fullmatch(said, failed[fault.check]), failed[fault.check]
-
-
-@pytest.mark.parametrize("fault", QUICK, ids=[each.fault for each in QUICK])
-def test_the_kit_finds(fault: Fault, tmp_path: Path) -> None:
-    finds(fault, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", [each for each in FAULTS if each.slow], ids=lambda fault: fault.fault)
-def test_the_kit_finds_in_real_processes(fault: Fault, tmp_path: Path) -> None:
-    finds(fault, tmp_path)
 
 
 def test_most_checks_have_a_fault_that_they_find() -> None:

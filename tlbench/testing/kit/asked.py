@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -15,7 +14,7 @@ from tlbench.registry.apart import kept_apart
 from tlbench.registry.chosen import GROUP, Chosen, in_use, using
 from tlbench.registry.components import Component, Entry, Family
 from tlbench.registry.kinds import Kind, Registry
-from tlbench.registry.local import name_of
+from tlbench.registry.local import is_module, name_of
 from tlbench.registry.names import indexed_names
 from tlbench.testing.kit.checks import CheckResult
 from tlbench.testing.kit.subject import Subject, kinds_of, registry_of, with_plugin
@@ -49,7 +48,7 @@ def asked_for(given: str, only: Sequence[str] = ()) -> Asked:
         distributions = tuple(dict.fromkeys(point.dist.name for point in named if point.dist is not None))
         chosen = dataclasses.replace(in_use(), distributions=distributions)
         return Asked(given, tuple(dict.fromkeys(point.name for point in named)), chosen, tuple(only))
-    if _is_module(given):
+    if is_module(given):
         return _local(given, only)
     known = {name for point in points for name in (point.name, point.dist.name if point.dist else "")}
     raise UserError(
@@ -60,13 +59,6 @@ def asked_for(given: str, only: Sequence[str] = ()) -> Asked:
 def _local(given: str, only: Sequence[str]) -> Asked:
     chosen = with_plugin(given)
     return Asked(given, (name_of(chosen.local[-1]),), chosen, tuple(only))
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def components_of(asked: Asked) -> Iterator[Subject | CheckResult]:

@@ -52,7 +52,7 @@ def draws_under_another_seed(subject: Subject) -> None:
     one, other = (dict(model_of(subject, FEW, seed).module.named_parameters()) for seed in (0, 1))
     matrices = [name for name in one if one[name].ndim > 1]
     if matrices and all(torch.equal(one[name], other[name]) for name in matrices):
-        raise Failed("with pretrained=False, builds under two seeds have the same weights; they must be drawn anew")
+        raise Failed("with pretrained=False, builds under two seeds have the same weights; draw them at random")
 
 
 @check("backbone", "has published weights that stay the same", needs=[BUILT])
