@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks peers reference strategies rates tasks docs tutorial site screenshots
+.PHONY: install check format lint types test benchmarks cuda peers reference strategies rates tasks docs tutorial site screenshots
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -27,6 +27,10 @@ benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	python benchmarks/profile_step.py
 	python benchmarks/blocks.py
 	python benchmarks/cuts.py
+
+cuda:  ## on a machine with an NVIDIA GPU: its tests and its benchmarks, in some ten minutes
+	pytest tests/measure/test_cuda.py
+	pytest benchmarks/test_cuda.py -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cuda_ratios.json -s
 
 peers:  ## whole commands beside other tools' (pip install -e '.[peers]'); writes the tables of docs/speed.md, in 45 minutes
 	python benchmarks/peers/compare.py --rounds 2

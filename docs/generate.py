@@ -13,6 +13,7 @@ import contracts
 import difference
 import history
 import keywords
+import on_cuda
 import options
 import rates
 import results_format
@@ -35,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, COMPARED = ROOT / "docs" / "strategies.md", ROOT / "docs" / "strategies-compared.md"
 SPEED = ROOT / "docs" / "speed.md"
 OPTIONS, KEYWORDS = ROOT / "docs" / "options.md", ROOT / "tlbench" / "keywords.py"
+MEASUREMENT = ROOT / "docs" / "measurement.md"
 COMPARE = ROOT / "docs" / "compare.md"
 EXAMPLES = ROOT / "docs" / "examples.md"
 DIFFERENCE = ROOT / "docs" / "difference.md"
@@ -142,6 +144,7 @@ if __name__ == "__main__":
     OPTIONS.write_text(options.page(), "utf-8")
     KEYWORDS.write_text(keywords.module(), "utf-8")
     COMPARE.write_text(calibration.page(COMPARE.read_text("utf-8")), "utf-8")
+    MEASUREMENT.write_text(on_cuda.page(MEASUREMENT.read_text("utf-8")), "utf-8")
     EXAMPLES.write_text(worked_examples.page(), "utf-8")
     DIFFERENCE.write_text(difference.page(), "utf-8")
     HISTORY.write_text(history.page(), "utf-8")

@@ -44,6 +44,11 @@ def test_the_comparison_is_made_from_the_committed_runs(generate: ModuleType) ->
     assert losses["full"] < 0.02  # trained until it has settled
 
 
+def test_the_figures_of_cuda_are_those_of_the_committed_measurements(generate: ModuleType) -> None:
+    written = (DOCS / "measurement.md").read_text("utf-8")
+    assert generate.on_cuda.page(written) == written
+
+
 def test_the_figures_of_speed_are_those_of_the_committed_benchmarks(generate: ModuleType) -> None:
     speed = generate.speed
     written = (DOCS / "speed.md").read_text("utf-8")

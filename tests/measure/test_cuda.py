@@ -131,8 +131,12 @@ def test_a_trial_on_the_gpu_has_all_its_figures(cli: Cli) -> None:
         assert cost["memory"]["activations_and_temporaries"] >= 0
         assert cost["phases"][0]["step_ms"]["median"] > 0
         assert 0 < cost["peak_share"] < 1
+        assert not environment["cudnn_benchmark"]
         assert environment["accelerator"] == torch.cuda.get_device_name()
         assert environment["cudnn"]
+    (full,) = (each for each in done.records if each["trial"]["cell"]["strategy"] == "builtin/full")
+    side = full["trial"]["cell"]["protocol"]["image_size"]
+    assert full["cost"]["memory"]["data"] == 3 * side**2 * (full["data"]["train_images"] + full["data"]["val_images"])
 
 
 HUNGRY = """

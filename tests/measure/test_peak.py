@@ -53,3 +53,15 @@ def test_where_products_take_long_the_matrices_stay_small(monkeypatch: pytest.Mo
     monkeypatch.setattr("tlbench.measure.peak.SECONDS", 0)
     assert measure_peak_flops(CPU, torch.float16, 1) == 2 * 256**3 / 0.25
     assert set(widths) == {256}
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_peak_is_in_tf32_where_convolutions_may_be(allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(peak, "SECONDS", 0.0)
+    monkeypatch.setattr(peak, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(peak, "_seconds", lambda *_: seen.append(torch.backends.cuda.matmul.allow_tf32) or 1.0)
+    with torch.backends.cudnn.flags(allow_tf32=allowed):
+        measure_peak_flops(CPU, torch.float32, 1)
+    assert set(seen) == {allowed}
+    assert not torch.backends.cuda.matmul.allow_tf32

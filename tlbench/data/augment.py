@@ -29,17 +29,20 @@ class Augment:
 
     def restart(self) -> None:
         """Draw from the beginning again."""
-        self._state = torch.Generator().manual_seed(self._seed).get_state()
+        self._states: list[torch.Tensor] | None = None
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Images changed; the state of chance of the process is left as it was."""
-        outer = torch.get_rng_state()
-        torch.set_rng_state(self._state)
-        try:
+        gpus = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=gpus):
+            if self._states is None:
+                torch.manual_seed(self._seed)
+            else:
+                torch.set_rng_state(self._states[0])
+                for gpu in gpus:
+                    torch.cuda.set_rng_state(self._states[1], gpu)
             images = self._change(images)
-            self._state = torch.get_rng_state()
-        finally:
-            torch.set_rng_state(outer)
+            self._states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(gpu) for gpu in gpus)]
         return images.clamp(0, 1)
 
 

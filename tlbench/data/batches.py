@@ -19,6 +19,7 @@ from tlbench.data.decode import span_of_all
 from tlbench.data.image_files import image_files_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
 from tlbench.data.prepared import PreparedDataset
+from tlbench.data.resident import placed
 from tlbench.errors import TestSplitShut
 
 
@@ -39,6 +40,7 @@ class Images:
     ) -> None:
         self._pixels = pixels
         self.labels = labels
+        self._labels = labels.to(device)
         self.indices = indices
         self.augment: Augment | None = None
         self.views = 1
@@ -51,13 +53,20 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def resident_bytes(self) -> int:
+        """What the images take of an accelerator's memory, whole and all the time."""
+        return self._pixels.resident_bytes
+
     def batch(self, chosen: torch.Tensor) -> Batch:
         """The examples at `chosen` places."""
-        return self._made(self._pixels.fetch(chosen), chosen)
+        return self._made(self._pixels.fetch(chosen), chosen.to(self._device))
 
     def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
         """A batch for each of an order's sets of places; where images stream, they are fetched ahead."""
-        for pixels, chosen in zip(fetched_ahead(self._pixels, order), order, strict=True):
+        here = placed(order, self._device)
+        fetched = fetched_ahead(self._pixels, here if self._pixels.device == self._device else order)
+        for pixels, chosen in zip(fetched, here, strict=True):
             yield self._made(pixels, chosen)
 
     def plain(self) -> Images:
@@ -74,7 +83,7 @@ class Images:
         values = pixels.to(self._device).permute(0, 3, 1, 2).float()
         views = [values if self.augment is None else 255 * self.augment(values / 255) for _ in range(self.views)]
         images = (_joined(views) - self._mean) * self._scale
-        labels = _joined([self.labels[chosen].to(self._device)] * self.views) if self.labelled else None
+        labels = _joined([self._labels[chosen]] * self.views) if self.labelled else None
         return Batch(images.contiguous(memory_format=self._format), labels)
 
 

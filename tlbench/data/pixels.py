@@ -23,9 +23,12 @@ AHEAD = 4
 
 
 class Pixels(typing.Protocol):
-    """A split's images as uint8, N×S×S×C; with `streams`, they had better be fetched ahead of time by threads."""
+    """A split's images as uint8, N×S×S×C, on a device; with `streams`, threads had better fetch them ahead of time."""
 
     streams: bool
+    device: torch.device
+    resident_bytes: int
+    """What they take of an accelerator's memory."""
 
     def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
         """The images at `chosen` places; may be called from several threads."""
@@ -36,17 +39,21 @@ class ArrayPixels:
 
     def __init__(self, file: Path, device: torch.device) -> None:
         self._values = resident(open_array(file), device)
-        self.streams = self._values.device.type == "cpu" and not stays_in_memory(self._values.nbytes)
+        self.device = self._values.device
+        self.resident_bytes = 0 if self.device.type == "cpu" else self._values.nbytes
+        self.streams = self.device.type == "cpu" and not stays_in_memory(self._values.nbytes)
 
     def fetch(self, chosen: torch.Tensor) -> torch.Tensor:
         """From where they lie."""
-        return take(self._values, chosen, self._values.device)
+        return take(self._values, chosen, self.device)
 
 
 class FilePixels:
     """Images decoded and resized each time: where an array of all of them would be too large to keep."""
 
     streams = True
+    device = torch.device("cpu")
+    resident_bytes = 0
 
     def __init__(
         self,

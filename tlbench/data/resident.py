@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def resident(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda" and values.nbytes <= SHARE * torch.cuda.mem_get_info(device)[0]:
         return values.to(device)
     return values
+
+
+def placed(order: Sequence[torch.Tensor], device: torch.device) -> Sequence[torch.Tensor]:
+    """The places of all batches of an order on a device, moved at once: a move of its own waits for the device."""
+    if device.type == "cpu" or not order:
+        return order
+    sizes = [len(each) for each in order]
+    return torch.cat(list(order)).to(device).split(sizes)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def take(values: torch.Tensor, chosen: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -19,8 +19,8 @@ from tlbench.data.batches import Images, TrialData
 from tlbench.engine.cut import Cut
 from tlbench.engine.distance import Start
 from tlbench.engine.evaluate import Predictions, predict
-from tlbench.engine.features import FeatureInputs, evaluation_cut, feed_of
-from tlbench.engine.feed import Feed
+from tlbench.engine.features import FeatureInputs, Features, evaluation_cut, feed_of
+from tlbench.engine.feed import BatchSource, Feed
 from tlbench.engine.seeds import Seeds
 from tlbench.engine.setting import Setting
 from tlbench.events import Event, Report, StepDone
@@ -98,6 +98,12 @@ class Context:
     meters: Meters
     progress: Progress
     others: Mapping[str, OtherImages] = field(default_factory=dict)
+
+    def resident_bytes(self, source: BatchSource) -> int:
+        """Bytes of images, and of a source of features, that stay on the GPU while a phase trains on the source."""
+        splits = [self.data.train, self.data.val, *(each.images for each in self.others.values())]
+        features = source.resident_bytes if isinstance(source, Features) else 0
+        return features + sum(each.resident_bytes for each in splits)
 
     def in_budget(self, phase: Train) -> Train:
         """A phase with its share of the epochs; with a budget of passes, all trainings have the protocol's together."""

@@ -21,7 +21,7 @@ from tlbench.contracts.model import TransferModel
 from tlbench.contracts.phases import Train
 from tlbench.data.arrays import new_array
 from tlbench.data.batches import Images
-from tlbench.data.resident import open_array, resident, stays_in_memory, take
+from tlbench.data.resident import open_array, placed, resident, stays_in_memory, take
 from tlbench.engine.cut import Cut, NotCuttable, cut
 from tlbench.engine.evaluate import evaluation_batch
 from tlbench.engine.feed import Feed, first_batch, in_order
@@ -78,6 +78,7 @@ class Features:
     ) -> None:
         self._values = resident(open_array(file).view(dtype), device)
         self.labels = labels
+        self._labels = labels.to(device)
         self._format = memory_format
         self._device = device
 
@@ -89,16 +90,21 @@ class Features:
         """What all of them take."""
         return self._values.nbytes
 
+    @property
+    def resident_bytes(self) -> int:
+        """What they take of an accelerator's memory, whole and all the time."""
+        return 0 if self._values.device.type == "cpu" else self.bytes
+
     def batch(self, chosen: torch.Tensor) -> Batch:
         """The examples at `chosen` places: features as the prefix gave them, maps in the model's memory format."""
         values = take(self._values, chosen, self._device)
         if values.ndim == 4:
             values = values.permute(0, 3, 1, 2).contiguous(memory_format=self._format)
-        return Batch(values, self.labels[chosen].to(self._device))
+        return Batch(values, self._labels[chosen.to(self._device)])
 
     def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
         """A batch for each of an order's sets of places."""
-        return map(self.batch, order)
+        return map(self.batch, placed(order, self._values.device))
 
 
 def feed(

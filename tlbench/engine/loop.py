@@ -146,7 +146,7 @@ class _Model:
 
 
 def _mean(epoch: Epoch) -> float:
-    values = torch.stack(list(epoch.losses)).double().cpu()
+    values = torch.stack(list(epoch.losses)).cpu().double()
     finite = torch.isfinite(values)
     if not finite.all():
         place = int((~finite).nonzero()[0])

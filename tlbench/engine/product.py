@@ -178,7 +178,7 @@ def _clip_each(weights: list[nn.Parameter], biases: list[nn.Parameter], norm: fl
 
 
 def _note_losses(table: list[list[Head]], epoch: Epoch) -> None:
-    values = torch.stack(list(epoch.losses)).double().cpu()
+    values = torch.stack(list(epoch.losses)).cpu().double()
     shares = torch.tensor(epoch.images, dtype=torch.float64) / sum(epoch.images)
     means = torch.einsum("b,brs->rs", shares, values)
     for rate, row in enumerate(table):

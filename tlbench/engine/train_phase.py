@@ -54,6 +54,7 @@ def train_phase(context: Context, phase: Train, number: int) -> None:
             images=sum(trained.steps.images),
             trainable_parameters=sum(parameter.numel() for parameter in parameters.values()),
             optimizer_bytes=trained.optimizer_bytes,
+            data_bytes=context.resident_bytes(fed.source),
             probe=probe,
             features=features,
             compile=compilation,

@@ -24,7 +24,7 @@ class PeakMemory:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._at_start = 0 if device.type == "cuda" else _resident_bytes()
-        self._highest = 0
+        self._highest = self._highest_reserved = 0
         self._reset()
 
     def peak_bytes(self) -> int:
@@ -33,26 +33,33 @@ class PeakMemory:
 
     def peak_reserved_bytes(self) -> int | None:
         """What CUDA's caching allocator took from the device at most; None elsewhere."""
-        return torch.cuda.max_memory_reserved(self._device) if self._device.type == "cuda" else None
+        if self._device.type != "cuda":
+            return None
+        return max(self._highest_reserved, torch.cuda.max_memory_reserved(self._device))
 
     @contextlib.contextmanager
     def section(self) -> Iterator[Callable[[], int]]:
         """Watch a block by itself, and give what tells its peak until now; the trial's peak goes on counting."""
-        self._highest = self.peak_bytes()
+        self._keep()
         self._reset()
         yield lambda: max(0, self._now_highest() - self._at_start)
-        self._highest = self.peak_bytes()
+        self._keep()
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """A block that the trial alone would not have gone through; its peak is not the trial's."""
-        self._highest = self.peak_bytes()
+        self._keep()
         yield
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()  # what the allocator took for the block, it would go on holding
         self._reset()
 
     def as_if_taken(self, peak_bytes: int) -> None:
         """Count a block that another trial has gone through for this one: the peak that it had there."""
         self._highest = max(self.peak_bytes(), peak_bytes)
+
+    def _keep(self) -> None:
+        self._highest, self._highest_reserved = self.peak_bytes(), self.peak_reserved_bytes() or 0
 
     def _reset(self) -> None:
         if self._device.type == "cuda":

@@ -49,6 +49,7 @@ class PhaseMeasured:
     images: int
     trainable_parameters: int
     optimizer_bytes: int
+    data_bytes: int
     probe: StepProbe
     features: FeaturesRecord
     compile: CompileRecord | None = None
@@ -176,6 +177,7 @@ class Meters:
         gradients = max((phase.probe.gradient_bytes for phase in self._phases), default=0)
         optimizer = max((phase.optimizer_bytes for phase in self._phases), default=0)
         on_cuda = self._device.type == "cuda"
+        data = max((phase.data_bytes for phase in self._phases), default=0)
         return MemoryParts(
             parameters=parameters,
             buffers=buffers,
@@ -183,8 +185,9 @@ class Meters:
             optimizer=optimizer,
             activations=max((phase.probe.activation_bytes for phase in self._phases), default=None),
             features=max(self._features_bytes, default=None),
+            data=data if on_cuda else None,
             activations_and_temporaries=(
-                peak_bytes - parameters - buffers - gradients - optimizer if on_cuda else None
+                peak_bytes - parameters - buffers - gradients - optimizer - data if on_cuda else None
             ),
         )
 

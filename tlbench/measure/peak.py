@@ -34,8 +34,9 @@ def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -
     CPU has no instructions for a dtype (fp16), one of 2,048 takes most of a minute.
     """
     widest = 2048 if device.type == "cpu" else 8192
-    before = torch.get_num_threads()
+    before, tf32 = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
     torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = tf32_allowed()
     try:
         width, (left, right) = 256, _matrices(256, device, dtype)
         _seconds(left, right)  # warm-up
@@ -49,7 +50,16 @@ def measure_peak_flops(device: torch.device, dtype: torch.dtype, threads: int) -
             fastest = min(fastest, _seconds(left, right))
     finally:
         torch.set_num_threads(before)
+        torch.backends.cuda.matmul.allow_tf32 = tf32
     return 2 * width**3 / fastest
+
+
+def tf32_allowed() -> bool:
+    """Whether any product of a training may be in TF32: by default convolutions may, and matrix products may not.
+
+    A step of convolutions would otherwise be held against a peak below what it may reach.
+    """
+    return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
 
 
 def _matrices(width: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,6 +77,5 @@ def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
 
 def _key(device: torch.device, dtype: torch.dtype, threads: int) -> str:
     cores = os.cpu_count()
-    tf32 = torch.backends.cuda.matmul.allow_tf32
-    name = device_name(device)
+    name, tf32 = device_name(device), tf32_allowed()
     return f"{name}, {cores} cores, {device.type}, {dtype}, tf32 {tf32}, {threads} threads, torch {torch.__version__}"

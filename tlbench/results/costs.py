@@ -53,9 +53,14 @@ class MemoryParts(RecordPart):
         description="Peak bytes while features of a frozen part were computed, whichever trial computed them; "
         "null where the trial uses no such features.",
     )
+    data: int | None = Field(
+        None,
+        description="Bytes of images and features that stay on the GPU during training, part of its peak: where they "
+        "take more than a quarter of its free memory, they are moved batch by batch instead; null on other devices.",
+    )
     activations_and_temporaries: int | None = Field(
         None,
-        description="Bytes of CUDA's peak less parameters, buffers, gradients and optimizer state; "
+        description="Bytes of CUDA's peak less parameters, buffers, gradients, optimizer state and data; "
         "null on other devices.",
     )
 

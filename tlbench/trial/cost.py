@@ -62,6 +62,7 @@ def attributed_cost(context: Context, job: TrialJob, product: Product, alone: Al
                 images=images,
                 trainable_parameters=sum(each.numel() for each in product.layer.parameters()),
                 optimizer_bytes=alone.optimizer_bytes,
+                data_bytes=context.resident_bytes(product.feed.source),
                 probe=alone.probe,
                 features=product.features,
             )

@@ -29,6 +29,7 @@ from tlbench.engine.precision import FORMATS
 from tlbench.engine.renormalise import renormalising
 from tlbench.engine.seeds import Seeds, Stream, seed_others
 from tlbench.engine.setting import Setting
+from tlbench.engine.warm import warm_up
 from tlbench.engine.weights import conversion, digest, load_file_into, not_finite
 from tlbench.errors import UserError
 from tlbench.events import Report
@@ -106,6 +107,9 @@ def make_ready(
     strategy = registry.strategies.resolve(cell.strategy)
     cache = StageCache(lease=job.lease) if job.features == "cache" and most_steps is None else None
     with meters.spans.within("measure"):
+        if device.type != "cpu":
+            with meters.memory.aside():
+                warm_up(model.module, data.train, protocol, device)
         start = Start(model.parameters(model.body))
     pretrained = cell.weights.kind != "random"
     return Context(
@@ -143,7 +147,6 @@ def set_up_torch(job: TrialJob) -> None:
     if deterministic:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.benchmark = not deterministic
 
 
 def draw_head(model: TransferModel, seeds: Seeds, device: torch.device) -> None:
