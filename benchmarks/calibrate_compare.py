@@ -27,7 +27,7 @@ import tlbench
 from tlbench.compare.changes import compare
 from tlbench.compare.gates import judge, parse_gate
 from tlbench.compare.of_run import side_of_run
-from tlbench.compare.side import Measured, Side
+from tlbench.compare.side import PACE, Measured, Side
 from tlbench.results.store import RunFolder
 from tlbench.stats import Sample
 
@@ -105,7 +105,7 @@ def slower(side: Side) -> Side:
 
 
 def _slower(cell: Measured) -> Measured:
-    longer = {figure.name for figure in cell.figures if figure.unit in ("seconds", "ms")}
+    longer = {figure.name for figure in cell.figures if figure.unit in ("seconds", "ms") and figure.name != PACE}
     values = {
         name: {seed: value * (1 + SLOWER) for seed, value in found.items()} if name in longer else found
         for name, found in cell.values.items()
@@ -119,11 +119,24 @@ def step_ms(side: Side) -> float:
 
 
 def spread_of(sides: Sequence[Side], name: str) -> dict[str, float]:
-    """The standard deviations of a cost's logarithm: of the seeds of a run, and of runs beyond what seeds explain."""
-    logs = np.log([list(side.cells[0].values[name].values()) for side in sides])
+    """The standard deviations of a cost's logarithm: of the seeds of a run, and of runs beyond what seeds explain.
+
+    The same at equal pace of the machine, with the slope over the pace that the seeds of all runs have in common.
+    """
+    logs, paces = (np.log([list(side.cells[0].values[each].values()) for side in sides]) for each in (name, PACE))
+    apart, drifts = (each - each.mean(axis=1, keepdims=True) for each in (logs, paces))
+    slope = float((apart * drifts).sum() / (drifts**2).sum())
+    return {
+        **_deviations(logs, ""),
+        "slope over pace": slope,
+        **_deviations(logs - slope * paces, " at equal pace"),
+    }
+
+
+def _deviations(logs: np.ndarray, said: str) -> dict[str, float]:
     within = float(logs.var(axis=1, ddof=1).mean())
     between = float(logs.mean(axis=1).var(ddof=1)) - within / logs.shape[1]
-    return {"seeds": within**0.5, "runs": max(0.0, between) ** 0.5}
+    return {f"seeds{said}": within**0.5, f"runs{said}": max(0.0, between) ** 0.5}
 
 
 # ---- metrics

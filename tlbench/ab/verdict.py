@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tlbench.ab.rounds import Round
-from tlbench.compare.changes import Change, Comparison, compare
+from tlbench.compare.change import Change
+from tlbench.compare.changes import Comparison, compare
 from tlbench.compare.gates import Gate, Judgement, judge
 from tlbench.compare.pairs import paired
 from tlbench.compare.side import Figure, Measured

@@ -2,74 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tlbench.compare.change import Change
+from tlbench.compare.costs import of_cost
 from tlbench.compare.pairs import paired
-from tlbench.compare.side import Figure, Measured, Noise, Side
+from tlbench.compare.side import PACE, Measured, Noise, Side
 from tlbench.results.column import in_unit
-from tlbench.stats import Difference, Sample, Verdict, difference, holm, moderate
-from tlbench.stats.family import LEVEL, verdict_of
+from tlbench.stats import Difference, Sample, difference, holm, moderate
 
 HOW = (
     "Metrics are paired by seed and test image. Costs are ratios, which vary as seeds do, and no less than the "
-    "machine's noise floor (tlbench doctor --noise); on a CPU they vary from run to run besides. 5 % level, Holm's "
-    "correction for the cells."
+    "machine's noise floor (tlbench doctor --noise); on a CPU they vary from run to run besides, and times are "
+    "compared at equal pace of the machine where enough seeds know it (pace_ms). 5 % level, Holm's correction for the "
+    "cells."
 )
-RUN_FREEDOM = 21
-"""Of the deviations between runs, which 22 runs were measured for."""
 OTHER_MACHINE = "measured on different machines"
 OTHER_JOB = "measured by different jobs"
-
-
-@dataclass(frozen=True)
-class Change:
-    """A figure of a pair of cells: medians over seeds (means of metrics), and what is known of their difference.
-
-    `interval` is the 95 % interval of head less base (of a cost: of head over base). `p_value` is corrected for all
-    pairs of the comparison; None where nothing is known of the spread. A change is certain where it is below `level`.
-    `why_not` says why it can't be judged.
-    """
-
-    figure: Figure
-    base: float
-    head: float
-    interval: tuple[float, float] | None
-    p_value: float | None
-    p_margin: float | None = None
-    why_not: str | None = None
-    level: float = LEVEL
-
-    @property
-    def difference(self) -> float:
-        """Head less base."""
-        return self.head - self.base
-
-    @property
-    def relative(self) -> float | None:
-        """The difference as a share of the base; None of nothing."""
-        return self.difference / abs(self.base) if self.base else None
-
-    @property
-    def certain(self) -> bool:
-        """Whether there is a difference beyond what varies."""
-        return self.why_not is None and self.p_value is not None and self.p_value < self.level and self.difference != 0
-
-    @property
-    def loss(self) -> float:
-        """How much worse head is, in the figure's unit; below 0 it is better."""
-        return -self.difference if self.figure.better == "higher" else self.difference
-
-    @property
-    def verdict(self) -> Verdict:
-        """What head is, compared with base."""
-        if self.why_not is not None:
-            return "unknown"
-        if self.figure.better is None and self.p_value is not None:
-            return "tie"  # neither more nor less is better
-        return verdict_of(-self.loss, self.p_value, self.p_margin, self.level)
 
 
 @dataclass(frozen=True)
@@ -167,7 +118,16 @@ def _change(pair: tuple[Measured, Measured], name: str, noise: Noise) -> Change 
     if figure.exact:
         return Change(figure, *middle, None, 1.0 if middle[0] == middle[1] else 0.0)
     why_not = _why_not(first, second) if figure.timed else None
-    return _of_cost(figure, list(ours.values()), list(theirs.values()), noise.get(name), why_not)
+    paces = _paces(first, second, name) if figure.timed else None
+    return of_cost(figure, ours, theirs, paces, noise.get(name), why_not)
+
+
+def _paces(first: Measured, second: Measured, name: str) -> tuple[Mapping[int, float], Mapping[int, float]] | None:
+    """The machine's pace for each seed of a cost on both sides; None where it is not known, or of other software."""
+    paces = first.values.get(PACE, {}), second.values.get(PACE, {})
+    known = all(seed in pace for side, pace in zip((first, second), paces, strict=True) for seed in side.values[name])
+    alike = first.machine is not None and first.machine == second.machine
+    return paces if known and alike and name != PACE else None
 
 
 def _of_metric(first: Measured, second: Measured, found: Difference, margin: float | None) -> Change:
@@ -179,44 +139,6 @@ def _of_metric(first: Measured, second: Measured, found: Difference, margin: flo
     if margin is not None:
         within = found.within(in_unit(margin, figure.unit))
     return Change(figure, means[0], means[1], found.interval, found.p_value, within)
-
-
-def _of_cost(
-    figure: Figure, base: Sequence[float], head: Sequence[float], noise: tuple[float, int] | None, why_not: str | None
-) -> Change:
-    """By the ratio of the geometric means, whose logarithm varies as seeds do, and no less than the machine's noise.
-
-    What varies between runs alone is the same for all seeds of a run: more of them do not make it smaller. The degrees
-    of freedom of the sum of both are Satterthwaite's.
-    """
-    from scipy.special import stdtr, stdtrit
-
-    middle = statistics.median(base), statistics.median(head)
-    if min(*base, *head) <= 0:
-        return Change(figure, *middle, None, None, why_not=why_not)
-    if figure.timed:
-        base, head = _measurements(base), _measurements(head)
-    logs = [[math.log(value) for value in side] for side in (base, head)]
-    freedom: float = len(base) + len(head) - 2
-    variance = sum((len(each) - 1) * statistics.variance(each) for each in logs if len(each) > 1) / max(freedom, 1)
-    if noise is not None and (freedom == 0 or noise[0] ** 2 > variance):
-        variance, freedom = noise[0] ** 2, max(freedom, noise[1])
-    if freedom == 0:
-        return Change(figure, *middle, None, None, why_not=why_not)
-    ratio = statistics.fmean(logs[1]) - statistics.fmean(logs[0])
-    of_seeds, of_runs = variance * (1 / len(base) + 1 / len(head)), 2 * figure.run_deviation**2
-    error = math.sqrt(of_seeds + of_runs)
-    if of_runs:
-        freedom = (of_seeds + of_runs) ** 2 / (of_seeds**2 / freedom + of_runs**2 / RUN_FREEDOM)
-    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
-    interval = math.exp(ratio - reach), math.exp(ratio + reach)
-    p_value = float(2 * stdtr(freedom, -abs(ratio) / error)) if error else float(ratio == 0)
-    return Change(figure, *middle, interval, p_value, why_not=why_not)
-
-
-def _measurements(values: Sequence[float]) -> Sequence[float]:
-    """Times of seeds; where all are equal they are of heads trained together, and one measurement."""
-    return values[:1] if len(set(values)) == 1 else values
 
 
 def _why_not(base: Measured, head: Measured) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlbench.compare.changes import Change, Comparison, Pair
+from tlbench.compare.change import Change
+from tlbench.compare.changes import Comparison, Pair
 from tlbench.compare.side import matches
 from tlbench.contracts.task import Unit
 from tlbench.errors import UserError, nearest

@@ -16,6 +16,7 @@ from tlbench.results.machines import machine_name
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder
 from tlbench.session.noise import known_noise
+from tlbench.words import counted
 
 INSIGNIFICANT = {"asked_batch_size", "asked_memory_format"}
 """Fields of a protocol that do not decide the result."""
@@ -103,7 +104,9 @@ def _machine(done: list[Record]) -> Machine | None:
     environment = next((record.environment for record in done if record.environment), None)
     if environment is None:
         return None
-    return Machine(machine_name(environment), environment.get("boot_id"))
+    torch, threads = (environment.get("packages") or {}).get("torch"), environment.get("threads")
+    software = None if torch is None else f"torch {torch}, {counted(threads or 0, 'thread')}"
+    return Machine(machine_name(environment), environment.get("boot_id"), software)
 
 
 def noise_of(records: Iterable[Record]) -> Noise:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tlbench.compare.changes import Change, Comparison, Pair
+from tlbench.compare.change import Change
+from tlbench.compare.changes import Comparison, Pair
 from tlbench.compare.gates import Judgement
 from tlbench.compare.pairs import differences_told
 from tlbench.compare.side import Figure
@@ -139,6 +140,7 @@ def change_document(change: Change) -> dict[str, Any]:
         "head": change.head,
         "interval": change.interval,
         "interval_of": "difference" if figure.metric else "ratio",
+        "of_pace": change.of_pace,
         "p_value": change.p_value,
         "verdict": change.verdict,
         "why_not": change.why_not,

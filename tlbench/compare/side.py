@@ -10,6 +10,8 @@ from tlbench.contracts.task import Better, Unit
 from tlbench.results.column import TIMED
 from tlbench.stats import Sample
 
+PACE = "pace_ms"
+"""The column of how fast the machine was meanwhile."""
 JOINT = " × "
 """What the names of a cell are joined by."""
 Noise = Mapping[str, tuple[float, int]]
@@ -39,10 +41,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where figures were measured. `job` is the boot of the machine; None where it is not known."""
+    """Where figures were measured. `job` is the boot of the machine, `software` what its pace depends on besides.
+
+    None where they are not known.
+    """
 
     name: str
     job: str | None
+    software: str | None = None
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ class _Model:
         if self.averaged is not None:
             self.averaged.step()
         clock.stop("optimizer")
+        self._setting.between_steps()
         self._images.append(batch.images_in_all)
         return Stepped(loss, len(batch), batch.images_in_all)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ class Setting:
 
     `learning_rate` is None where the strategy has no steps. `objective` is the task, with the loss that the protocol
     asks for, `primary` the metric that models are chosen by. `make_optimizer` and `schedule` are a plugin's, where the
-    protocol names one.
+    protocol names one. `between_steps` is called after each, outside of its time.
     """
 
     protocol: Protocol
@@ -32,3 +33,4 @@ class Setting:
     most_steps: int | None = None
     make_optimizer: MakeOptimizer | None = None
     schedule: Schedule | None = None
+    between_steps: Callable[[], object] = lambda: None

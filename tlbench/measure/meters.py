@@ -11,6 +11,7 @@ from torch import nn
 from tlbench.measure import steps
 from tlbench.measure.energy import energy_meter
 from tlbench.measure.memory import PeakMemory, tensor_bytes
+from tlbench.measure.pace import Pace
 from tlbench.measure.spans import Spans
 from tlbench.measure.steps import PhaseSteps
 from tlbench.results.costs import (
@@ -57,11 +58,12 @@ class PhaseMeasured:
 
 
 class Meters:
-    """The stopwatch, the memory gauge and the energy meter of a trial, and the measurements of its phases."""
+    """The stopwatch, the pace, the memory gauge and the energy meter of a trial, and the measurements of its phases."""
 
     def __init__(self, device: torch.device) -> None:
         self.spans = Spans()
         self.energy = energy_meter(device)
+        self.pace = Pace(device, self.spans)
         self._device = device
         self.memory = PeakMemory(device)
         self._peaks: tuple[int, int | None] | None = None
@@ -153,6 +155,7 @@ class Meters:
             peak_reserved_bytes=reserved,
             memory_basis="cuda-allocated" if self._device.type == "cuda" else "resident-growth",
             memory=memory,
+            pace_ms=self.pace.median_ms,
             energy_joules=self.energy.joules,
             energy_source=self.energy.source,
             energy_reason=self.energy.reason,

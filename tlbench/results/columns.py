@@ -92,6 +92,10 @@ COSTS = (
         "median milliseconds of a training step of the first phase",
     ),
     _cost(
+        "pace_ms", "Pace", "ms", None, lambda cost: cost.pace_ms,
+        "milliseconds of a fixed convolution between training steps: how fast the machine was meanwhile",
+    ),
+    _cost(
         "peak_reserved_bytes", "Reserved", "bytes", "lower", lambda cost: cost.peak_reserved_bytes,
         "peak of what CUDA's allocator reserved",
     ),

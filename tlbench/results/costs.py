@@ -323,6 +323,12 @@ class Cost(RecordPart):
         None,
         description="Bytes of what the peak is made of; null where an earlier release wrote the record.",
     )
+    pace_ms: float | None = Field(
+        None,
+        description="Median milliseconds of a fixed convolution that runs between training steps, outside their times: "
+        "how fast the machine was meanwhile; null on other devices than the CPU, where no phase trains by steps, and "
+        "where an earlier release wrote the record.",
+    )
     energy_joules: float | None = Field(
         None,
         description="Joules that the device's counter counted over the training stage; null where there is no counter "

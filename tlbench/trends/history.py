@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tlbench.compare.changes import Change
+from tlbench.compare.change import Change
 from tlbench.compare.side import Figure
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from tlbench.compare.changes import Change, changes
+from tlbench.compare.change import Change
+from tlbench.compare.changes import changes
 from tlbench.compare.of_run import noise_of
 from tlbench.compare.pairs import told, unlike
 from tlbench.compare.side import Figure, Machine, Measured

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from tlbench.compare.changes import OTHER_JOB, OTHER_MACHINE, Change
+from tlbench.compare.change import Change
+from tlbench.compare.changes import OTHER_JOB, OTHER_MACHINE
 from tlbench.compare.shown import change_text
 from tlbench.contracts.task import Unit
 from tlbench.report import text

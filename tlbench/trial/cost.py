@@ -43,7 +43,10 @@ def measure_alone(context: Context, product: Product) -> Alone:
     product.put(product.heads[0])
     batch = first_batch(context.data.train, protocol.batch_size)
     probe, probe_seconds = timed(lambda: probe_step(model, phase, product.feed, batch, context.setting))
-    quiet = replace(context.setting, order=torch.Generator(), report=lambda _event: None, most_steps=ALONE_STEPS)
+    quiet = replace(
+        context.setting, order=torch.Generator(), report=lambda _event: None, most_steps=ALONE_STEPS,
+        between_steps=lambda: None,
+    )  # fmt: skip
     trained, seconds = timed(lambda: train(model, phase, 0, quiet, product.feed))
     return Alone(trained.steps, seconds / len(trained.steps.steps), trained.optimizer_bytes, probe, probe_seconds)
 

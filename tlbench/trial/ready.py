@@ -99,6 +99,7 @@ def make_ready(
         primary=task.primary_metric,
         make_optimizer=parts.get("optimizer"),
         schedule=parts.get("schedule"),
+        between_steps=meters.pace.between_steps,
     )
     feature_inputs = partial(
         FeatureInputs, dataset_digest=job.data.digest, preprocessing=backbone.preprocessing, protocol=cell.protocol,
