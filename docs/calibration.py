@@ -9,6 +9,8 @@ from typing import Any
 MEASURED = Path(__file__).parents[1] / "benchmarks" / "results" / "calibration.json"
 BEGIN, END = "<!-- made by docs/calibration.py from benchmarks/results/calibration.json -->", "<!-- until here -->"
 
+PACED = ("seeds at equal pace", "runs at equal pace")
+
 
 def page(written: str) -> str:
     """The page with the tables between its marks."""
@@ -34,7 +36,12 @@ def pairs_table() -> str:
 
 def spread_table() -> str:
     """A row for each cost: how seeds of a run spread, and runs beyond that."""
-    lines = ["| cost | deviation of seeds | of runs, beyond what seeds explain |", "| --- | --- | --- |"]
+    lines = [
+        "| cost | deviation of seeds | of runs, beyond what seeds explain | of seeds, at equal pace | of runs |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name, found in measured()["spread"].items():
-        lines.append(f"| `{name}` | {100 * found['seeds']:.1f} % | {100 * found['runs']:.1f} % |")
+        paced = ("", "") if name == "peak_memory_bytes" else (f"{100 * found[key]:.1f} %" for key in PACED)
+        shown = [f"{100 * found['seeds']:.1f} %", f"{100 * found['runs']:.1f} %", *paced]
+        lines.append(f"| `{name}` | {' | '.join(shown)} |")
     return "\n".join(lines)

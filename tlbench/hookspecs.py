@@ -7,12 +7,12 @@ torch or a provider inside the factory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -35,8 +35,20 @@ if TYPE_CHECKING:
     )
     from tlbench.results.records import Record
 
+    Hook = TypeVar("Hook", bound=Callable[..., Any])
+
 hookspec = pluggy.HookspecMarker("tlbench")
 hookimpl = pluggy.HookimplMarker("tlbench")
+
+
+def deprecated(missing_from: str, instead: str) -> Callable[[Hook], Hook]:
+    """Mark a hook that may be missing from a date (`2027-06-01`) on: a plugin that implements it is told, and works."""
+
+    def mark(hook: Hook) -> Hook:
+        said = DeprecationWarning(f"{hook.__name__} may be missing from {missing_from} on; {instead}")
+        return hookspec(hook, warn_on_impl=said)
+
+    return mark
 
 
 @hookspec

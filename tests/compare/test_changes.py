@@ -15,6 +15,7 @@ from tlbench.compare.gates import Gate, judge, parse_gate, read_gates
 from tlbench.compare.of_run import side_of_run
 from tlbench.compare.printed import to_markdown
 from tlbench.compare.shown import change_text, to_json
+from tlbench.compare.side import Side
 from tlbench.errors import UserError
 from tlbench.results.store import RunFolder
 
@@ -56,6 +57,27 @@ def test_cells_are_better_worse_or_a_tie_and_missing_or_new(runs: Runs) -> None:
 def test_with_a_margin_a_small_change_is_practically_equal(runs: Runs) -> None:
     found = compared(runs.write("base", {"x": 0.8}), runs.write("head", {"x": 0.801}), margin=3)
     assert verdicts(found) == {"x × freeze": "practically equal"}
+
+
+def test_a_changed_source_is_another_cell_unless_both_are_asked_for(runs: Runs) -> None:
+    base = side_of_run(runs.write("base", {"x": 0.9, "y": 0.7}), "base")
+    changed, as_it_was = runs.write("changed", {"x": 0.5}, sources={"backbone": "11"}), runs.write("same", {"y": 0.7})
+    head = Side("head", tuple(cell for run in (changed, as_it_was) for cell in side_of_run(run, "head").cells))
+    found = compare(base, head)
+    assert verdicts(found) == {"y × freeze": "tie"}
+    for cells in (found.missing, found.new, found.changed):
+        assert [cell.name for cell in cells] == ["x × freeze"]
+    assert "Other cells: the source of x × freeze has changed" in to_markdown(found, [], only_changed=False)
+    assert json.loads(to_json(found, []))["changed_sources"] == ["x × freeze"]
+    both = compare(base, head, changed_sources=True)
+    assert verdicts(both) == {"x × freeze": "worse", "y × freeze": "tie"}
+    assert not (both.missing or both.new or both.changed)
+
+
+def test_where_all_sources_have_changed_the_error_says_how_to_compare(runs: Runs) -> None:
+    base, head = runs.write("base", {"x": 0.9}), runs.write("head", {"x": 0.9}, sources={"strategy": "11"})
+    with pytest.raises(UserError, match=r"no cell in common: the source of x × freeze has changed.*--changed-sources"):
+        compared(base, head)
 
 
 @pytest.mark.parametrize(

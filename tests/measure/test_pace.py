@@ -1,4 +1,4 @@
-"""A fixed convolution between steps: how often, in which span, and of nothing that a trial draws or holds."""
+"""A block's step between steps: how often, in which span, and of nothing that a trial draws."""
 
 from __future__ import annotations
 
@@ -14,41 +14,62 @@ from tlbench.measure.spans import Spans
 CPU = torch.device("cpu")
 
 
-def test_it_is_timed_where_there_is_time_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One for each time that the block is run."""
+    found: list[int] = []
+    monkeypatch.setattr(pace._Block, "step", lambda _self: found.append(1))
+    return found
+
+
+def test_the_first_call_warms_up_and_counts_for_nothing(passes: list[int]) -> None:
     watched = Pace(CPU, Spans())
-    assert watched.median_ms is None  # warm-up counts for nothing
+    assert passes == []  # nothing before the first step has ended
     watched.between_steps()
-    assert watched.median_ms is None  # 2 % of no time is too little
-    monkeypatch.setattr(pace, "SHARE", 1e9)
-    watched.between_steps()
-    assert watched.median_ms is not None
-    assert 0 < watched.median_ms < 1e3
+    assert len(passes) == pace.WARM_UP
+    assert watched.median_ms is None
 
 
 @pytest.mark.parametrize(("share", "times"), [(0.0, 0), (1e9, pace.MOST_AT_ONCE)])
-def test_it_takes_no_more_than_its_share(share: float, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched, passes = Pace(CPU, Spans()), []
-    monkeypatch.setattr(pace, "SHARE", share)
-    monkeypatch.setattr(pace.F, "conv2d", lambda *_, **__: passes.append(1))
+def test_it_takes_no_more_than_its_share(
+    share: float, times: int, passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Pace(CPU, Spans())
     watched.between_steps()
-    assert len(passes) == 2 * times
+    passes.clear()
+    monkeypatch.setattr(pace, "SHARE", share)
+    watched.between_steps()
+    assert len(passes) == times
+    assert (watched.median_ms is None) == (times == 0)
 
 
 def test_its_time_is_that_of_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace._Block, "step", lambda _self: time.sleep(0.01))
     spans = Spans()
     watched = Pace(CPU, spans)
     spans.enter("train")
-    monkeypatch.setattr(pace, "SHARE", 1e9)
-    monkeypatch.setattr(pace.F, "conv2d", lambda *_, **__: time.sleep(0.01))
     watched.between_steps()
     spans.end()
-    assert spans.seconds["measure"] >= 2 * 0.01 * pace.MOST_AT_ONCE > spans.seconds["train"]
+    assert spans.seconds["measure"] >= 0.01 * pace.WARM_UP > spans.seconds["train"]
 
 
-def test_nothing_is_drawn_from_torchs_generator_and_other_devices_are_not_asked() -> None:
+def test_nothing_is_drawn_from_torchs_generator() -> None:
     before = torch.get_rng_state()
-    Pace(CPU, Spans()).between_steps()
+    watched = Pace(CPU, Spans())
+    watched.between_steps()
     assert torch.equal(torch.get_rng_state(), before)
-    elsewhere = Pace(torch.device("meta"), Spans())
-    elsewhere.between_steps()
-    assert elsewhere.median_ms is None
+
+
+def test_the_median_is_that_of_a_real_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    watched = Pace(CPU, Spans())
+    for _ in range(3):
+        watched.between_steps()
+    assert watched.median_ms is not None
+    assert 0.1 < watched.median_ms < 1e3
+
+
+def test_other_devices_are_not_asked(passes: list[int]) -> None:
+    watched = Pace(torch.device("meta"), Spans())
+    watched.between_steps()
+    assert passes == [] and watched.median_ms is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tlbench import hookspecs
 from tlbench.registry.chosen import Chosen, using
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import HOOKS, load_plugins
@@ -55,3 +56,19 @@ def test_what_is_registered_wrongly_is_a_fault(does: str, said: str, tmp_path: P
     registry = registry_with(tmp_path, RAISES.format(hook="tlbench_register_backbones", does=does))
     (fault,) = registry.plugins.faults
     assert fault.message.startswith(said)
+
+
+def test_a_hook_that_is_to_go_is_told_with_its_date_and_works_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tlbench_register_old(register: object) -> None:
+        """Register what is to go."""
+
+    marked = hookspecs.deprecated("2027-06-01", "implement tlbench_register_backbones")(tlbench_register_old)
+    monkeypatch.setattr(hookspecs, "tlbench_register_old", marked, raising=False)
+    registry = registry_with(tmp_path, RAISES.format(hook="tlbench_register_old", does="raise RuntimeError"))
+    assert registry.plugins.faults == []  # as nothing calls the hook
+    assert "faulty" in registry.plugins.provenance
+    assert registry.plugins.notes[-1:] == [
+        "plugin faulty: tlbench_register_old may be missing from 2027-06-01 on; implement tlbench_register_backbones"
+    ]

@@ -28,8 +28,8 @@ def comparison_of(rounds: Sequence[Round], gates: Sequence[Gate], error_rate: fl
 
     The error rate is that of all gates on costs of all cells together.
     """
-    first = compare(rounds[0].base, rounds[0].head)
-    in_rounds = [{cells[1].key: cells for cells in paired(each.base, each.head).pairs} for each in rounds]
+    first = compare(rounds[0].base, rounds[0].head, changed_sources=True)
+    in_rounds = [{cells[1].key: cells for cells in paired(each.base, each.head, True).pairs} for each in rounds]
     number = max(1, sum(gate.holds_for(pair) for gate in gates for pair in first.pairs))
     pairs = tuple(
         replace(

@@ -50,6 +50,13 @@ def compare(
     ] = None,
     only_changed: Annotated[bool, typer.Option("--only-changed", help="Leave out what is a tie.")] = False,
     margin: Margin = None,
+    changed_sources: Annotated[
+        bool,
+        typer.Option(
+            "--changed-sources",
+            help="Compare cells whose plugin file or object has changed, too, which are other cells otherwise.",
+        ),
+    ] = False,
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.table,
     output: Output = None,
     cell_columns: Annotated[
@@ -83,7 +90,7 @@ def compare(
 
     asked = [parse_gate(each) for each in [*(gate or ()), *(read_gates(config) if config else ())]]
     columns = Columns.named(cell_columns, metric_column, seed_column, example_column, lower_is_better)
-    found = compared(side(base, results, columns), side(head, results, columns), margin)
+    found = compared(side(base, results, columns), side(head, results, columns), margin, changed_sources)
     judgements = judge(found, asked)
     with result_to(output) as console:
         if form is Form.json:

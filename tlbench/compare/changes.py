@@ -44,7 +44,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs of two sides, and the cells without one; `how` says by which test the pairs were judged."""
+    """All pairs of two sides, and the cells without one; `how` says by which test the pairs were judged.
+
+    `changed` has those of head that are new because their sources have changed.
+    """
 
     base: Side
     head: Side
@@ -52,14 +55,15 @@ class Comparison:
     missing: tuple[Measured, ...]
     new: tuple[Measured, ...]
     how: str
+    changed: tuple[Measured, ...] = ()
 
 
-def compare(base: Side, head: Side, margin: float | None = None) -> Comparison:
+def compare(base: Side, head: Side, margin: float | None = None, changed_sources: bool = False) -> Comparison:
     """Compare two sides; `margin` (points of a share, else the metric's unit) is what is practically equal.
 
-    Raises UserError where cells are unlike.
+    Cells with `changed_sources` are other cells, or compared as well. Raises UserError where cells are unlike.
     """
-    found = paired(base, head)
+    found = paired(base, head, changed_sources)
     noise = {
         name: max(side.noise[name] for side in (base, head) if name in side.noise)
         for name in {**base.noise, **head.noise}
@@ -70,7 +74,7 @@ def compare(base: Side, head: Side, margin: float | None = None) -> Comparison:
             if change is not None:
                 by_pair[place][name] = change
     pairs = tuple(Pair(*pair, of_pair) for pair, of_pair in zip(found.pairs, by_pair, strict=True))
-    return Comparison(base, head, pairs, found.missing, found.new, HOW)
+    return Comparison(base, head, pairs, found.missing, found.new, HOW, found.changed)
 
 
 def changes(

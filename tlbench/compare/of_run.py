@@ -54,6 +54,7 @@ def measured(row: Row, called: tuple[str, ...]) -> Measured:
         decisive=_decisive(row),
         told=_told(row, done),
         machine=_machine(done),
+        sources=cell.sources,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlbench.compare.side import Measured, Side
 from tlbench.errors import UserError
-from tlbench.words import counted
+from tlbench.words import counted, listed
 
 NAMED = 5
 """Refused cells that are named one by one."""
@@ -16,17 +16,30 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Paired:
-    """Pairs of cells (base, head), the cells that head misses, and those that are new in it."""
+    """Pairs of cells (base, head), the cells that head misses, and those that are new in it.
+
+    `changed` has the cells of head that would be pairs, had they the sources of base.
+    """
 
     pairs: tuple[tuple[Measured, Measured], ...]
     missing: tuple[Measured, ...]
     new: tuple[Measured, ...]
+    changed: tuple[Measured, ...] = ()
 
 
-def paired(base: Side, head: Side) -> Paired:
-    """Pair the cells of two sides by their keys; raises UserError where one is unlike, or two have the same key."""
+def paired(base: Side, head: Side, changed_sources: bool = False) -> Paired:
+    """Pair the cells of two sides by their keys; raises UserError where one is unlike, or two have the same key.
+
+    Cells whose components have other sources are other cells, unless `changed_sources` are to be compared.
+    """
     bases, heads = _by_key(base), _by_key(head)
     keys = {key: key for key in bases if key in heads} | _by_the_first_two(bases, heads)
+    changed = (
+        {}
+        if changed_sources
+        else {ours: theirs for ours, theirs in keys.items() if bases[ours].sources != heads[theirs].sources}
+    )
+    keys = {ours: theirs for ours, theirs in keys.items() if ours not in changed}
     pairs = tuple((bases[ours], heads[theirs]) for ours, theirs in keys.items())
     unlike = [(first, said) for first, second in pairs if (said := _unlike(first, second))]
     if unlike:
@@ -36,6 +49,9 @@ def paired(base: Side, head: Side) -> Paired:
             f"{base.name} (base) and {head.name} (head) can't be compared; run both with the same options:\n  "
             + "\n  ".join(lines + more)
         )
+    if changed and not pairs:
+        said = sources_changed([heads[key] for key in changed.values()])
+        raise UserError(f"{base.name} and {head.name} have no cell in common: {said}")
     if not pairs:
         raise UserError(
             f"{base.name} and {head.name} have no cell in common; the first of each: {_first(base)} and {_first(head)}"
@@ -44,7 +60,14 @@ def paired(base: Side, head: Side) -> Paired:
         pairs,
         tuple(cell for key, cell in bases.items() if key not in keys),
         tuple(cell for key, cell in heads.items() if key not in keys.values()),
+        tuple(heads[key] for key in changed.values()),
     )
+
+
+def sources_changed(cells: Sequence[Measured]) -> str:
+    """That cells are other ones, as their sources have changed."""
+    named = listed([cell.name for cell in cells], NAMED)
+    return f"the source of {named} has changed, which makes another cell; --changed-sources compares the two"
 
 
 Difference = tuple[str, object, object]

@@ -9,7 +9,7 @@ from typing import Any
 from tlbench.compare.change import Change
 from tlbench.compare.changes import Comparison, Pair
 from tlbench.compare.gates import Judgement
-from tlbench.compare.pairs import differences_told
+from tlbench.compare.pairs import differences_told, sources_changed
 from tlbench.compare.side import Figure
 from tlbench.report import text
 from tlbench.report.compared import difference, p_value
@@ -87,6 +87,7 @@ def notes(comparison: Comparison, judgements: Sequence[Judgement]) -> list[str]:
     primary = comparison.pairs[0].head.primary.heading
     said = [f"{primary} of {counted(len(comparison.pairs), 'cell')}: {', '.join(counts)}."]
     differ = dict.fromkeys(each for pair in comparison.pairs for each in differences_told(pair.base, pair.head))
+    said += [f"Other cells: {sources_changed(comparison.changed)}."] if comparison.changed else []
     said += [f"Differs: {listed(list(differ), 8)}."] if differ else []
     said.append(comparison.how)
     return said + [gate_line(each) for each in judgements]
@@ -123,6 +124,7 @@ def as_document(comparison: Comparison, judgements: Sequence[Judgement]) -> dict
         ],
         "missing": [cell.name for cell in comparison.missing],
         "new": [cell.name for cell in comparison.new],
+        "changed_sources": [cell.name for cell in comparison.changed],
         "gates": [
             {"gate": each.gate.text, "cell": each.pair.name, "failed": each.fell, "why": each.why}
             for each in judgements

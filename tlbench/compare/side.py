@@ -56,7 +56,8 @@ class Measured:
     """A cell of a side.
 
     `key` pairs it with a cell of the other side, by its first two parts alone where that leaves no doubt; `names` are
-    what a person reads. `decisive` must be equal there, `told` may differ, and is told.
+    what a person reads. `decisive` must be equal there, `told` may differ, and is told. `sources` has the digests of
+    the code of components that are not installed: where they differ, cells are not the same, whatever they are called.
     `sample` is of the primary metric, whose figure is the first; `values` has of each figure that of every seed.
     """
 
@@ -69,6 +70,7 @@ class Measured:
     decisive: Mapping[str, object] = field(default_factory=dict)
     told: Mapping[str, object] = field(default_factory=dict)
     machine: Machine | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -220,7 +221,10 @@ def _take(plugins: Plugins, name: str, module: ModuleType) -> None:
     _check_version(module)
     _check_marks(module)
     try:
-        plugins.manager.register(module, name=name)
+        with warnings.catch_warnings(record=True) as deprecations:
+            warnings.simplefilter("always")
+            plugins.manager.register(module, name=name)
+        plugins.notes += [f"plugin {name}: {each.message}" for each in deprecations]
         plugins.manager.check_pending()
     except BaseException:
         if plugins.manager.has_plugin(name):

@@ -93,7 +93,7 @@ COSTS = (
     ),
     _cost(
         "pace_ms", "Pace", "ms", None, lambda cost: cost.pace_ms,
-        "milliseconds of a fixed convolution between training steps: how fast the machine was meanwhile",
+        "milliseconds of a small block between training steps: how fast the machine was meanwhile",
     ),
     _cost(
         "peak_reserved_bytes", "Reserved", "bytes", "lower", lambda cost: cost.peak_reserved_bytes,

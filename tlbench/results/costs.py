@@ -325,7 +325,7 @@ class Cost(RecordPart):
     )
     pace_ms: float | None = Field(
         None,
-        description="Median milliseconds of a fixed convolution that runs between training steps, outside their times: "
+        description="Median milliseconds of a step of one small block, always the same, between training steps: "
         "how fast the machine was meanwhile; null on other devices than the CPU, where no phase trains by steps, and "
         "where an earlier release wrote the record.",
     )
