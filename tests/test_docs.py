@@ -12,6 +12,7 @@ import pytest
 import tlbench
 import tlbench_peft
 import tlbench_strategies
+from tlbench.compare.costs import PACED_RUN_SHARE
 from tlbench.results.columns import CPU_TIME_DEVIATION, RESIDENT_DEVIATION
 from tlbench.results.records import Record
 
@@ -118,6 +119,9 @@ def test_alike_runs_rarely_alarm_and_planted_losses_of_accuracy_are_found(genera
     assert lost["pairs"] == 20 and lost["fell"] >= 19
     spread = {name: each["runs"] for name, each in found["spread"].items()}
     assert spread["peak_memory_bytes"] <= RESIDENT_DEVIATION and spread["step_ms"] <= CPU_TIME_DEVIATION
+    at_pace = {name: each["runs at equal pace"] for name, each in found["spread"].items()}
+    paced = max(at_pace["step_ms"], at_pace["train_with_features_seconds"])
+    assert paced <= PACED_RUN_SHARE * CPU_TIME_DEVIATION
 
 
 def test_the_page_of_examples_has_each_of_the_files(generate: ModuleType) -> None:

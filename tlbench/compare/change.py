@@ -15,8 +15,8 @@ class Change:
 
     `interval` is the 95 % interval of head less base (of a cost: of head over base). `p_value` is corrected for all
     pairs of the comparison; None where nothing is known of the spread. A change is certain where it is below `level`.
-    `why_not` says why it can't be judged. `of_pace` is the share of head's cost that the machine's pace explains, as a
-    ratio: at base's pace, head would be `head / of_pace`.
+    `why_not` says why it can't be judged. `ratio` is head over base at equal pace of the machine; None where they are
+    compared as they are.
     """
 
     figure: Figure
@@ -27,12 +27,12 @@ class Change:
     p_margin: float | None = None
     why_not: str | None = None
     level: float = LEVEL
-    of_pace: float = 1.0
+    ratio: float | None = None
 
     @property
     def difference(self) -> float:
-        """Head, at base's pace of the machine, less base."""
-        return self.head / self.of_pace - self.base
+        """Head less base; at equal pace of the machine, if `ratio` is known."""
+        return self.head - self.base if self.ratio is None else self.base * (self.ratio - 1)
 
     @property
     def relative(self) -> float | None:

@@ -13,7 +13,7 @@ from tlbench.stats.family import LEVEL
 
 RUN_FREEDOM = 21
 """Of the deviations between runs, which 22 runs were measured for."""
-PACED_RUN_SHARE = 0.5
+PACED_RUN_SHARE = 0.33
 """What is left of the deviation of times between runs at equal pace (benchmarks/results/calibration.json)."""
 LEAST_FREEDOM = 4
 """With fewer seeds, a slope over the pace takes more certainty than it gives."""
@@ -21,7 +21,7 @@ LEAST_FREEDOM = 4
 
 @dataclass(frozen=True)
 class Ratio:
-    """A logarithm of head over base, its variance by the seeds, the degrees of freedom, and what the pace explains.
+    """A logarithm of head over base, its variance by the seeds, and the degrees of freedom.
 
     `unexplained` is the share of the seeds' variance that the pace leaves.
     """
@@ -29,7 +29,6 @@ class Ratio:
     value: float
     variance: float
     freedom: float
-    of_pace: float = 0.0
     unexplained: float = 1.0
 
 
@@ -73,7 +72,7 @@ def of_cost(
     reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
     interval = math.exp(found.value - reach), math.exp(found.value + reach)
     p_value = float(2 * stdtr(freedom, -abs(found.value) / error)) if error else float(found.value == 0)
-    return Change(figure, *middle, interval, p_value, why_not=why_not, of_pace=math.exp(found.of_pace))
+    return Change(figure, *middle, interval, p_value, why_not=why_not, ratio=math.exp(found.value) if at_pace else None)
 
 
 def _plain(logs: Sequence[Sequence[float]]) -> Ratio:
@@ -102,7 +101,7 @@ def _at_pace(logs: Sequence[Sequence[float]], paces: Sequence[Sequence[float]]) 
     left = max(0.0, whole - slope * of_both)
     value = statistics.fmean(logs[1]) - statistics.fmean(logs[0]) - slope * drift
     per_seed = sum(1 / len(each) for each in logs) + drift**2 / of_drift
-    return Ratio(value, left / freedom * per_seed, freedom, slope * drift, left / whole)
+    return Ratio(value, left / freedom * per_seed, freedom, left / whole)
 
 
 def _measurements(figure: Figure, side: Mapping[int, float]) -> Sequence[float]:

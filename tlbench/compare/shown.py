@@ -142,7 +142,7 @@ def change_document(change: Change) -> dict[str, Any]:
         "head": change.head,
         "interval": change.interval,
         "interval_of": "difference" if figure.metric else "ratio",
-        "of_pace": change.of_pace,
+        "ratio_at_equal_pace": change.ratio,
         "p_value": change.p_value,
         "verdict": change.verdict,
         "why_not": change.why_not,
