@@ -102,7 +102,9 @@ def test_a_strategy_in_a_file_runs_and_its_record_says_where_it_is_from(cli_here
 
     other = cli_here("run", *DIGITS, "--strategies", "half", "--plugin", "code/mine.py", "--name", "two")
     assert other.status == 0, other.stderr
-    compared = cli_here("compare", "one", "two", "--format", "json")
+    refused = cli_here("compare", "one", "two")
+    assert refused.status == 2 and "the source of small_cnn × half has changed" in refused.stderr
+    compared = cli_here("compare", "one", "two", "--changed-sources", "--format", "json")
     assert compared.status == 0, compared.stderr
     (cell,) = json.loads(compared.stdout)["cells"]
     assert any(each.startswith("plugin mine mine.py") for each in cell["differs"]), cell["differs"]

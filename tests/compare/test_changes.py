@@ -127,12 +127,12 @@ def steady(seconds: float) -> Any:
 
 def test_costs_are_compared_by_their_ratio(runs: Runs) -> None:
     base = runs.write("base", {"x": 0.9}, train_seconds=steady(10.0), peak_memory_bytes=lambda seed: 1_000 + seed)
-    head = runs.write("head", {"x": 0.9}, train_seconds=steady(11.0), peak_memory_bytes=lambda seed: 1_000 + seed)
+    head = runs.write("head", {"x": 0.9}, train_seconds=steady(12.0), peak_memory_bytes=lambda seed: 1_000 + seed)
     (pair,) = compared(base, head).pairs
     assert pair.changes["train_seconds"].verdict == "worse"
-    assert pair.changes["train_seconds"].relative == pytest.approx(0.1)
+    assert pair.changes["train_seconds"].relative == pytest.approx(0.2)
     assert pair.changes["peak_memory_bytes"].verdict == "tie"
-    assert change_text(pair.changes["train_seconds"]).startswith("+10.0% (+")
+    assert change_text(pair.changes["train_seconds"]).startswith("+20.0% (+")
 
 
 def test_equal_costs_of_all_seeds_are_one_measurement(runs: Runs) -> None:

@@ -57,7 +57,7 @@ def test_runs_are_in_the_order_in_which_they_were_started_with_intervals_over_se
 
 def test_a_change_is_the_one_that_compare_finds(runs: Runs) -> None:
     write_night(runs, 0, 0.9, train_seconds=steady(10.0))
-    write_night(runs, 1, 0.85, train_seconds=steady(11.0))
+    write_night(runs, 1, 0.85, train_seconds=steady(12.0))
     ((accuracy, seconds),) = [cell.series for cell in of(runs, columns=("accuracy", "train_seconds")).cells]
     sides = [side_of_run(RunFolder(runs.folder / name), name) for name in ("night-00", "night-01")]
     (pair,) = compare(*sides).pairs
