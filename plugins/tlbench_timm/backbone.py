@@ -40,8 +40,9 @@ def timm_backbone(name: str, pool: str | None = None) -> Backbone:
     if not heads:
         raise UserError(f"timm/{name} has no classification head (it is a feature extractor)")
     paths = tuple(heads) if isinstance(heads, tuple | list) else (heads,)
+    own_size = int(config.input_size[-1])
     return Backbone(
-        build=partial(build, name, bool(config.fixed_input_size), pool),
+        build=partial(build, name, own_size if config.fixed_input_size else None, pool),
         head=paths if len(paths) > 1 else paths[0],
         blocks=partial(timm_blocks, paths),
         preprocessing=Preprocessing(
@@ -50,7 +51,7 @@ def timm_backbone(name: str, pool: str | None = None) -> Backbone:
             interpolation=cast(
                 Interpolation, config.interpolation if config.interpolation in INTERPOLATIONS else "bicubic"
             ),
-            size=int(config.input_size[-1]),
+            size=own_size,
         ),
         weights=_weights(name, config),
         no_decay=no_decay,
@@ -58,7 +59,7 @@ def timm_backbone(name: str, pool: str | None = None) -> Backbone:
         converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
         any_channels=True,
-        size=read_model_sizes(SIZES).get((parse_model_name(name)[1].partition(".")[0], int(config.input_size[-1]))),
+        size=read_model_sizes(SIZES).get((parse_model_name(name)[1].partition(".")[0], own_size)),
     )
 
 
@@ -82,7 +83,7 @@ def _config(name: str) -> PretrainedCfg | None:
 
 def build(
     name: str,
-    fixed_size: bool,
+    own_size: int | None,
     pool: str | None,
     num_classes: int,
     *,
@@ -90,20 +91,45 @@ def build(
     pretrained: bool,
     channels: int = 3,
 ) -> nn.Module:
-    """timm's own `create_model`, told the image size where the architecture depends on it.
+    """timm's own `create_model`, told the image size where the architecture depends on it (`own_size` is its own then).
 
     timm adapts the first convolution of pretrained weights to other channels than RGB. Raises BackboneError where the
-    architecture has no such pooling.
+    architecture has no such pooling, or takes no images of that size.
     """
-    said: dict[str, Any] = {"img_size": image_size} if fixed_size else {}
+    said: dict[str, Any] = {"img_size": image_size} if own_size else {}
     said |= {} if pool is None else {"global_pool": pool}
     said |= {} if channels == 3 else {"in_chans": channels}
     try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **said)
+        module = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, **said)
     except (AssertionError, TypeError, ValueError, KeyError) as error:
         if pool is None:
             raise
         raise BackboneError(f"{name} can't be built with pool={pool}: {error or type(error).__name__}") from error
+    if own_size and image_size != own_size and (reason := refuses(module, image_size, channels)) is not None:
+        raise BackboneError(f"{name} takes images of {own_size} pixels alone, not of {image_size}: {reason}")
+    return module
+
+
+def refuses(module: nn.Module, image_size: int, channels: int) -> str | None:
+    """What a model raises for images of a size, if it does: some take `img_size` and keep to their own size.
+
+    It is asked on the meta device, which computes nothing, and only if that raises, for a real image.
+    """
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+    module.eval()
+    try:
+        with torch.inference_mode():
+            try:
+                images = torch.empty(1, channels, image_size, image_size, device="meta")
+                torch.func.functional_call(module, meta, (images,))
+            except Exception:  # also for tensors that are no parameters, and not on that device
+                module(torch.zeros(1, channels, image_size, image_size))
+    except Exception as error:  # whatever the model raises is its answer
+        return str(error).partition("\n")[0] or type(error).__name__
+    finally:
+        module.train()
+    return None
 
 
 def published(name: str, fixed_size: bool, image_size: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -105,7 +106,8 @@ def _blocks(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> I
             yield from (Block(f"{path}.blocks.{name}") for name, each in members.named_children() if has_matrix(each))
             return  # what else is in the stage joins them by its place
     with_matrix = [path for path, module in modules.items() if has_matrix(module)]
-    yield Block(with_matrix[-1] if with_matrix else [*modules][-1], tuple(paths))
+    own = _not_shared(model, with_matrix or [*modules])
+    yield Block(own[-1], tuple(paths))
 
 
 def _matrices(model: nn.Module, block: Block) -> int:
@@ -116,7 +118,16 @@ def _matrices(model: nn.Module, block: Block) -> int:
 def _last_module(model: nn.Module, stem: Block) -> str:
     """The last module of a stem: what the next block is given."""
     names = dict(model.named_parameters())
-    return [path for path in stem.modules if path not in names][-1]
+    return _not_shared(model, [path for path in stem.modules if path not in names])[-1]
+
+
+def _not_shared(model: nn.Module, paths: Sequence[str]) -> Sequence[str]:
+    """Those of some modules that no other module has, too, if there are any.
+
+    CoaT's position encodings stand beside the blocks that call them: they are no place where a block ends.
+    """
+    owners = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
+    return [path for path in paths if owners[id(model.get_submodule(path))] == 1] or paths
 
 
 def _covered(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> list[str]:

@@ -109,6 +109,7 @@ def test_both_providers_have_the_same_blocks_and_stages(name: str) -> None:
         "torchvision/vit_b_16", "timm/efficientnet_b0", "torchvision/mobilenet_v3_small", "timm/convnext_tiny",
         "torchvision/convnext_tiny", "torchvision/mnasnet1_0", "timm/inception_v3", "timm/pit_ti_224",
         "timm/hiera_tiny_224", "torchvision/squeezenet1_0", "torchvision/maxvit_t", "timm/rexnet_100",
+        "timm/coat_lite_tiny",
     ],
 )  # fmt: skip
 def test_blocks_run_in_their_order_and_give_a_tensor(name: str) -> None:
@@ -123,6 +124,13 @@ def test_blocks_run_in_their_order_and_give_a_tensor(name: str) -> None:
         model.module.get_submodule(path).register_forward_hook(partial(note, path))
     model.module.eval()(torch.empty(1, 3, 224, 224, device="meta"))
     assert ran == model.block_paths
+
+
+def test_no_block_is_named_by_a_module_that_others_have_too() -> None:
+    """CoaT's position encodings run inside of the blocks and behind them; its parallel blocks give several maps."""
+    paths = made("timm/coat_tiny").block_paths
+    assert [path for path in paths if path.startswith(("cpe", "crpe"))] == []
+    assert [path.partition(".")[0] for path in paths[:4]] == ["patch_embed1", *["serial_blocks1"] * 2, "patch_embed2"]
 
 
 def test_each_block_of_an_architecture_that_states_few_groups_is_its_own() -> None:

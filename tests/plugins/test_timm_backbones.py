@@ -17,6 +17,7 @@ from tlbench.engine.weights import conversion, load_file_into
 from tlbench.errors import UserError, WeightsUnavailable
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
+from tlbench.toolkit import BackboneError
 from tlbench_timm.backbone import timm_backbone
 
 SOME = (
@@ -60,6 +61,13 @@ def test_other_image_sizes(name: str) -> None:
     module = timm_backbone(name).build(7, image_size=64, pretrained=False).eval()
     with torch.inference_mode():
         assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+def test_an_architecture_that_keeps_to_its_own_size_refuses_others() -> None:
+    build = timm_backbone("efficientformer_l1").build
+    with pytest.raises(BackboneError, match="efficientformer_l1 takes images of 224 pixels alone, not of 96"):
+        build(7, image_size=96, pretrained=False)
+    assert build(7, image_size=224, pretrained=False).training
 
 
 def test_without_network_the_hub_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
