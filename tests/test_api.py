@@ -93,6 +93,7 @@ def test_the_best_row_and_two_rows_compared(trained: tuple[Path, Finished]) -> N
     best = results.best()
     means = {row.strategy: row.primary.mean for row in results.rows() if row.primary}
     assert best.strategy == max(means, key=means.__getitem__)
+    assert repr(best).startswith("<Row efficientnet_lite0 × ") and len(repr(best)) < 120
     found = results.compare("full", "efficientnet_lite0 × freeze")
     assert found.difference.value == pytest.approx(means["full"] - means["freeze"])
     assert found.verdict in ("better", "worse", "tie")

@@ -20,7 +20,7 @@ Examples = Callable[[Record], Scores | None]
 """Each test example's share in the primary metric of a record's trial; None where its predictions are not at hand."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """A cell in the table. `backbone` and `strategy` are short names, qualified where two plugins share one.
 
@@ -56,8 +56,14 @@ class Row:
     load_per_core: float | None = None
     phases: tuple[PhaseCost, ...] = ()
     machines: tuple[str, ...] = ()
-    sample: Sample = field(default_factory=lambda: Sample({}), compare=False, repr=False)
-    records: tuple[Record, ...] = field(default=(), compare=False, repr=False)
+    sample: Sample = field(default_factory=lambda: Sample({}), compare=False)
+    records: tuple[Record, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        from tlbench.report import text  # which is made of rows
+
+        said = f"{self.metric.heading} {text.metric(self.primary, self.metric.unit)}" if self.primary else self.status
+        return f"<Row {self.backbone} × {self.strategy} on {self.cell.dataset}: {said}>"
 
     @property
     def metric(self) -> Column:
