@@ -60,9 +60,7 @@ class Row:
     records: tuple[Record, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
-        from tlbench.report import text  # which is made of rows
-
-        said = f"{self.metric.heading} {text.metric(self.primary, self.metric.unit)}" if self.primary else self.status
+        said = f"{self.metric.name} {self.primary.mean:.4g}" if self.primary else self.status
         return f"<Row {self.backbone} × {self.strategy} on {self.cell.dataset}: {said}>"
 
     @property
