@@ -19,8 +19,8 @@ types:
 	mypy
 
 test:
-	pytest -n auto --dist worksteal
-	pytest -n auto --dist worksteal -m slow
+	pytest -n auto
+	pytest -n auto -m slow
 
 benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	pytest benchmarks -p no:xdist --benchmark-enable --benchmark-json=benchmarks/results/cpu.json -s
