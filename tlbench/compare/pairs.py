@@ -34,11 +34,9 @@ def paired(base: Side, head: Side, changed_sources: bool = False) -> Paired:
     """
     bases, heads = _by_key(base), _by_key(head)
     keys = {key: key for key in bases if key in heads} | _by_the_first_two(bases, heads)
-    changed = (
-        {}
-        if changed_sources
-        else {ours: theirs for ours, theirs in keys.items() if bases[ours].sources != heads[theirs].sources}
-    )
+    changed = {ours: theirs for ours, theirs in keys.items() if bases[ours].sources != heads[theirs].sources}
+    if changed_sources:
+        changed = {}
     keys = {ours: theirs for ours, theirs in keys.items() if ours not in changed}
     pairs = tuple((bases[ours], heads[theirs]) for ours, theirs in keys.items())
     unlike = [(first, said) for first, second in pairs if (said := _unlike(first, second))]
