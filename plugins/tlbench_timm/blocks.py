@@ -31,8 +31,9 @@ def timm_blocks(heads: tuple[str, ...], model: Any) -> Sequence[Block]:
     if not hasattr(model, "group_matcher"):
         return _staged(model, find(model, heads))
     groups, behind = _groups(model, heads)
-    blocks = [block for group in groups for block in _blocks(model, group, heads)]
-    blocks[0] = replace(blocks[0], name=_last_module(model, blocks[0]))
+    shared = _shared(model)
+    blocks = [block for group in groups for block in _blocks(model, group, heads, shared)]
+    blocks[0] = replace(blocks[0], name=_last_module(model, blocks[0], shared))
     while len(blocks) > 1 and _matrices(model, blocks[-1]) == 1 < _matrices(model, blocks[-2]):
         behind = [*blocks.pop().modules, *behind]  # a group of one convolution (MobileNetV3's last) is the head's
     blocks[-1] = replace(blocks[-1], neck=tuple(behind))
@@ -96,7 +97,7 @@ def _numbers(model: Any, matcher: Any) -> dict[str, int]:
     return numbers
 
 
-def _blocks(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> Iterator[Block]:
+def _blocks(model: nn.Module, names: Sequence[str], heads: tuple[str, ...], shared: frozenset[str]) -> Iterator[Block]:
     """The block of a group of parameters, or the blocks, where timm's group is a stage."""
     paths = _covered(model, names, heads)
     modules = {path: model.get_submodule(path) for path in paths if path not in names}
@@ -106,8 +107,7 @@ def _blocks(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> I
             yield from (Block(f"{path}.blocks.{name}") for name, each in members.named_children() if has_matrix(each))
             return  # what else is in the stage joins them by its place
     with_matrix = [path for path, module in modules.items() if has_matrix(module)]
-    own = _not_shared(model, with_matrix or [*modules])
-    yield Block(own[-1], tuple(paths))
+    yield Block(_last(with_matrix or [*modules], shared), tuple(paths))
 
 
 def _matrices(model: nn.Module, block: Block) -> int:
@@ -115,19 +115,25 @@ def _matrices(model: nn.Module, block: Block) -> int:
     return sum(each.ndim > 1 for name, each in model.named_parameters() if lies_in(name, block.modules))
 
 
-def _last_module(model: nn.Module, stem: Block) -> str:
+def _last_module(model: nn.Module, stem: Block, shared: frozenset[str]) -> str:
     """The last module of a stem: what the next block is given."""
     names = dict(model.named_parameters())
-    return _not_shared(model, [path for path in stem.modules if path not in names])[-1]
+    return _last([path for path in stem.modules if path not in names], shared)
 
 
-def _not_shared(model: nn.Module, paths: Sequence[str]) -> Sequence[str]:
-    """Those of some modules that no other module has, too, if there are any.
+def _last(paths: Sequence[str], shared: frozenset[str]) -> str:
+    """The last of some modules that no other module has, too; the last of all where others have each."""
+    return ([path for path in paths if path not in shared] or paths)[-1]
+
+
+def _shared(model: nn.Module) -> frozenset[str]:
+    """The paths of modules that several others have.
 
     CoaT's position encodings stand beside the blocks that call them: they are no place where a block ends.
     """
-    owners = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
-    return [path for path in paths if owners[id(model.get_submodule(path))] == 1] or paths
+    named = list(model.named_modules(remove_duplicate=False))
+    owners = Counter(id(module) for _, module in named)
+    return frozenset(path for path, module in named if owners[id(module)] > 1)
 
 
 def _covered(model: nn.Module, names: Sequence[str], heads: tuple[str, ...]) -> list[str]:

@@ -29,20 +29,26 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(part, comments=True)[1:] for part in parts if re.match(r"tlbench( |$)", part)]
 
 
-def parse(arguments: list[str]) -> None:
-    """Have the command line take arguments as it does before anything runs; raises click's own errors."""
+def parse(arguments: list[str]) -> list[str]:
+    """Have the command line take arguments as it does before anything runs; raises click's own errors.
+
+    Gives the names of the command and those above it.
+    """
     command: Any = typer.main.get_command(app)
-    context, name = None, "tlbench"
+    context, name, names = None, "tlbench", []
     while hasattr(command, "resolve_command"):
         context = command.make_context(name, list(arguments), parent=context)
         name, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+        names.append(name)
     command.make_context(name, list(arguments), parent=context)
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_are_understood(page: Path) -> None:
     for arguments in commands(page):
-        parse(arguments)
+        names = parse(arguments)
+        assert names == arguments[: len(names)]
 
 
 def test_what_is_no_option_is_found() -> None:

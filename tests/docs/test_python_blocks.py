@@ -149,7 +149,7 @@ def test_conformance(plugin: PluginMaker, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(strided.replace('register("strided"', 'register("net"'))
     (tmp_path / "test_page.py").write_text("\n".join(blocks("conformance")).replace("my-plugin", "myplugin"))
     environment = plugin("myplugin", HALF).environment
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "test_page.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"]
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
         check=False,

@@ -65,7 +65,7 @@ class Images:
     def batches(self, order: Sequence[torch.Tensor]) -> Iterator[Batch]:
         """A batch for each of an order's sets of places; where images stream, they are fetched ahead."""
         here = placed(order, self._device)
-        fetched = fetched_ahead(self._pixels, here if self._pixels.device == self._device else order)
+        fetched = fetched_ahead(self._pixels, order if self._pixels.device.type == "cpu" else here)
         for pixels, chosen in zip(fetched, here, strict=True):
             yield self._made(pixels, chosen)
 

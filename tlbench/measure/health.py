@@ -133,7 +133,7 @@ def cpu_quota_cores(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         quota, period = (root / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
-        pass
+        pass  # no control groups of version 2: version 1 is asked
     try:
         quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
         return None if quota_us < 0 else quota_us / int((root / "cpu" / "cpu.cfs_period_us").read_text())
