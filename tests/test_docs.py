@@ -111,12 +111,14 @@ def test_how_often_a_comparison_is_wrong_is_what_was_measured(generate: ModuleTy
     assert generate.calibration.BEGIN in page and page == generate.calibration.page(page)
 
 
-def test_alike_runs_rarely_alarm_and_planted_losses_of_accuracy_are_found(generate: ModuleType) -> None:
+def test_alike_runs_rarely_alarm_and_planted_losses_and_slow_downs_are_found(generate: ModuleType) -> None:
     found = generate.calibration.measured()
     alike = {name: each for name, each in found["pairs"].items() if name.startswith("alike")}
     assert len(alike) == 2 and all(each["pairs"] == 40 and each["fell"] <= 2 for each in alike.values())
     lost = found["pairs"]["3 points lost, the same seeds"]
     assert lost["pairs"] == 20 and lost["fell"] >= 19
+    slower = found["pairs"]["10 % slower steps"]
+    assert slower["pairs"] == 20 and slower["fell"] >= 19
     spread = {name: each["runs"] for name, each in found["spread"].items()}
     assert spread["peak_memory_bytes"] <= RESIDENT_DEVIATION and spread["step_ms"] <= CPU_TIME_DEVIATION
     at_pace = {name: each["runs at equal pace"] for name, each in found["spread"].items()}
