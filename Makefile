@@ -1,5 +1,5 @@
 # Every developer command, in one place.
-.PHONY: install check format lint types test benchmarks cuda peers reference strategies rates tasks docs tutorial site screenshots
+.PHONY: install check format lint types test benchmarks cuda peers reference strategies rates retention tasks docs tutorial site screenshots
 
 install:  ## an editable install with all that development needs
 	pip install -e '.[dev]'
@@ -63,6 +63,12 @@ rates:  ## the committed runs that the default rates and the rule for BatchNorm 
 	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates --strategies $(RATED)
 	tlbench run $(RATES) --optimizer sgd --tune lr=3e-3,0.01,0.03,0.1,0.3,1 --jobs 2 --name rates-sgd --strategies $(RATED)
 	tlbench run $(RATES) --tune lr=3e-4,1e-3,3e-3,1e-2 --name rates-batchnorm --strategies full,lp-ft,norm-tuning --batchnorm train
+	python docs/generate.py
+
+retention:  ## the committed run of docs/sources.md: what strategies keep of Fashion-MNIST on digits, in 20 minutes
+	rm -rf results/retention
+	tlbench run --sources fashion-mnist --datasets digits --image-size 64 --train-size 1000 --seeds 5 --retention \
+	    --strategies freeze,full,l2-sp,lwf,ewc,wise-ft,lora --name retention
 	python docs/generate.py
 
 tasks:  ## the committed run of docs/tasks.md, in five minutes

@@ -17,6 +17,7 @@ import on_cuda
 import options
 import rates
 import results_format
+import retained
 import speed
 import tasks
 import worked_examples
@@ -46,6 +47,7 @@ CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 CI = ROOT / "docs" / "ci.md"
 CONFORMANCE, FAULTS = ROOT / "docs" / "conformance.md", ROOT / "docs" / "plugin-faults.md"
+SOURCES = ROOT / "docs" / "sources.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
 BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- until here -->"
 INTRODUCTION = """# Strategies
@@ -154,4 +156,5 @@ if __name__ == "__main__":
     CONFORMANCE.write_text(conformance.page(), "utf-8")
     FAULTS.write_text(conformance.faults_page(), "utf-8")
     CI.write_text(ci.page(CI.read_text("utf-8")), "utf-8")
+    SOURCES.write_text(retained.page(SOURCES.read_text("utf-8")), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tlbench.cli import main
 from tlbench.cli.app import state
@@ -81,6 +83,25 @@ def run_cli(*arguments: str, cwd: Path, environment: dict[str, str] | None = Non
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+Once = Callable[[str, Callable[[Path], Any]], tuple[Path, Any]]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes what several tests look at in a folder: by the worker that needs it first, for all of them."""
+
+    def once(name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
+        folder = _shared(tmp_path_factory) / "once" / name
+        made = folder.with_suffix(".made")
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not made.exists():
+                made.write_bytes(pickle.dumps(make(folder)))
+        return folder, pickle.loads(made.read_bytes())
+
+    return once
 
 
 @pytest.fixture
@@ -166,13 +187,15 @@ QUICK = ("--datasets", "digits:train=96:test=60", "--epochs", "1", "--backbones"
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+def trained(once: Once) -> tuple[Path, Finished]:
     """A finished run of real weights on real images, two seeds: its folder of runs, and what the command said."""
-    folder = tmp_path_factory.mktemp("trained")
-    finished = run_cli(
-        *("run", "--name", "trained", "--json", "--seeds", "2", "--epochs", "2", "--image-size", "32"),
-        *("--datasets", "digits:train=200:test=100"),
-        cwd=folder,
+    folder, finished = once(
+        "trained",
+        lambda folder: run_cli(
+            *("run", "--name", "trained", "--json", "--seeds", "2", "--epochs", "2", "--image-size", "32"),
+            *("--datasets", "digits:train=200:test=100"),
+            cwd=folder,
+        ),
     )
     assert finished.status == 0, finished.stderr
     return folder, finished

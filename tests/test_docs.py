@@ -126,6 +126,17 @@ def test_alike_runs_rarely_alarm_and_planted_losses_and_slow_downs_are_found(gen
     assert paced <= PACED_RUN_SHARE * CPU_TIME_DEVIATION
 
 
+def test_what_strategies_keep_of_the_source_is_what_the_committed_run_measured(generate: ModuleType) -> None:
+    page = (DOCS / "sources.md").read_text("utf-8")
+    assert generate.retained.BEGIN in page and page == generate.retained.page(page)
+    rows = {row.strategy: row for row in tlbench.load("retention", ROOT / "results").rows()}
+    forgetting = {name: row.figures["forgetting"] for name, row in rows.items()}
+    assert all(len(row.records) == 5 for row in rows.values()) and forgetting["freeze"] == 0
+    assert forgetting["full"] == max(forgetting.values()) > forgetting["l2-sp"] > 0  # type: ignore[type-var]
+    for row in rows.values():
+        assert {record.retention.before for record in row.records if record.retention} == {row.records[0].source.value}  # type: ignore[union-attr]
+
+
 def test_the_page_of_examples_has_each_of_the_files(generate: ModuleType) -> None:
     assert (DOCS / "examples.md").read_text("utf-8") == generate.worked_examples.page()
     files = {file.stem for file in (DOCS / "examples").glob("*.py")}
@@ -232,5 +243,14 @@ def test_git_keeps_every_run_that_a_page_is_made_from() -> None:
     named = {each.name for each in (DOCS.parent / "results").iterdir() if f'"{each.name}"' in sources}
     ignored = (DOCS.parent / ".gitignore").read_text("utf-8").splitlines()
     kept = {line.removeprefix("!/results/").rstrip("/") for line in ignored if line.startswith("!/results/")}
-    runs = {"rates", "rates-sgd", "rates-batchnorm", "reference", "strategies", "strategies-costs", "tasks"}
+    runs = {
+        "rates",
+        "rates-sgd",
+        "rates-batchnorm",
+        "reference",
+        "strategies",
+        "strategies-costs",
+        "tasks",
+        "retention",
+    }
     assert runs == named == kept

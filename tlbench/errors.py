@@ -44,6 +44,10 @@ class Diverged(Exception):
         self.step = step
 
 
+class RetentionUnknown(Exception):
+    """What a model still knows of its source can't be measured; the message says why."""
+
+
 def first_fault(error: ValidationError) -> str:
     """What pydantic finds wrong first in a document: where, and what."""
     first = error.errors(include_url=False)[0]

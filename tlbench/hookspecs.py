@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RegisterReporter,
         RegisterSchedule,
         RegisterStrategy,
+        RegisterSuite,
         RegisterTask,
     )
     from tlbench.results.records import Record
@@ -59,6 +60,11 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
 @hookspec
 def tlbench_register_datasets(register: RegisterDataset) -> None:
     """Register datasets: `register(name, factory, options=…, check=…, present=…)`."""
+
+
+@hookspec
+def tlbench_register_suites(register: RegisterSuite) -> None:
+    """Register suites, datasets that are compared over together: `register(name, members, split=…)`."""
 
 
 @hookspec

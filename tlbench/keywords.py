@@ -48,6 +48,11 @@ class RunOptions(TypedDict, total=False):
     compile: Literal["off", "on", "auto"] | None
     deterministic: bool | None
     vary: Sequence[Literal["initialisation", "order", "augmentation"]] | str | None
+    sources: Sequence[str] | str | None
+    source_strategy: str | None
+    source_epochs: int | None
+    retention: bool | None
+    source_data: str | None
     find_batch_size: bool | None
     features: Literal["cache", "compute"] | None
     detail: bool | None

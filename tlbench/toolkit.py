@@ -38,10 +38,12 @@ if TYPE_CHECKING:
         RegisterReporter,
         RegisterSchedule,
         RegisterStrategy,
+        RegisterSuite,
         RegisterTask,
     )
     from tlbench.results.flat import facts_of, figures_of
     from tlbench.results.records import Record
+    from tlbench.saved.backbone import saved_backbone
     from tlbench.saved.body import SavedBody, open_body
     from tlbench.saved.document import read_document
     from tlbench.trial.jobs import TrialJob
@@ -69,10 +71,11 @@ _HOMES = {
     "tlbench.registry.register": (
         "RegisterAugmentation", "RegisterBackbone", "RegisterColumn", "RegisterCommand", "RegisterDataset",
         "RegisterExecutor", "RegisterFormat", "RegisterMetric", "RegisterOptimizer", "RegisterReporter",
-        "RegisterSchedule", "RegisterStrategy", "RegisterTask",
+        "RegisterSchedule", "RegisterStrategy", "RegisterSuite", "RegisterTask",
     ),
     "tlbench.results.flat": ("facts_of", "figures_of"),
     "tlbench.results.records": ("Record",),
+    "tlbench.saved.backbone": ("saved_backbone",),
     "tlbench.saved.body": ("SavedBody", "open_body"),
     "tlbench.saved.document": ("read_document",),
     "tlbench.trial.jobs": ("TrialJob",),
@@ -103,6 +106,7 @@ __all__ = [
     "RegisterReporter",
     "RegisterSchedule",
     "RegisterStrategy",
+    "RegisterSuite",
     "RegisterTask",
     "Returned",
     "SavedBody",
@@ -131,6 +135,7 @@ __all__ = [
     "read_document",
     "read_model_sizes",
     "run_elsewhere",
+    "saved_backbone",
     "split_of",
     "spreadsheet_field",
     "try_folder",

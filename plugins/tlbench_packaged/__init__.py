@@ -6,12 +6,15 @@ from functools import partial
 
 from tlbench import Backbone, Dataset, Options, hookimpl
 from tlbench.contracts import SplitOptions
-from tlbench.toolkit import RegisterBackbone, RegisterDataset
+from tlbench.toolkit import RegisterBackbone, RegisterDataset, RegisterSuite
 from tlbench_packaged.csv_options import CsvOptions
 from tlbench_packaged.folder import FolderOptions, check_folder
 from tlbench_packaged.saved_options import SavedOptions
 
 tlbench_api = 1
+
+VTAB_1K = {"train": 800, "val": 200}
+"""As in Zhai et al. 2019, arXiv:1910.04867: a thousand labelled images, a fifth of them to choose by."""
 
 # the factories are named make_*: importing a submodule would replace a function of its name
 
@@ -84,6 +87,17 @@ def make_folder(options: FolderOptions) -> Dataset:
     from tlbench_packaged.folder import folder
 
     return folder(options)
+
+
+@hookimpl
+def tlbench_register_suites(register: RegisterSuite) -> None:
+    """Register what can be compared over without a network."""
+    register(
+        "offline",
+        ("packaged/digits", "torchvision/fashion-mnist", "packaged/digit-grids"),
+        split=VTAB_1K,
+        summary="small grey sets that need no network: digits, clothes (Debian's package), mosaics of digits",
+    )
 
 
 @hookimpl

@@ -19,6 +19,7 @@ from torch import nn
 from tlbench import WeightsUnavailable
 from tlbench.contracts import Backbone, Preprocessing, Weights
 from tlbench_timm.blocks import timm_blocks
+from tlbench_timm.imagenet import imagenet_classes
 
 SIZES = (224, 240, 260)
 """The image sizes that the versions were trained at."""
@@ -36,6 +37,7 @@ def efficientnet_lite(version: int) -> Backbone:
     return Backbone(
         build=partial(build, version),
         published=lambda size: build(version, 1000, image_size=size, pretrained=True),
+        source_classes=imagenet_classes,
         head="classifier",
         blocks=partial(timm_blocks, ("classifier",)),
         preprocessing=Preprocessing(half, half, "bicubic", SIZES[version]),

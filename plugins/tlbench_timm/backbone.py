@@ -25,6 +25,7 @@ from tlbench import UserError, WeightsUnavailable
 from tlbench.contracts import Backbone, Interpolation, Preprocessing, Weights
 from tlbench.toolkit import BackboneError, content_digest, read_model_sizes
 from tlbench_timm.blocks import timm_blocks
+from tlbench_timm.imagenet import imagenet_classes
 
 SIZES = Path(__file__).with_name("model_sizes.csv")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -56,6 +57,7 @@ def timm_backbone(name: str, pool: str | None = None) -> Backbone:
         weights=_weights(name, config),
         no_decay=no_decay,
         published=partial(published, name, bool(config.fixed_input_size)),
+        source_classes=imagenet_classes if config.num_classes == 1000 else None,
         converted=partial(converted, name, bool(config.fixed_input_size), paths),
         licence=config.license,
         any_channels=True,

@@ -65,6 +65,7 @@ def torchvision_backbone(name: str, tag: str = "DEFAULT") -> Backbone:
             size=int(transform.crop_size[0]),
         ),
         published=partial(published, name, weights),
+        source_classes=partial(source_classes, weights),
         converted=partial(converted, name),
         no_decay=no_decay,
         weights=Weights(
@@ -157,3 +158,11 @@ def fetch(weights: Any) -> dict[str, torch.Tensor]:
         return dict(weights.get_state_dict(progress=True, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailable(f"{weights.url}: {error}") from error
+
+
+def source_classes(weights: Any) -> list[tuple[str, ...]]:
+    """Of each output of the published head, the WordNet identifier and torchvision's own name."""
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info: Any = ImageNetInfo()
+    return list(zip(info.label_names(), weights.meta["categories"], strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from conftest import Cli, Finished, PluginMaker, run_cli
+from conftest import Cli, Finished, Once, PluginMaker, run_cli
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 from torch import nn
@@ -21,11 +21,10 @@ SMALL = ("--datasets", "digits:train=60:test=40", "--epochs", "1", "--image-size
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+def run(once: Once) -> tuple[Path, Finished]:
     """A finished run that kept all of its models: heads trained together, a whole model, and neighbours."""
-    folder = tmp_path_factory.mktemp("saved")
     arguments = ("--strategies", "freeze,full,knn", "--seeds", "2", "--save", "all", "--name", "one", "--json")
-    finished = run_cli("run", *SMALL, *arguments, cwd=folder)
+    folder, finished = once("saved", lambda folder: run_cli("run", *SMALL, *arguments, cwd=folder))
     assert finished.status == 0, finished.stderr
     return folder, finished
 

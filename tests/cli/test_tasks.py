@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Cli, PluginMaker
+from conftest import Cli, Once, PluginMaker
 from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
@@ -24,12 +24,17 @@ BASELINES = ("majority", "image-stats")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tlbench.Results:
+def run(once: Once) -> tlbench.Results:
     """Both datasets, small."""
-    return tlbench.run(
-        datasets="digit-grids,digit-angles", strategies=[*TRAINED, *BASELINES, "ridge", "linear-probe"], epochs=3,
-        image_size=64, train_size=400, test_size=200, results=tmp_path_factory.mktemp("tasks"), progress=False,
-    )  # fmt: skip
+
+    def make(folder: Path) -> None:
+        tlbench.run(
+            datasets="digit-grids,digit-angles", strategies=[*TRAINED, *BASELINES, "ridge", "linear-probe"], epochs=3,
+            image_size=64, train_size=400, test_size=200, results=folder, name="tasks", progress=False,
+        )  # fmt: skip
+
+    folder, _ = once("tasks", make)
+    return tlbench.load(folder / "tasks")
 
 
 def by_strategy(run: tlbench.Results, dataset: str) -> dict[str, float]:

@@ -118,10 +118,12 @@ def two_datasets() -> list[Record]:
 def test_over_several_datasets_rows_have_mean_ranks() -> None:
     output = to_markdown(ReportData(two_datasets(), scores_of, columns))
     rows = [line for line in output.partition("**Over 2 datasets**")[2].splitlines() if line.startswith("|")]
-    assert rows[2:] == [
-        "| x | freeze | 1.00 | a | 2 |",
-        "| yy | freeze | 2.00 | a | 0 |",
-        "| zzz | freeze | 3.00 | a | 0 |",
+    means = [float(row.split(" | ")[2].partition("%")[0]) for row in rows[2:]]
+    assert means == sorted(means, reverse=True) and means == pytest.approx([75, 65, 55], abs=3)
+    assert [row.split(" | ")[:2] + row.split(" | ")[3:] for row in rows[2:]] == [
+        ["| x", "freeze", "1.00", "a", "2 |"],
+        ["| yy", "freeze", "2.00", "a", "0 |"],
+        ["| zzz", "freeze", "3.00", "a", "0 |"],
     ]
     assert "Mean ranks that are up to 2.34 apart are not told apart" in output
     assert "Friedman's test of no difference at all: p = 0.14." in output

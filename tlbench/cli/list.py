@@ -23,6 +23,7 @@ class What(StrEnum):
 
     backbones = "backbones"
     datasets = "datasets"
+    suites = "suites"
     strategies = "strategies"
     tasks = "tasks"
     metrics = "metrics"
@@ -68,22 +69,8 @@ def list_(
         parts = [part.lower() for part in (search, name) if part is not None]
         found = [row for row in plugin_rows(registry) if all(part in row["name"].lower() for part in parts)]
     else:
-        kinds: dict[What, Kind[Any]] = {
-            What.backbones: registry.backbones,
-            What.datasets: registry.datasets,
-            What.strategies: registry.strategies,
-            What.tasks: registry.tasks,
-            What.metrics: registry.metrics,
-            What.columns: registry.columns,
-            What.executors: registry.executors,
-            What.reporters: registry.reporters,
-            What.optimizers: registry.optimizers,
-            What.schedules: registry.schedules,
-            What.augmentations: registry.augmentations,
-            What.formats: registry.formats,
-            What.commands: registry.commands,
-        }
-        entries = [entry for entry in _named(kinds[what], name) if (search or "").lower() in entry.qualified.lower()]
+        kind = registry.of_kind(what.value)
+        entries = [entry for entry in _named(kind, name) if (search or "").lower() in entry.qualified.lower()]
         found = [_describe(entry) for entry in entries]
         if what is What.backbones:
             found = [row | facts for row, facts in zip(found, backbone_facts(registry, entries), strict=True)]
@@ -133,6 +120,7 @@ def _describe(entry: Entry[Any]) -> dict[str, Any]:
         "name": entry.qualified,
         "summary": entry.summary,
         **(_strategy(entry.factory(None)) if entry.kind == "strategy" else {}),
+        **({"members": entry.factory(None).datasets} if entry.kind == "suite" else {}),
         **entry.origin.model_dump(),
         "options": [
             {

@@ -83,8 +83,11 @@ def _decisive(row: Row) -> dict[str, object]:
         "weights_digest": next((record.weights.digest for record in row.records if record.weights.digest), None),
         "test_images": row.test_images,
     }
-    if weights.kind == "random":
-        del facts["weights_digest"]  # each seed draws its own
+    if cell.source_model is not None:
+        source = cell.source_model
+        facts["source"] = f"{source.name} {source.digest or source.trial}"
+    if weights.kind == "random" or (cell.source_model is not None and cell.source_model.kind == "dataset"):
+        del facts["weights_digest"]  # each seed draws its own, and each run may train its own source model
     return facts | {f"protocol.{name}": value for name, value in protocol.items()}
 
 

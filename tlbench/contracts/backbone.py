@@ -96,7 +96,8 @@ class Backbone:
     output, each as a `Block` or as the path of a module; left out, they are found from the module tree. What belongs to
     none of them joins one by its place: what comes before the first block is the stem, what comes between two blocks
     goes with the second, what comes after the last goes with it. `weights` is None where none are published.
-    `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source.
+    `published(image_size)` builds the model as it was published, with its own head, for what looks back at the source;
+    `source_classes()` has the names of each of that head's outputs, in order (an identifier and words, say).
     `converted(state, image_size)` makes the tensors of a file those of the module, as the provider does when it loads
     such a file: older names, auxiliary heads left out, position embeddings of another size.
     `no_decay(module)` names the parameters that weight decay leaves alone, besides those of one dimension (biases,
@@ -112,6 +113,7 @@ class Backbone:
     blocks: Callable[[nn.Module], Sequence[str | Block]] | None = None
     no_decay: Callable[[nn.Module], Collection[str]] | None = None
     published: Callable[[int], nn.Module] | None = None
+    source_classes: Callable[[], Sequence[Sequence[str]]] | None = None
     converted: Callable[[dict[str, torch.Tensor], int], dict[str, torch.Tensor]] | None = None
     licence: str | None = None
     size: ModelSize | None = None

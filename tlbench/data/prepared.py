@@ -89,6 +89,18 @@ class PreparedDataset(BaseModel):
         return cache_folder() / self.place
 
 
+@dataclass(frozen=True)
+class SourceImages:
+    """A source dataset in the image size of a target, by its qualified name.
+
+    `outputs` are the places of its classes among the outputs of a published head; None where the head is its own.
+    """
+
+    dataset: str
+    data: PreparedDataset
+    outputs: tuple[int, ...] | None = None
+
+
 def shared_with_test(target: PreparedDataset, other: PreparedDataset) -> int | None:
     """How many test images are among another dataset's training images, or nearly; None where a sample was decoded."""
     if not target.digest or not other.digest:

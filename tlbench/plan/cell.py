@@ -123,10 +123,34 @@ class OtherDatasetPlan(Frozen):
         )
 
 
+class SourcePlan(Frozen):
+    """What the backbone has learned before the target, where that is not its published pretraining."""
+
+    kind: Literal["dataset", "saved"] = Field(
+        description="`dataset` where the run trains the backbone on one first, `saved` for a saved model."
+    )
+    name: str = Field(
+        description="Qualified name of the dataset, with the options that were given; `saved/` and the id of the trial "
+        "that left the saved model."
+    )
+    trial: str = Field(
+        description="Id of the trial that trained the backbone on the source: of all that decided its result."
+    )
+    digest: str | None = Field(
+        None, description="First 16 hex digits of the SHA-256 of a saved model's tensors; null for a dataset."
+    )
+    path: str | None = Field(None, description="Absolute path of the saved model; null for a dataset.")
+    strategy: str = Field(description="Qualified name of the strategy that trained the backbone on the source.")
+    data: OtherDatasetPlan | None = Field(
+        None, description="The dataset and what it shares with the cell's own; null for a saved model."
+    )
+
+
 UNDECISIVE: dict[str, Any] = {
     "weights": {"detail"},
     "protocol": {"asked_batch_size", "asked_memory_format"},
     "other_datasets": {"__all__": {"train_images", "test_images_shared"}},
+    "source_model": {"path", "strategy", "data"},  # the id of its trial stands for all of it
 }
 """What a cell keeps to be told of, and its results do not depend on."""
 
@@ -135,8 +159,9 @@ class Cell(Frozen):
     """What is compared: a backbone on a dataset by a strategy, on a device, under a protocol."""
 
     backbone: str = Field(description="Qualified name of the backbone, with the options that were given.")
-    source: Literal["published", "file", "none"] = Field(
-        description="What the backbone learned before: its published weights, those of a file, or nothing."
+    source: Literal["published", "file", "none", "dataset", "saved"] = Field(
+        description="What the backbone learned before: its published weights, those of a file, or nothing; or what "
+        "`source_model` says, a dataset that it is trained on first or a saved model."
     )
     dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
     strategy: str = Field(description="Qualified name of the strategy, with the options that were given.")
@@ -149,7 +174,13 @@ class Cell(Frozen):
     tuned_rates: tuple[float, ...] = Field(
         (), description="Learning rates to choose from on val; empty where there is one rate, or none."
     )
-    weights: WeightsPlan = Field(description="Tensors that the backbone starts from.")
+    weights: WeightsPlan = Field(
+        description="Tensors that the backbone starts from; those that it had before the source, where `source_model` "
+        "is not null."
+    )
+    source_model: SourcePlan | None = Field(
+        None, description="What the backbone learns before the target; null where the weights are all of it."
+    )
     others: tuple[OtherBackbone, ...] = Field(
         (), description="Backbones that the strategy builds besides the cell's own."
     )
@@ -174,7 +205,8 @@ class Cell(Frozen):
     @property
     def key(self) -> tuple[str, ...]:
         """What pairs the cell with one of another run, whose id may be another one."""
-        return self.backbone, self.strategy, self.dataset, self.device
+        source = () if self.source_model is None else (self.source_model.name,)
+        return self.backbone, self.strategy, self.dataset, self.device, *source
 
     @cached_property
     def id(self) -> str:
@@ -183,6 +215,8 @@ class Cell(Frozen):
         decisive["protocol"] = _as_first_digested(decisive["protocol"])
         if self.task == SINGLE_LABEL:  # the one task there was when the first ids were made
             del decisive["task"]
+        if self.source_model is None:  # as it was before there were any
+            del decisive["source_model"]
         if not self.other_datasets:  # as it was before there were any
             del decisive["other_datasets"]
         if not self.sources:  # of installed plugins

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, WeightsPlan
+from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, SourcePlan, WeightsPlan
 from tlbench.plan.request import OwnRate, Request, TunedRate
 from tlbench.plan.sizes import check_size, on_meta
-from tlbench.plan.sources import POLICIES, Get, choose_weights
+from tlbench.plan.weights import POLICIES, Get, choose_weights
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 from tlbench.words import listed
@@ -49,13 +49,13 @@ def unadaptable(
 ) -> dict[tuple[str, str, str], str]:
     """By strategy, backbone and dataset, why the strategy says that it can't adapt the backbone.
 
-    `models` has each backbone as it is built for each dataset; None can't be judged.
+    `models` has each backbone as it is built for each dataset, also as it goes on from a source; None can't be judged.
     """
     found = {}
     for component in strategies:
         strategy = component.load()
         for (backbone, dataset), model in models.items() if strategy.serves is not None else ():
-            if component.ref in wanted[backbone] and model is not None and strategy.serves is not None:
+            if component.ref in wanted.get(backbone, ()) and model is not None and strategy.serves is not None:
                 reason = strategy.serves(model, component.options)
                 if reason is not None:
                     found[component.ref, backbone, dataset] = reason
@@ -121,12 +121,20 @@ def other_backbones(
     return tuple(found)
 
 
+SOURCES: Mapping[str, Literal["published", "file", "none"]] = {
+    "pretrained": "published",
+    "file": "file",
+    "random": "none",
+}
+"""What a backbone has learned before, by the kind of its weights."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A backbone on a dataset: what all cells of the two have in common.
 
-    `weights` are None where no strategy wants any; `resolved` has the values of all options of both and of the task,
-    `sources` the digests of those that are local.
+    `weights` are None where no strategy wants any, and `source` where these are all that the backbone learns before;
+    `resolved` has the values of all options of both and of the task, `sources` the digests of those that are local.
     """
 
     backbone: str
@@ -139,6 +147,7 @@ class Pair:
     data: PreparedDataset
     resolved: Mapping[str, ResolvedOptions]
     sources: Mapping[str, str]
+    source: SourcePlan | None = None
 
 
 def make_cell(
@@ -166,7 +175,7 @@ def make_cell(
     options = {**pair.resolved, "strategy": component.resolved}
     return Cell(
         backbone=pair.backbone,
-        source={"pretrained": "published", "file": "file", "random": "none"}[weights.kind],
+        source=pair.source.kind if pair.source else SOURCES[weights.kind],
         dataset=pair.dataset,
         strategy=component.ref,
         device=pair.device,
@@ -174,6 +183,7 @@ def make_cell(
         learning_rate=None if request.tune or not has_steps else request.lr or own_rate,
         tuned_rates=_rates_to_try(request.tune, own_rate) if has_steps else (),
         weights=weights,
+        source_model=pair.source,
         others=others,
         other_datasets=other_datasets,
         dataset_digest=pair.data.digest,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from tlbench.plan.cell import Cell
+from tlbench.plan.cell import Cell, SourcePlan
 from tlbench.plan.request import COMPARED, REPEATED, Request
 
 OF_A_CELL = dict(zip(COMPARED, ("backbone", "strategy", "dataset"), strict=True))
-LEFT_OUT = (*COMPARED, "reporters")
+OF_SOURCES = ("sources", "source_strategy", "source_epochs")
+LEFT_OUT = (*COMPARED, *OF_SOURCES, "reporters")
 """Options that others stand for, or that tell of the run and are no part of it."""
 
 
@@ -22,6 +23,8 @@ def command_for(cell: Cell, request: Request) -> str:
         for name, value in asked.items()
         if name not in LEFT_OUT and getattr(request, name) != fields[name].default
     }
+    if cell.source_model is not None:
+        values |= _source(cell.source_model, request)
     protocol = cell.protocol
     values |= {"epochs": protocol.epochs, "batch_size": protocol.batch_size, "image_size": protocol.image_size}
     values |= {"train_size": protocol.train_size or "all", "test_size": protocol.test_size or "all"}
@@ -29,6 +32,15 @@ def command_for(cell: Cell, request: Request) -> str:
     if request.tune:
         values["tune"] = "lr=" + _joined(asked["tune"])
     return " ".join(["tlbench", "run", *_flags(values)])
+
+
+def _source(source: SourcePlan, request: Request) -> dict[str, object]:
+    """The options that give a cell its source."""
+    if source.kind == "saved":
+        return {"sources": _quoted(f"saved:{source.path}")}
+    asked = {"source_strategy": request.source_strategy, "source_epochs": request.source_epochs}
+    changed = {name: value for name, value in asked.items() if value != Request.model_fields[name].default}
+    return {"sources": _quoted(source.name), **changed}
 
 
 def _flags(values: dict[str, object]) -> Iterator[str]:

@@ -20,10 +20,10 @@ from tlbench.errors import UserError
 from tlbench.plan.cell import OtherDatasetPlan, Protocol
 from tlbench.plan.cells import load
 from tlbench.plan.found import Note, Preparing, Tell
-from tlbench.plan.named import find_dataset
+from tlbench.plan.named_dataset import find_dataset
 from tlbench.plan.request import Request
-from tlbench.plan.sources import Means
 from tlbench.plan.summary import summary
+from tlbench.plan.weights import Means
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 

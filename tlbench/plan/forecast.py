@@ -12,7 +12,7 @@ from tlbench.plan.found import Preflight
 from tlbench.plan.plan import Plan
 from tlbench.registry.kinds import Registry
 from tlbench.report import text
-from tlbench.report.short import short_names
+from tlbench.report.short import backbone_name, names_of_cells
 from tlbench.trial.jobs import TrialJob
 from tlbench.words import counted
 
@@ -22,9 +22,9 @@ SHOWN = 20
 
 def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Trial], TrialJob]) -> Iterator[str]:
     """The cells, the room that decoded images take, and how long the run takes at most; a sentence each."""
-    names = short_names(ref for cell in plan.cells for ref in (cell.backbone, cell.dataset, cell.strategy))
+    names = names_of_cells((*plan.sources, *plan.cells))
     for cell in plan.cells[:SHOWN]:
-        yield " × ".join(names[each] for each in (cell.backbone, cell.dataset, cell.strategy))
+        yield " × ".join((backbone_name(cell, names), names[cell.dataset], names[cell.strategy]))
     if len(plan.cells) > SHOWN:
         yield f"and {counted(len(plan.cells) - SHOWN, 'cell')} more"
     if not plan.cells:
@@ -36,17 +36,22 @@ def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Tr
         yield f"decoded images: more than the cache may hold ({spelled_bytes(largest)}), so they are decoded as needed"
     else:
         yield f"decoded images: {spelled_bytes(sum(sizes.values()))} on the disk"
-    rates = {(cell.backbone, cell.dataset): 0.0 for cell in plan.cells}
+    cells = (*plan.sources, *plan.cells)
+    rates = {(cell.backbone, cell.dataset): 0.0 for cell in cells}
     for key in rates:
-        cell = next(each for each in plan.cells if (each.backbone, each.dataset) == key)
+        cell = next(each for each in cells if (each.backbone, each.dataset) == key)
         rates[key] = images_per_second(_from_random(job(Trial(cell=cell, seed=0))))
         yield f"training all of {names[cell.backbone]}: {rates[key]:.0f} images/s ({names[cell.dataset]})"
     if not all(rates.values()):
         yield "time: not known, since training steps failed"
         return
-    seconds = sum(_images(cell, found, registry) / rates[cell.backbone, cell.dataset] for cell in plan.cells)
+    seconds, source_seconds = (
+        sum(_images(cell, found, registry) / rates[cell.backbone, cell.dataset] for cell in some)
+        for some in (plan.cells, plan.sources)
+    )
+    total = plan.request.seeds * seconds + source_seconds
     yield (
-        f"time: at most about {text.seconds(plan.request.seeds * seconds)} of training, as if each strategy computed "
+        f"time: at most about {text.seconds(total)} of training, as if each strategy computed "
         f"whole steps; frozen parts are computed once, and take a fraction of it"
     )
 
@@ -54,7 +59,8 @@ def forecast(plan: Plan, found: Preflight, registry: Registry, job: Callable[[Tr
 def _from_random(job: TrialJob) -> TrialJob:
     """The same trial from random weights: a step takes the same, and nothing is downloaded."""
     weights = WeightsPlan(kind="random", reason="requested")
-    return dataclasses.replace(job, trial=Trial(cell=job.trial.cell.model_copy(update={"weights": weights}), seed=0))
+    cell = job.trial.cell.model_copy(update={"weights": weights, "source_model": None})
+    return dataclasses.replace(job, trial=Trial(cell=cell, seed=0))
 
 
 def _images(cell: Cell, found: Preflight, registry: Registry) -> float:

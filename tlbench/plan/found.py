@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tlbench.data.prepared import PreparedDataset
+from tlbench.data.prepared import PreparedDataset, SourceImages
 from tlbench.measure.machine import Machine
-from tlbench.plan.cell import Cell
+from tlbench.plan.cell import Cell, trial_id
 from tlbench.plan.choices import Precision
 from tlbench.plan.plan import TaskPlan
 from tlbench.registry.provenance import Provenance
@@ -38,10 +38,11 @@ Tell = Callable[[Preparing | Note], object]
 class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
-    `other_data` has the other datasets that a cell's strategy trains on, as it names them. `left_out` says which
-    strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task, `batched` the cells whose
-    heads are trained together. `threads` are those that `peak_flops_per_second`, by precision, was measured with;
-    `numerics` has what was measured to choose a cell's precision.
+    `sources` are the cells that are trained first, on source datasets. `other_data` has the other datasets that a
+    cell's strategy trains on, as it names them; `source_images` what retention is measured on, or why it can't be.
+    `left_out` says which strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task,
+    `batched` the cells whose heads are trained together. `threads` are those that `peak_flops_per_second`, by
+    precision, was measured with; `numerics` has what was measured to choose a cell's precision.
     """
 
     machine: Machine
@@ -49,24 +50,45 @@ class Preflight:
     peak_flops_per_second: dict[Precision, float] = field(default_factory=dict)
     numerics: dict[str, list[NumericsCandidate]] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
+    sources: list[Cell] = field(default_factory=list)
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     other_data: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
+    suites: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    source_images: dict[str, SourceImages | str] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
     batched: list[str] = field(default_factory=list)
 
+    def keep(
+        self,
+        cell: Cell,
+        data: PreparedDataset,
+        other_data: dict[str, PreparedDataset],
+        tried: list[NumericsCandidate],
+    ) -> None:
+        """Note what a cell's trials read, and what was tried to choose its precision."""
+        self.data[cell.id], self.other_data[cell.id], self.numerics[cell.id] = data, other_data, tried
+
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
-        changed = {
-            cell.id: cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})
-            for cell in self.cells
-        }
+        changed = {cell.id: _changed(cell, changes) for cell in (*self.sources, *self.cells)}
+        trials = {trial_id(cell.id, 0): trial_id(changed[cell.id].id, 0) for cell in self.sources}
+        for cell in self.cells:
+            if (source := cell.source_model) is not None and source.trial in trials:
+                source = source.model_copy(update={"trial": trials[source.trial]})
+                changed[cell.id] = changed[cell.id].model_copy(update={"source_model": source})
         return dataclasses.replace(
             self,
-            cells=list(changed.values()),
+            cells=[changed[cell.id] for cell in self.cells],
+            sources=[changed[cell.id] for cell in self.sources],
             data={changed[cell].id: each for cell, each in self.data.items()},
             other_data={changed[cell].id: each for cell, each in self.other_data.items()},
+            source_images={changed[cell].id: each for cell, each in self.source_images.items()},
             numerics={changed[cell].id: each for cell, each in self.numerics.items()},
             batched=[changed[cell].id for cell in self.batched],
         )
+
+
+def _changed(cell: Cell, changes: Mapping[str, object]) -> Cell:
+    return cell.model_copy(update={"protocol": cell.protocol.model_copy(update=changes)})

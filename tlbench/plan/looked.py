@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,10 +27,14 @@ from tlbench.plan.datasets import Loaded, misfits, other_datasets
 from tlbench.plan.defaults import protocol_for
 from tlbench.plan.found import Note, Tell
 from tlbench.plan.named import resolve
+from tlbench.plan.published_source import source_data
 from tlbench.plan.request import Request
 from tlbench.plan.sizes import check_size
-from tlbench.plan.sources import Means, check_file, choose_weights, weights_policies
+from tlbench.plan.sources import DatasetSource, Source, source_strategy
+from tlbench.plan.starts import Stage, Start, check_source_sizes, sourced_models, starts_of, unsourced
+from tlbench.plan.suites import in_one_size
 from tlbench.plan.tasks import task_of
+from tlbench.plan.weights import Means, check_file, choose_weights, weights_policies
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Registry
 
@@ -45,10 +49,11 @@ Fitted = Mapping[tuple[str, str], Backbone]
 class Looked:
     """What is known of a request's components before anything is decoded, by their qualified names.
 
-    `wanted` has the strategies of each backbone. `weights` are None where no strategy wants any. `models` has backbones
-    as they are built for a dataset, but without numbers; None where that can't be. Why no cell is made is in
-    `unadapted` by strategy, backbone and dataset, in `excluded` by strategy and dataset, in `unfit` by backbone and
-    dataset.
+    `starts` are the backbones as they are, and as they go on from each source; `stage` says how it is
+    trained on source datasets, `source_data` is what published weights are measured on again. `weights` are None where
+    no strategy wants any. `models` has by the start's name the backbone as it is built for a dataset, but without
+    numbers; None where that can't be. Why no cell is made is in `unadapted` by strategy, start and dataset, in
+    `excluded` by strategy and dataset, in `unfit` by start and dataset.
     """
 
     backbones: Mapping[str, Component[Backbone]]
@@ -60,25 +65,33 @@ class Looked:
     models: Mapping[tuple[str, str], TransferModel | None]
     others: Mapping[str, tuple[OtherBackbone, ...]]
     other_data: Mapping[str, dict[str, Loaded]]
-    wanted: Mapping[str, list[str]]
+    starts: Sequence[Start]
+    stage: Stage
+    source_data: Loaded | None
+    suites: Mapping[str, tuple[str, ...]]
     unadapted: Mapping[tuple[str, str, str], str]
     excluded: Mapping[tuple[str, str], str]
     unfit: Mapping[tuple[str, str], str]
 
-    def strategies_of(self, backbone: str, dataset: str) -> list[str]:
+    def strategies_of(self, start: Start, dataset: str) -> list[str]:
         """The strategies that make a cell of the two."""
-        if (backbone, dataset) in self.unfit:
+        if {(start.backbone, dataset), (start.name, dataset)} & self.unfit.keys():
             return []
         return [
             each
-            for each in self.wanted[backbone]
-            if (each, dataset) not in self.excluded and (each, backbone, dataset) not in self.unadapted
+            for each in start.strategies
+            if (each, dataset) not in self.excluded and (each, start.name, dataset) not in self.unadapted
         ]
+
+    def starts_on(self, backbone: str, dataset: str) -> list[tuple[Start, list[str]]]:
+        """What a backbone goes on from on a dataset, and the strategies that do."""
+        starts = (start for start in self.starts if start.backbone == backbone)
+        return [(start, served) for start in starts if (served := self.strategies_of(start, dataset))]
 
     def reasons(self) -> list[str]:
         """Why cells are left out, a sentence each."""
         unadapted = unadaptable_sentences(self.unadapted, self.models)
-        return [*unadapted, *self.excluded.values(), *self.unfit.values()]
+        return [*unadapted, *self.excluded.values(), *dict.fromkeys(self.unfit.values())]
 
 
 def look(request: Request, registry: Registry, device: str, tell: Tell, means: Means) -> Looked:
@@ -90,7 +103,8 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
     datasets = _datasets(request, registry, named.datasets, tell, means)
     bare = {ref: each.dataset for ref, each in datasets.items()}
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
-    protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in bare.items()}
+    sized = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in bare.items()}
+    protocols = in_one_size(sized, named.suites, request)
     fitted, unfit = _fitted(backbones, bare)
     for (ref, dataset_ref), backbone in fitted.items():
         check_size(ref, backbone, dataset_ref, protocols[dataset_ref].image_size)
@@ -107,10 +121,17 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
     }
     other_data = {each.ref: other_datasets(registry, each) for each in named.strategies}
     models = _models(request, fitted, weights, protocols)
+    stage = _stage(request, registry, named.sources, device, trained_at, tell, means)
+    check_source_sizes(fitted, stage)
+    starts = starts_of(list(backbones), wanted, {ref: each for ref, (_, each) in strategies.items()}, named.sources)
+    by_ref = {each.ref: each for each in components}
+    unfit |= unsourced(starts, stage, by_ref, bare, models)
+    models |= dict(sourced_models(starts, stage, models, request.normalisation == "weights"))
+    of_starts = {start.name: list(start.strategies) for start in starts}
     tasks = {ref: each.task_component.ref for ref, each in datasets.items()}
     unserved = unserved_tasks({ref: each for ref, (_, each) in strategies.items()}, wanted, tasks)
     return Looked(
-        backbones={each.ref: each for each in components},
+        backbones=by_ref,
         strategies=strategies,
         datasets=datasets,
         protocols=protocols,
@@ -119,8 +140,11 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
         models=models,
         others=others,
         other_data=other_data,
-        wanted=wanted,
-        unadapted=unadaptable(named.strategies, wanted, models),
+        starts=starts,
+        stage=stage,
+        source_data=source_data(request, registry),
+        suites=named.suites,
+        unadapted=unadaptable(named.strategies, of_starts, models),
         excluded=unserved | misfits(other_data, bare),
         unfit=unfit,
     )
@@ -137,6 +161,26 @@ def _datasets(
         dataset = load(component)
         found[component.ref] = Loaded(component, dataset, *task_of(registry, component.ref, dataset, request))
     return found
+
+
+def _stage(
+    request: Request,
+    registry: Registry,
+    sources: Sequence[Source | None],
+    device: str,
+    trained_at: Sequence[int],
+    tell: Tell,
+    means: Means,
+) -> Stage:
+    """How backbones are trained on the source datasets, if there are any: as on the targets, but for the epochs."""
+    components = [each.component for each in sources if isinstance(each, DatasetSource)]
+    if not components:
+        return Stage()
+    data = _datasets(request, registry, components, tell, means)
+    own = request.model_copy(update={"epochs": request.source_epochs or request.epochs})
+    protocols = {ref: protocol_for(own, each.dataset, device, trained_at) for ref, each in data.items()}
+    component = source_strategy(request, registry)
+    return Stage(data, protocols, (component, component.load()))
 
 
 def _on_this_machine(component: Component[Dataset], tell: Tell) -> bool:

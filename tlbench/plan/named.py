@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, TypeVar
 
 from tlbench.contracts.backbone import Backbone
@@ -15,7 +14,9 @@ from tlbench.errors import UserError, nearest
 from tlbench.plan.choices import AUGMENTATIONS, OPTIMIZERS, SCHEDULES
 from tlbench.plan.recipe import Recipe
 from tlbench.plan.request import Request
-from tlbench.plan.sources import weights_policies
+from tlbench.plan.sources import Source, find_sources
+from tlbench.plan.suites import datasets_of
+from tlbench.plan.weights import weights_policies
 from tlbench.registry.components import Component
 from tlbench.registry.kinds import Kind, Registry
 from tlbench.registry.provenance import Provenance
@@ -26,21 +27,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Named:
-    """A request's components, each once."""
+    """A request's components, each once. Of `sources`, None is the backbones' own pretraining.
+
+    `suites` has the datasets of each suite that is named, which are among `datasets`.
+    """
 
     backbones: list[Component[Backbone]]
     datasets: list[Component[Dataset]]
     strategies: list[Component[Strategy]]
     reporters: list[Component[Reporter]]
+    sources: list[Source | None]
+    suites: dict[str, tuple[str, ...]]
 
 
 def resolve(request: Request, registry: Registry) -> Named:
     """The request's components; raises UserError on the first that is unknown or has bad options."""
+    datasets, suites = datasets_of(request, registry)
     named = Named(
         _distinct([registry.backbones.resolve(spec) for spec in request.backbones]),
-        _distinct([find_dataset(registry, spec) for spec in request.datasets]),
+        _distinct(datasets),
         _distinct([registry.strategies.resolve(spec) for spec in request.strategies]),
         _distinct([registry.reporters.resolve(spec) for spec in request.reporters]),
+        find_sources(request, registry),
+        suites,
     )
     components: list[Component[Any]] = [*named.backbones, *named.datasets, *named.strategies, *named.reporters]
     for component in components:
@@ -108,19 +117,6 @@ def parts_of(protocol: Recipe, registry: Registry) -> dict[str, Component[Any]]:
         if name not in AUGMENTATIONS:
             found[f"augmentation {name}"] = registry.augmentations.resolve(name)
     return found
-
-
-def find_dataset(registry: Registry, spec: str) -> Component[Dataset]:
-    """The dataset of a name; where it is a folder's or file's, the error says how to name that."""
-    try:
-        return registry.datasets.resolve(spec)
-    except UserError as error:
-        if not Path(spec).expanduser().exists():
-            raise
-        remedy = f"for the images in {spec}, say folder:{spec}"
-        if Path(spec).suffix.lower() in (".csv", ".tsv"):
-            remedy = f"for the images that {spec} names, say csv:{spec}"
-        raise UserError(f"{error}; {remedy}") from None
 
 
 def _distinct(components: list[Component[T]]) -> list[Component[T]]:

@@ -14,7 +14,7 @@ from tlbench.plan.cell import Cell, Trial, trial_id
 from tlbench.plan.choices import Frozen
 from tlbench.plan.request import Request
 from tlbench.registry.provenance import Provenance
-from tlbench.words import counted
+from tlbench.words import counted, listed
 
 
 class MetricPlan(Frozen):
@@ -42,8 +42,9 @@ class TaskPlan(Frozen):
 class Plan(Frozen):
     """All that a run will do. `left_out` says which strategies can't adapt which backbones or tasks, and why.
 
-    `tasks` has the metrics of each task, by its qualified name; `batched` are the ids of the cells whose heads, of all
-    seeds and rates, are trained in one product, by one job.
+    `sources` are what is trained first, each with seed 0: the backbones on the source datasets. `suites` has by name
+    the datasets of each suite that was asked for. `tasks` has the metrics of each task, by its qualified name;
+    `batched` are the ids of the cells whose heads, of all seeds and rates, are trained in one product, by one job.
     """
 
     schema_version: Literal[4] = 4
@@ -54,6 +55,8 @@ class Plan(Frozen):
     left_out: tuple[str, ...] = ()
     provenance: dict[str, Provenance]
     tasks: dict[str, TaskPlan] = Field(default_factory=dict)
+    sources: tuple[Cell, ...] = ()
+    suites: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     batched: tuple[str, ...] = Field(
         (), validation_alias=AliasChoices("batched", "together")
     )  # as runs of schema 3 have it
@@ -83,9 +86,8 @@ class Plan(Frozen):
             return None
         for ours, theirs in zip(self.cells, other.cells, strict=False):
             mine, yours = _flat(ours.model_dump(mode="json")), _flat(theirs.model_dump(mode="json"))
-            for key in mine:
-                if mine[key] != yours.get(key):
-                    return f"{key} {yours.get(key)} there, {mine[key]} here"
+            if unlike := [key for key in mine if mine[key] != yours.get(key)]:
+                return listed([f"{key} {yours.get(key)} there, {mine[key]} here" for key in unlike])
         return (
             f"{counted(len(other.cells), 'cell')} with {counted(other.request.seeds, 'seed')} there, "
             f"{len(self.cells)} with {self.request.seeds} here"

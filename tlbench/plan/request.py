@@ -55,7 +55,7 @@ TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSeriali
 
 COMPARED = ("backbones", "strategies", "datasets")
 """Options that take names of what is compared, at least one each."""
-NAMED = (*COMPARED, "reporters")
+NAMED = (*COMPARED, "sources", "reporters")
 """Options that take names of components, with commas or one by one."""
 REPEATED = ("plugin", "no_plugin", "plugins_from")
 """Options that take a name each, and may be repeated."""
@@ -141,6 +141,42 @@ class Compared(Frozen):
         return value
 
 
+PRETRAINED = "pretrained"
+"""The source that is the backbone's own: what `--weights` says."""
+
+
+class TwoStage(Frozen):
+    """What backbones learn before the target, and how."""
+
+    sources: Names = option(
+        (PRETRAINED,),
+        "What backbones have learned before: pretrained (as --weights says), a dataset to train them on first, or "
+        "saved:FOLDER, a model that a run has saved.",
+        metavar="NAMES",
+    )
+    source_strategy: str = option("full", "The strategy that trains backbones on a source dataset.")
+    source_epochs: int | None = option(None, "Epochs on a source dataset.", shown="as --epochs", ge=1)
+
+    retention: bool = option(
+        False,
+        "Measure each trained model on its source again: through the source's own head, and by a fresh linear probe.",
+    )
+
+    source_data: str | None = option(
+        None,
+        "Images that published weights were trained on, for --retention: folder:PATH with folders named by WordNet "
+        "identifiers or classes.",
+        metavar="NAME",
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _some_source(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one; pretrained is the backbone's own")
+        return value
+
+
 class Execution(Frozen):
     """Where a run takes place, and what is kept of it."""
 
@@ -182,7 +218,7 @@ class Execution(Frozen):
     data_root: Path | None = option(None, "Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
 
 
-class Request(Plugged, Execution, Recipe, Compared):
+class Request(Plugged, Execution, TwoStage, Recipe, Compared):
     """What a person asks for; what is None follows from the machine and the dataset.
 
     Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.

@@ -1,114 +1,128 @@
-"""Which tensors a backbone starts from: the weights policy, carried out before anything runs."""
+"""What backbones learn before the target, as a request names it. Imports no torch: mistakes are told at once."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from tlbench.contracts.backbone import Backbone, Weights
-from tlbench.errors import UserError, WeightsUnavailable
-from tlbench.plan.cell import WeightsPlan
-from tlbench.registry.facts import presence
+from tlbench.contracts.dataset import Dataset
+from tlbench.contracts.strategy import Strategy
+from tlbench.errors import UserError
+from tlbench.plan.named_dataset import find_dataset
+from tlbench.plan.request import PRETRAINED, Request
+from tlbench.registry.components import Component
+from tlbench.registry.kinds import Registry
+from tlbench.saved.document import SavedDocument, read_document
+from tlbench.words import counted
 
-Tell = Callable[[str], object]
-Get = Callable[[Weights, Tell], object]
-POLICIES = ("auto", "pretrained", "random")
-
-
-def weights_policies(text: str, backbones: Sequence[str], resolve: Callable[[str], str]) -> dict[str, str]:
-    """By backbone, `auto`, `pretrained`, `random` or a file: one for all, or `NAME=POLICY,NAME=FILE`, the rest auto.
-
-    `resolve` makes a name the qualified one. Raises UserError where a file is missing or a name is none of these.
-    """
-    if text in POLICIES or Path(text).is_file():
-        return dict.fromkeys(backbones, text)
-    if "=" not in text:
-        raise UserError(f"weights {text!r} is none of {', '.join(POLICIES)}, and there is no such file")
-    found = dict.fromkeys(backbones, "auto")
-    for part in text.split(","):
-        name, _, value = part.strip().rpartition("=")
-        ref = resolve(name)
-        if ref not in found:
-            raise UserError(
-                f"--weights {part.strip()!r}: {name} is not among the backbones of this run: {', '.join(backbones)}"
-            )
-        if value not in POLICIES and not Path(value).is_file():
-            raise UserError(
-                f"--weights {part.strip()!r}: {value!r} is none of {', '.join(POLICIES)}, and there is no such file"
-            )
-        found[ref] = value
-    return found
-
-
-def check_file(ref: str, backbone: Backbone, plan: WeightsPlan, image_size: int) -> tuple[str, ...]:
-    """What of a weights file is taken, in words; raises UserError where it does not fit the backbone."""
-    from tlbench.engine.weights import conversion, load_file_into
-
-    if plan.kind != "file" or plan.url is None:
-        return ()
-    module = backbone.build(2, image_size=image_size, pretrained=False)
-    try:
-        return load_file_into(module, Path(plan.url), backbone.head_paths, conversion(backbone, image_size)).taken
-    except UserError as error:
-        raise UserError(f"backbone {ref}: {error}") from error
-
-
-def fetch(weights: Weights, _tell: Tell) -> None:
-    """Make weights lie on this machine; raises WeightsUnavailable."""
-    weights.fetch()
-
-
-def look_for(weights: Weights, tell: Tell) -> None:
-    """Say which weights would be downloaded, and download none; raises WeightsUnavailable where they can't be."""
-    if presence(weights.places) == "to-download":
-        tell(f"to be downloaded: weights {weights.name} from {weights.url}")
-    else:
-        weights.fetch()
+SAVED = "saved:"
 
 
 @dataclass(frozen=True)
-class Means:
-    """How what a run needs is got: published weights, and how many images of each split are decoded at most.
+class DatasetSource:
+    """A dataset that backbones are trained on first."""
 
-    Where that is not None, datasets are not downloaded, and those that would be are left out with a word.
+    component: Component[Dataset]
+
+    @property
+    def name(self) -> str:
+        """Its qualified name."""
+        return self.component.ref
+
+
+@dataclass(frozen=True)
+class SavedSource:
+    """A model that an earlier run has saved, and its document."""
+
+    folder: Path
+    document: SavedDocument
+
+    @property
+    def name(self) -> str:
+        """The trial that left it."""
+        return f"saved/{self.document.trial}"
+
+    @cached_property
+    def channels(self) -> int:
+        """How many channels its images have."""
+        return len(self.document.preprocessing.mean)
+
+    def of_another(self, backbone: Component[object]) -> str | None:
+        """Why a backbone can't go on from it: it is another backbone's, or one with other options. None if it can."""
+        saved = self.document.backbone
+        if saved.name != backbone.entry.qualified:
+            return f"it is a {saved.name}"
+        if saved.options != backbone.resolved:
+            return f"it is a {saved.name} with the options {saved.options}"
+        return None
+
+
+Source = DatasetSource | SavedSource
+
+
+def find_sources(request: Request, registry: Registry) -> list[Source | None]:
+    """The request's sources, each once; None is the backbones' own pretraining.
+
+    Raises UserError where a source is neither a dataset nor a saved model, or where `--source-strategy` can't train
+    backbones on it.
     """
+    found = {spec: _source(spec, registry) for spec in request.sources}
+    distinct: dict[str, Source | None] = {"" if each is None else each.name: each for each in found.values()}
+    if any(isinstance(each, DatasetSource) for each in distinct.values()):
+        source_strategy(request, registry)
+    elif request.source_epochs is not None:
+        raise UserError(
+            f"--source-epochs {request.source_epochs} is for a source dataset, and --sources "
+            f"{','.join(request.sources)} names none"
+        )
+    return list(distinct.values())
 
-    weights: Get = fetch
-    most_images: int | None = None
+
+def source_strategy(request: Request, registry: Registry) -> Component[Strategy]:
+    """The strategy that trains backbones on source datasets; raises UserError where it leaves no such backbone."""
+    component = registry.strategies.resolve(request.source_strategy)
+    component.check()
+    reason = _unfit(component.load(), component)
+    if reason:
+        raise UserError(
+            f"--source-strategy {request.source_strategy}: {reason}; name one that trains the backbone's body and "
+            f"keeps its structure, as full does"
+        )
+    return component
 
 
-SAMPLE = 256
-IN_FULL = Means()
-LOOKED_FOR = Means(look_for, SAMPLE)
-"""For a dry run: nothing is downloaded, and as many images are decoded as a few training steps take."""
+def _unfit(strategy: Strategy, component: Component[Strategy]) -> str | None:
+    """Why a strategy is none for a source."""
+    if not strategy.learning_rates or strategy.head_only:
+        return "it does not train the body"
+    if strategy.backbone is not None:
+        return f"it has a backbone of its own, {strategy.backbone}"
+    if strategy.rebuild is not None:
+        return "it changes the model's structure"
+    if strategy.not_saved:
+        return f"its models can't be saved: {strategy.not_saved}"
+    others = [*(strategy.others(component.options) if strategy.others else ())]
+    others += strategy.datasets(component.options) if strategy.datasets else ()
+    return f"it needs {counted(len(others), 'other backbone or dataset')}" if others else None
 
 
-def choose_weights(ref: str, backbone: Backbone, policy: str, tell: Tell, get: Get = fetch) -> WeightsPlan:
-    """What a strategy that wants pretrained weights gets, by the weights policy: one of POLICIES, or a file."""
-    if policy == "random":
-        return WeightsPlan(kind="random", reason="requested")
-    if policy not in POLICIES:
-        file = Path(policy)
-        sha = hashlib.sha256(file.read_bytes()).hexdigest()
-        return WeightsPlan(kind="file", name=f"{file.name}@{sha[:16]}", url=str(file.absolute()))
-    published = backbone.weights
-    if published is None:
-        if policy == "pretrained":
+def _source(spec: str, registry: Registry) -> Source | None:
+    if spec == PRETRAINED:
+        return None
+    if spec.startswith(SAVED):
+        folder = Path(spec.removeprefix(SAVED)).expanduser()
+        document = read_document(folder)
+        if registry.strategies.resolve(document.strategy.name).load().rebuild is not None:
             raise UserError(
-                f"backbone {ref} has no published weights; leave it out, or use --weights auto or --weights FILE"
+                f"--sources {spec!r}: {document.strategy.name} has changed the structure of that model; use it as a "
+                f"backbone, --backbones {spec}"
             )
-        return WeightsPlan(kind="random", reason="none-published")
-    identity = {"name": published.name, "url": published.url, "licence": published.licence}
+        return SavedSource(folder, document)
     try:
-        tell(f"weights of {ref}: {published.name}")
-        get(published, tell)
-    except WeightsUnavailable as error:
-        if policy == "pretrained":
-            raise UserError(
-                f"the pretrained weights of {ref} are not available: {error}. Remedies: run once with network, put the "
-                f"file where its library keeps downloads, give one with --weights FILE, or allow --weights auto"
-            ) from error
-        return WeightsPlan(kind="random", reason="unavailable", detail=str(error), **identity)
-    return WeightsPlan(kind="pretrained", **identity)
+        component = find_dataset(registry, spec)
+        component.check()
+    except UserError as error:
+        remedy = f"--sources takes {PRETRAINED}, datasets, and {SAVED}FOLDER of a saved model"
+        raise UserError(f"--sources {spec!r}: {error}; {remedy}") from None
+    return DatasetSource(component)

@@ -11,6 +11,7 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.suite import Suite
 from tlbench.contracts.task import Task
 from tlbench.errors import UserError
 from tlbench.execute.executor import Executor
@@ -23,6 +24,7 @@ T = TypeVar("T")
 MADE: dict[str, type] = {
     "backbone": Backbone,
     "dataset": Dataset,
+    "suite": Suite,
     "strategy": Strategy,
     "task": Task,
     "executor": Executor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.suite import Suite
 from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.contracts.training import MakeAugmentation, MakeOptimizer, Schedule
 from tlbench.errors import UserError, nearest
@@ -35,6 +36,7 @@ from tlbench.registry.register import (
     RegisterReporter,
     RegisterSchedule,
     RegisterStrategy,
+    RegisterSuite,
     RegisterTask,
     Registrar,
 )
@@ -113,6 +115,25 @@ class Kind(Generic[T]):
         return Component(entry, parse_options(f"{entry.kind} {entry.qualified}", entry.options, rest))
 
 
+KINDS: Mapping[str, tuple[str, Callable[[str, Provenance], Registrar[Any]]]] = {
+    "backbones": ("backbone", RegisterBackbone),
+    "datasets": ("dataset", RegisterDataset),
+    "suites": ("suite", RegisterSuite),
+    "strategies": ("strategy", RegisterStrategy),
+    "tasks": ("task", RegisterTask),
+    "metrics": ("metric", RegisterMetric),
+    "columns": ("column", RegisterColumn),
+    "executors": ("executor", RegisterExecutor),
+    "reporters": ("reporter", RegisterReporter),
+    "optimizers": ("optimizer", RegisterOptimizer),
+    "schedules": ("schedule", RegisterSchedule),
+    "augmentations": ("augmentation", RegisterAugmentation),
+    "formats": ("format", RegisterFormat),
+    "commands": ("command", RegisterCommand),
+}
+"""By plural, as in the hooks `tlbench_register_…`: what one is called, and what its hook is given."""
+
+
 @dataclass
 class Registry:
     """Every component that the loaded plugins register."""
@@ -120,6 +141,7 @@ class Registry:
     plugins: Plugins
     backbones: Kind[Backbone]
     datasets: Kind[Dataset]
+    suites: Kind[Suite]
     strategies: Kind[Strategy]
     tasks: Kind[Task]
     metrics: Kind[ExtraMetric]
@@ -135,31 +157,20 @@ class Registry:
     @classmethod
     def of(cls, plugins: Plugins) -> Registry:
         """Ask every plugin for its components."""
-        registry = cls(
-            plugins,
-            *(Kind("backbone"), Kind("dataset"), Kind("strategy"), Kind("task")),
-            *(Kind("metric"), Kind("column"), Kind("executor"), Kind("reporter")),
-            *(Kind("optimizer"), Kind("schedule"), Kind("augmentation"), Kind("format"), Kind("command")),
-        )
-        registry.backbones.collect(plugins, "tlbench_register_backbones", RegisterBackbone)
-        registry.datasets.collect(plugins, "tlbench_register_datasets", RegisterDataset)
-        registry.strategies.collect(plugins, "tlbench_register_strategies", RegisterStrategy)
-        registry.tasks.collect(plugins, "tlbench_register_tasks", RegisterTask)
-        registry.metrics.collect(plugins, "tlbench_register_metrics", RegisterMetric)
-        registry.columns.collect(plugins, "tlbench_register_columns", RegisterColumn)
-        registry.executors.collect(plugins, "tlbench_register_executors", RegisterExecutor)
-        registry.reporters.collect(plugins, "tlbench_register_reporters", RegisterReporter)
-        registry.optimizers.collect(plugins, "tlbench_register_optimizers", RegisterOptimizer)
-        registry.schedules.collect(plugins, "tlbench_register_schedules", RegisterSchedule)
-        registry.augmentations.collect(plugins, "tlbench_register_augmentations", RegisterAugmentation)
-        registry.formats.collect(plugins, "tlbench_register_formats", RegisterFormat)
-        registry.commands.collect(plugins, "tlbench_register_commands", RegisterCommand)
+        registry = cls(plugins, **{plural: Kind(name) for plural, (name, _) in KINDS.items()})
+        for plural, (_, registrar) in KINDS.items():
+            registry.of_kind(plural).collect(plugins, f"tlbench_register_{plural}", registrar)
         kinds = {kind.name: kind for kind in (registry.backbones, registry.datasets, registry.strategies)}
         for given in in_use().given:
             kind: Kind[Any] = kinds[given.kind]
             kind.entries.setdefault(PLUGIN, {})[given.name] = entry_of(given)
             kind.families[PLUGIN] = []
         return registry
+
+    def of_kind(self, plural: str) -> Kind[Any]:
+        """The components of a kind, as `tlbench list` calls it."""
+        kind: Kind[Any] = getattr(self, plural)
+        return kind
 
     def qualified_backbone(self, spec: str) -> str:
         """The canonical name of a backbone; raises UserError where it is unknown."""

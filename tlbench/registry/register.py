@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from tlbench.contracts.backbone import Backbone
 from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.options import Options
 from tlbench.contracts.strategy import Strategy
+from tlbench.contracts.suite import Suite
 from tlbench.contracts.task import ExtraMetric, Task
 from tlbench.execute.executor import Executor
 from tlbench.registry.components import Entry, Family
@@ -117,6 +118,17 @@ class RegisterDataset(RegisterNamed[Dataset]):
         downloads lie on this machine: a dry run makes only those that do.
         """
         self.add(Entry(self.kind, name, factory, options, summary, self.origin, check, present))
+
+
+class RegisterSuite(Registrar[Suite]):
+    """Registers suites of datasets."""
+
+    def __call__(
+        self, name: str, members: Sequence[str], *, split: Mapping[str, float] | None = None, summary: str = ""
+    ) -> None:
+        """Register the suite of some datasets under `name`; each member is given the options of `split`."""
+        suite = Suite(tuple(members), dict(split or {}))
+        self.add(Entry(self.kind, name, lambda _options: suite, Options, summary, self.origin))
 
 
 class RegisterStrategy(Registrar[Strategy]):

@@ -16,13 +16,14 @@ from tlbench.words import listed
 
 FAR_ABOVE_VAL = 4.0
 """Standard errors: by chance, one of 30,000 rows is so far above val."""
-AXES = ("backbone", "strategy", "weights", "learning_rate", "tuned_rates", "protocol")
+AXES = ("backbone", "source_model", "strategy", "weights", "learning_rate", "tuned_rates", "protocol")
 """What of a cell is meant to change its result."""
 
 
 def alarms(table: DatasetTable) -> list[str]:
     """A sentence for each row, or group of rows, that is not plausible."""
-    return [*_no_better_than_baseline(table), *_identical(table.rows), *_above_val(table.rows)]
+    found = (*_no_better_than_baseline(table), *_identical(table.rows), *_above_val(table.rows))
+    return list(dict.fromkeys(found))
 
 
 def _no_better_than_baseline(table: DatasetTable) -> Iterator[str]:

@@ -28,7 +28,7 @@ def to_json(plan: Plan, records: Iterable[Record]) -> str:
 def to_markdown(data: ReportData) -> str:
     """The comparison tables; the best values, and those not told apart from them, bold."""
     found = tables(data)
-    return "\n\n".join([*map(_table, found), *map(_over_datasets, over_datasets(found))])
+    return "\n\n".join([*map(_table, found), *map(_over_datasets, over_datasets(found, data.suites))])
 
 
 def _table(table: DatasetTable) -> str:
@@ -45,7 +45,7 @@ def _table(table: DatasetTable) -> str:
 
 
 def _over_datasets(found: OverDatasets) -> str:
-    lines = [f"**{found.heading}**", "", *markdown_head(found.HEADINGS), *map(markdown_line, found.lines())]
+    lines = [f"**{found.heading}**", "", *markdown_head(found.columns.values()), *map(markdown_line, found.lines())]
     return "\n".join([*lines, "", *(f"{markdown_text(line)}  " for line in found.footer())]).rstrip()
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tlbench.data.leaks import Leak
+from tlbench.plan.cell import OtherDatasetPlan
 from tlbench.report import text
 from tlbench.report.alarms import alarms
 from tlbench.report.compared import compared
 from tlbench.report.names import pair
 from tlbench.report.rows import Row
+from tlbench.report.short import short
 from tlbench.report.tables import DatasetTable
-from tlbench.results.records import DataRecord
+from tlbench.results.records import DataRecord, Record
 from tlbench.words import counted, listed
 
 INFERENCE = {"inference_images_per_second", "inference_images_per_second_one"}
@@ -28,10 +30,11 @@ def footer(found: DatasetTable) -> list[str]:
     """What a table of one dataset needs said under it."""
     table = list(found.rows)
     lines = list(dict.fromkeys(said for row in table if row.data for said in _data_notes(row.data)))
+    lines += _sources(table)
     lines += dict.fromkeys(
         f"Warning: {each.leak_into(row.cell.dataset)}."
         for row in table
-        for each in row.cell.other_datasets
+        for each in (*row.cell.other_datasets, *_source_data(row))
         if each.test_images_shared
     )
     protocols: dict[str, dict[str, None]] = {}
@@ -68,6 +71,31 @@ def footer(found: DatasetTable) -> list[str]:
     return lines
 
 
+def _source_data(row: Row) -> list[OtherDatasetPlan]:
+    """The source dataset of a row, whose training images may be among the test images."""
+    source = row.cell.source_model
+    return [] if source is None or source.data is None else [source.data]
+
+
+def _sources(table: list[Row]) -> list[str]:
+    """What each source model has learned, and whether it was trained in this run."""
+    said: dict[str, None] = {}
+    for row in table:
+        for record in row.records[:1] if row.cell.source_model else ():
+            said[_source_line(row, record)] = None
+    return list(said)
+
+
+def _source_line(row: Row, record: Record) -> str:
+    source = record.source
+    if source is None or source.value is None:
+        return f"Source of {row.backbone}: {row.cell.source_model.name if row.cell.source_model else ''}."
+    cached = ", from the cache" if source.reused else ""
+    unit = next(column.unit for column in row.columns if column.name == "source_value")
+    metric = f"{source.metric} {text.figure(source.value, unit)} on its own test"
+    return f"Source of {row.backbone}: {source.name}, trained by {short(source.strategy)}, {metric}{cached}."
+
+
 def _machines(table: list[Row]) -> list[str]:
     """That costs of unlike machines stand beside each other, and which are none."""
     lines = []
@@ -89,6 +117,8 @@ def _columns(table: list[Row]) -> list[str]:
     said = []
     if text.TRAIN in shown:
         said.append("Costs are as if each trial ran alone; Train includes feature extraction.")
+    if "train_with_source_seconds" in shown:
+        said.append("Train is of the target alone, Both includes training on the source.")
     if "passes" in shown and any(row.figures["passes"] not in (1, None) for row in table):
         said.append("Passes: training images processed, in multiples of the protocol's epochs.")
     if INFERENCE & shown:

@@ -19,9 +19,9 @@ def to_html_tables(data: ReportData) -> str:
     """A table for each dataset with its notes, and that of mean ranks; names and messages are escaped."""
     found = tables(data)
     parts = [_of_dataset(table) for table in found]
-    for ranked in over_datasets(found):
+    for ranked in over_datasets(found, data.suites):
         body = [[(each, False) for each in line] for line in ranked.lines()]
-        parts.append(_table(ranked.heading, ranked.HEADINGS, body, ranked.footer()))
+        parts.append(_table(ranked.heading, ranked.columns.values(), body, ranked.footer()))
     return "\n".join(parts)
 
 

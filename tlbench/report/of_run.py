@@ -16,4 +16,7 @@ from tlbench.results.store import RunFolder
 def report_data(plan: Plan, folder: RunFolder, records: Sequence[Record], margin: float | None = None) -> ReportData:
     """The records of a run, with its columns, predictions and baselines; `margin` is that of `ReportData`."""
     registry = Registry.of(load_plugins())
-    return ReportData(records, folder.example_scores, columns_for(plan, registry), baselines_of(plan, registry), margin)
+    return ReportData(
+        records, folder.example_scores, columns_for(plan, registry), baselines_of(plan, registry), margin,
+        suites=plan.suites,
+    )  # fmt: skip

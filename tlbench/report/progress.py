@@ -22,7 +22,7 @@ from tlbench.plan.cell import Trial
 from tlbench.plan.found import Preparing
 from tlbench.plan.plan import Plan, TaskPlan
 from tlbench.report import text
-from tlbench.report.short import short, short_names
+from tlbench.report.short import backbone_name, names_of_cells, short
 from tlbench.results.costs import Cost
 from tlbench.results.records import Record
 from tlbench.words import counted, one_line, printable
@@ -60,6 +60,7 @@ class ConsoleDisplay:
         self._speeds: dict[str, Speed] = {}
         self._titles: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._sources: set[str] = set()
         self._task_plans: dict[str, TaskPlan] = {}
         self._decoding: TaskID | None = None
         self._whole: TaskID | None = None
@@ -94,13 +95,18 @@ class ConsoleDisplay:
         total = sum(1 for _ in plan.trials())
         self._number, self._finished, self._total = total - remaining, total - remaining, total
         self._task_plans = plan.tasks
-        self._names = short_names(ref for cell in plan.cells for ref in (cell.backbone, cell.dataset, cell.strategy))
+        self._names = names_of_cells((*plan.sources, *plan.cells))
+        self._sources = {cell.id for cell in plan.sources}
         seeds = counted(plan.request.seeds, "seed")
         self.note(f"run {plan.name}: {counted(total, 'trial')} ({counted(len(plan.cells), 'cell')} × {seeds})")
         if remaining < total:
             self.note(f"  {total - remaining:,} done already, {remaining:,} to go")
+        for cell in plan.sources:
+            self.note(
+                f"  trained first: {self._names[cell.backbone]} on {cell.dataset} by {self._names[cell.strategy]}"
+            )
         protocols: dict[str, dict[str, None]] = {}
-        for cell in plan.cells:
+        for cell in (*plan.sources, *plan.cells):
             protocols.setdefault(text.protocol_in_short(cell.protocol, cell.device), {})[cell.dataset] = None
         for protocol, datasets in protocols.items():
             self.note(f"  {', '.join(datasets)}: {protocol}")
@@ -114,7 +120,7 @@ class ConsoleDisplay:
 
     def started(self, trial: Trial, leader: Trial | None = None) -> None:
         """A live line for the trial; those of trials that are trained together are one."""
-        self._number += trial.id not in self._titles
+        self._number += trial.id not in self._titles and not self._on_source(trial)
         title = self._titles.setdefault(trial.id, self._title(trial))
         if leader is not None:
             if self._live is not None and leader.id in self._tasks:
@@ -131,8 +137,16 @@ class ConsoleDisplay:
 
     def _title(self, trial: Trial) -> str:
         cell = trial.cell
-        names = " × ".join(self._names[each] for each in (cell.backbone, cell.dataset, cell.strategy))
+        names = " × ".join(
+            (backbone_name(cell, self._names), *(self._names[each] for each in (cell.dataset, cell.strategy)))
+        )
+        if self._on_source(trial):
+            return one_line(f"[source] {names}")
         return one_line(f"[{self._number:,}/{self._total:,}] {names}, seed {trial.seed}")
+
+    def _on_source(self, trial: Trial) -> bool:
+        """Whether it trains a source model, and is none of the plan's trials."""
+        return trial.cell.id in self._sources
 
     def event(self, trial: Trial, event: Event) -> None:
         """Move the trial's line on."""
@@ -148,7 +162,7 @@ class ConsoleDisplay:
         """Take the trial's line away; in a log, write one."""
         if self._live is not None and trial.id in self._tasks:
             self._live.remove_task(self._tasks.pop(trial.id))
-        self._finished += 1
+        self._finished += not self._on_source(trial)
         self._show_whole()
         line = f"{self._titles[trial.id]}: {_result(record, self._metric(trial, record))}"
         style = None if record.status == "ok" else "red"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tlbench.plan.cell import Cell
-from tlbench.report.short import short_names
+from tlbench.report.short import backbone_name, names_of_cells
 from tlbench.results.column import Column
 from tlbench.results.costs import Cost, FeaturesRecord, PhaseCost
 from tlbench.results.flat import Columns
@@ -22,7 +22,8 @@ Examples = Callable[[Record], Scores | None]
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """A cell in the table. `backbone` and `strategy` are short names, qualified where two plugins share one.
+    """A cell in the table. `backbone` and `strategy` are short names, qualified where two plugins share one; a backbone
+    that goes on from a source is named with it.
 
     `primary` is the primary metric over the seeds, `columns` are those of the table, and `figures` has by name the
     median of each over the seeds (the mean of a metric), None where no seed measured it; `ranges` has their lowest and
@@ -99,7 +100,7 @@ def rows(records: Iterable[Record], examples: Examples, columns: Columns) -> lis
     for record in records:
         by_cell.setdefault(record.trial.cell_id, []).append(record)
     cells = [group[0].trial.cell for group in by_cell.values()]
-    names = short_names(ref for cell in cells for ref in (cell.backbone, cell.strategy))
+    names = names_of_cells(cells)
     of_task = {task: tuple(columns(task)) for task in {cell.task for cell in cells}}
     return [_row(group, names, examples, of_task[group[0].trial.cell.task]) for group in by_cell.values()]
 
@@ -123,7 +124,7 @@ def _row(group: list[Record], names: Mapping[str, str], examples: Examples, colu
     cell = group[0].trial.cell
     return Row(
         cell=cell,
-        backbone=names[cell.backbone],
+        backbone=backbone_name(cell, names),
         strategy=names[cell.strategy],
         columns=columns,
         primary=primary,

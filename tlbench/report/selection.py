@@ -15,7 +15,7 @@ from tlbench.report.rows import Row
 from tlbench.report.short import short
 from tlbench.results.column import Column
 from tlbench.results.columns import MetricColumn
-from tlbench.results.flat import Columns
+from tlbench.results.flat import Columns, source_name
 from tlbench.results.records import Record
 
 TEXTS: dict[str, Callable[[Row], str]] = {
@@ -23,6 +23,7 @@ TEXTS: dict[str, Callable[[Row], str]] = {
     "strategy": lambda row: row.cell.strategy,
     "dataset": lambda row: row.cell.dataset,
     "device": lambda row: row.cell.device,
+    "source": lambda row: source_name(row.cell),
     "weights": lambda row: row.cell.weights.kind,
     "status": lambda row: row.status,
     "task": lambda row: row.cell.task,

@@ -44,10 +44,10 @@ def print_tables(data: ReportData, console: Console, detail: bool = False) -> No
         _print_footer([*footer(table), *([f"*: {MARKED}"] if table.best else [])], console)
         for line in details(table) if detail else ():
             console.print(Text(printable(line)), soft_wrap=not console.is_terminal)
-    for ranked in over_datasets(found):
+    for ranked in over_datasets(found, data.suites):
         _print_heading(ranked.heading, console)
-        lines = [dict(zip(ranked.NAMES, map(Text, map(one_line, line)), strict=True)) for line in ranked.lines()]
-        _print_table(lines, dict(zip(ranked.NAMES, ranked.HEADINGS, strict=True)), console)
+        lines = [dict(zip(ranked.columns, map(Text, map(one_line, line)), strict=True)) for line in ranked.lines()]
+        _print_table(lines, ranked.columns, console)
         _print_footer(ranked.footer(), console)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tlbench.contracts.task import Better, Unit
+from tlbench.plan.cell import SINGLE_LABEL
 from tlbench.plan.plan import MetricPlan, Plan
 from tlbench.results.column import TIMED, Column
 from tlbench.results.costs import Cost
-from tlbench.results.records import Record
+from tlbench.results.records import Record, RetentionRecord, SourceRecord
 
 RESIDENT_DEVIATION, CPU_TIME_DEVIATION = 0.03, 0.055
 """Of the logarithms of a process's resident growth and of times on the CPU: how far runs deviate beyond what their seeds
@@ -114,6 +115,62 @@ COSTS = (
 """The costs. The parts of memory stand in the records alone."""
 
 
+def _of_source(read: Callable[[SourceRecord, Cost], float | None]) -> Callable[[Record], float | None]:
+    """A figure of the source model and the trial's own cost; None for a trial without a source."""
+
+    def of_record(record: Record) -> float | None:
+        return None if record.source is None or record.cost is None else read(record.source, record.cost)
+
+    return of_record
+
+
+def _with_source(source: SourceRecord, cost: Cost) -> float | None:
+    own = cost.train_seconds + (cost.features_seconds or 0.0)
+    return None if source.train_seconds is None else source.train_seconds + own
+
+
+def of_sources(unit: Unit) -> tuple[Column, ...]:
+    """What a plan with sources has besides: the source model's metric, the cost of the first stage, and of both."""
+    return (
+        Column(
+            "source_value", "Source metric", unit, None, _of_source(lambda source, _cost: source.value),
+            "primary metric of the source model on its own test", tables=False,
+        ),
+        Column(
+            "source_train_seconds", "Source train", "seconds", None,
+            _of_source(lambda source, _cost: source.train_seconds),
+            "seconds of training the backbone on the source, as if alone", varies=True,
+        ),
+        Column(
+            "train_with_source_seconds", "Both", "seconds", "lower", _of_source(_with_source),
+            "seconds of training on the source and on the target, as if alone", varies=True,
+        ),
+    )  # fmt: skip
+
+
+def _of_retention(read: Callable[[RetentionRecord], float | None]) -> Callable[[Record], float | None]:
+    return lambda record: None if record.retention is None else read(record.retention)
+
+
+def of_retention(unit: Unit) -> tuple[Column, ...]:
+    """What is left of the source task, where it was asked for."""
+    difference: Unit = "fraction" if unit == "share" else unit
+    return (
+        Column(
+            "retained", "Retained", unit, None, _of_retention(lambda found: found.after),
+            "primary metric of the source's test, through the source's own head on the trained body",
+        ),
+        Column(
+            "forgetting", "Forgetting", difference, "lower", _of_retention(lambda found: found.forgetting),
+            "how much worse the source's primary metric is after training than before",
+        ),
+        Column(
+            "probe_forgetting", "Probe", "fraction", "lower", _of_retention(lambda found: found.probe_forgetting),
+            "how much less a linear probe on the features gets right of the source's test after training than before",
+        ),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class MetricColumn(Column):
     """The column of a metric of test."""
@@ -132,4 +189,20 @@ def columns_of(plan: Plan, task: str, own: Sequence[Column] = ()) -> tuple[Colum
     """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own."""
     facts = plan.tasks[task]
     metrics = [metric_column(each, tables=each.name == facts.primary) for each in facts.metrics]
-    return (*sorted(metrics, key=lambda each: not each.tables), *COSTS, *own)
+    unit = _source_unit(plan)
+    sources = of_sources(unit) if any(cell.source_model is not None for cell in plan.cells) else ()
+    retained = of_retention(unit) if plan.request.retention else ()
+    return (*sorted(metrics, key=lambda each: not each.tables), *retained, *_behind_train(sources), *own)
+
+
+def _source_unit(plan: Plan) -> Unit:
+    """The unit of the source's primary metric; a plain number where sources have several."""
+    tasks = {cell.task for cell in plan.sources} | ({SINGLE_LABEL} if plan.request.source_data else set())
+    units = {plan.tasks[task].primary_metric.unit for task in tasks}
+    return units.pop() if len(units) == 1 else "number"
+
+
+def _behind_train(sources: Sequence[Column]) -> tuple[Column, ...]:
+    """The costs, those of sources right behind the time of training."""
+    place = next(number for number, each in enumerate(COSTS, 1) if each.name == "train_with_features_seconds")
+    return (*COSTS[:place], *sources, *COSTS[place:])

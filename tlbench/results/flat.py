@@ -53,10 +53,16 @@ def flatten(record: Record, columns: Columns) -> dict[str, Any]:
     return row | {name: value for name, value in own.items() if name not in row and name not in parts} | parts
 
 
+def source_name(cell: Cell) -> str:
+    """What the backbone has learned before: the name of a source dataset or saved model, else `published` or `none`."""
+    return cell.source if cell.source_model is None else cell.source_model.name
+
+
 def _names(trial_id: str, cell: Cell, seed: int) -> dict[str, Any]:
     return {
         "trial": trial_id,
         "backbone": cell.backbone,
+        "source": source_name(cell),
         "dataset": cell.dataset,
         "strategy": cell.strategy,
         "seed": seed,

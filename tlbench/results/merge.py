@@ -53,6 +53,9 @@ def merge(sources: Sequence[RunFolder], target: RunFolder) -> Merged:
         for record, source in kept.values():
             _copy(record, source, target)
             target.write_record(record)
+        for source in sources:
+            for record in source.source_records():
+                target.write_source(record)
     return Merged(len(kept), twice, ())
 
 
@@ -61,7 +64,7 @@ def merged_plan(plans: Sequence[Plan], name: str) -> Plan:
     first = plans[0]
     named = {
         option: tuple(dict.fromkeys(each for plan in plans for each in getattr(plan.request, option)))
-        for option in COMPARED
+        for option in (*COMPARED, "sources")
         if isinstance(getattr(first.request, option), tuple)
     }
     seeds = max(plan.request.seeds for plan in plans)
@@ -70,9 +73,11 @@ def merged_plan(plans: Sequence[Plan], name: str) -> Plan:
         created=datetime.now(UTC),
         request=first.request.model_copy(update={**named, "seeds": seeds}),
         cells=tuple({cell.id: cell for plan in plans for cell in plan.cells}.values()),
+        sources=tuple({cell.id: cell for plan in plans for cell in plan.sources}.values()),
         left_out=tuple(dict.fromkeys(each for plan in plans for each in plan.left_out)),
         provenance=_united("the release of", [plan.provenance for plan in plans], plans),
         tasks=_united("task", [plan.tasks for plan in plans], plans),
+        suites={name: members for plan in plans for name, members in plan.suites.items()},
         batched=tuple(dict.fromkeys(each for plan in plans for each in plan.batched)),
     )
 

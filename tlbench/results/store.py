@@ -33,6 +33,7 @@ class RunFolder:
         self.path = path
         self.trials = path / "trials"
         self.models = path / "models"
+        self.sources = path / "sources"
 
     def predictions(self, trial_id: str) -> Path:
         """The file of a trial's predictions for test."""
@@ -90,6 +91,22 @@ class RunFolder:
             text = record.model_dump_json(indent=1)
         _write(self._document(record.trial.id), text)
         return record
+
+    def write_source(self, record: Record) -> None:
+        """Keep the record of a source model's training."""
+        try:
+            self.sources.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.sources, error) from error
+        _write(self.sources / f"{record.trial.id}.json", record.model_dump_json(indent=1))
+
+    def source_records(self) -> list[Record]:
+        """The records of source models that can be read."""
+        found = []
+        for file in sorted(self.sources.glob("*.json")):
+            with suppress(UserError):
+                found.append(_read(file, Record))
+        return found
 
     def is_finished(self, trial_id: str) -> bool:
         """Whether there is a record of a trial that resuming would not try again."""

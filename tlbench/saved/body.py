@@ -14,11 +14,12 @@ from torch import nn
 
 from tlbench.contracts.backbone import Backbone, Block
 from tlbench.contracts.model import TransferModel
+from tlbench.engine.checkpoint import State
 from tlbench.engine.weights import conversion, load_body
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.saved.document import TENSORS, SavedDocument, read_document
-from tlbench.saved.rebuild import backbone_of, shapes_of, structure
+from tlbench.saved.rebuild import backbone_of, shapes_of, structure, task_of
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,22 @@ class SavedBody:
         """The module with a new head; raises UserError where the tensors don't fit."""
         model = self._structure(outputs, image_size)
         if with_tensors:
-            convert = None if model.inner else conversion(self.backbone, image_size)
             state = load_file(self.folder / TENSORS)
             body = {name: each for name, each in state.items() if not model.head.holds(name)}
-            load_body(
-                model.module, body if convert is None else convert(body), self.head_paths, str(self.folder / TENSORS)
-            )
+            self._load(model, body, image_size, self.head_paths)
         return model.module
+
+    def whole(self, image_size: int) -> nn.Module:
+        """The module as it was trained, with its own head; raises UserError where the tensors don't fit."""
+        outputs = task_of(self.document, self.registry).outputs(self.document.names)
+        model = structure(self.document, self.registry, self.shapes, outputs, image_size)
+        self._load(model, load_file(self.folder / TENSORS), image_size, ())
+        return model.module
+
+    def _load(self, model: TransferModel, state: State, image_size: int, but: tuple[str, ...]) -> None:
+        """Copy tensors into a model, all of them but the head's at some paths."""
+        convert = None if model.inner else conversion(self.backbone, image_size)
+        load_body(model.module, state if convert is None else convert(state), but, str(self.folder / TENSORS))
 
     def _structure(self, outputs: int, image_size: int) -> TransferModel:
         """What the strategy left; where that is a head of another kind, the backbone's own is put back."""

@@ -8,12 +8,13 @@ from tlbench.cache import hold_lease
 from tlbench.execute.concurrency import try_at_once
 from tlbench.measure.cores import usable_cores
 from tlbench.measure.machine import Machine
-from tlbench.plan.cell import Trial
+from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.found import Preflight
 from tlbench.plan.named import parts_among
 from tlbench.plan.plan import Plan
 from tlbench.plan.request import Request
 from tlbench.registry.chosen import in_use
+from tlbench.registry.provenance import Provenance
 from tlbench.results.store import RunFolder
 from tlbench.session.display import Display
 from tlbench.trial.jobs import TrialJob
@@ -25,7 +26,8 @@ def jobs_of(trials: list[Trial], plan: Plan, found: Preflight, folder: RunFolder
     groups: dict[tuple[str, int | None], list[Trial]] = {}
     for trial in trials:
         cell = trial.cell
-        same_body = cell.weights.kind != "random" or "initialisation" not in cell.protocol.vary
+        given = cell.weights.kind != "random" or cell.source_model is not None
+        same_body = given or "initialisation" not in cell.protocol.vary
         batched = cell.id in plan.batched and same_body
         groups.setdefault((cell.id, None if batched else trial.seed), []).append(trial)
     return [
@@ -52,6 +54,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
             **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
+            **_source(plan, cell),
             **parts_among(plan.provenance),
         },
         plugins=in_use(),
@@ -64,7 +67,14 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
         features=plan.request.features,
         lease=hold_lease(),
         save=plan.request.save != "none",
+        source_images=found.source_images.get(cell.id),
     )
+
+
+def _source(plan: Plan, cell: Cell) -> dict[str, Provenance]:
+    """Where a source dataset comes from."""
+    source = cell.source_model
+    return {} if source is None or source.kind == "saved" else {"source": plan.provenance[source.name]}
 
 
 def gpus_of(plan: Plan, machine: Machine) -> int:

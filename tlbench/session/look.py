@@ -19,7 +19,7 @@ from tlbench.plan.found import Note, Preflight, Preparing
 from tlbench.plan.plan import Plan
 from tlbench.plan.preflight import preflight
 from tlbench.plan.request import Request
-from tlbench.plan.sources import Means
+from tlbench.plan.weights import Means
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.results.store import RunFolder
@@ -74,7 +74,7 @@ def _numerics(plan: Plan) -> dict[tuple[str, str], Numerics]:
         (cell.backbone, cell.dataset): Numerics(
             precision=cell.protocol.precision, memory_format=cell.protocol.memory_format
         )
-        for cell in plan.cells
+        for cell in (*plan.sources, *plan.cells)
     }
 
 
@@ -85,6 +85,8 @@ def plan_of(request: Request, found: Preflight, folder: RunFolder) -> Plan:
         created=datetime.now(UTC),
         request=request,
         cells=tuple(found.cells),
+        sources=tuple(found.sources),
+        suites=found.suites,
         left_out=tuple(found.left_out),
         provenance=found.provenance,
         tasks=found.tasks,
@@ -99,7 +101,7 @@ def _with_batch_size(request: Request, found: Preflight, folder: RunFolder, disp
         size = folder.plan().cells[0].protocol.batch_size
     else:
         plan = plan_of(request, found, folder)
-        for cell in plan.cells:
+        for cell in (*plan.sources, *plan.cells):
             job = job_of(Trial(cell=cell, seed=0), plan, found, folder)
             while not fits(job, size):
                 if size == 1:

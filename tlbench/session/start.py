@@ -21,7 +21,7 @@ from tlbench.plan.named import resolve, with_parts
 from tlbench.plan.plan import Plan
 from tlbench.plan.plugin_defaults import with_plugin_defaults
 from tlbench.plan.request import Request
-from tlbench.plan.sources import IN_FULL, LOOKED_FOR
+from tlbench.plan.weights import IN_FULL, LOOKED_FOR
 from tlbench.registry.chosen import using, with_objects
 from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
@@ -34,7 +34,9 @@ from tlbench.session.jobs import at_once_of, gpus_of, job_of, jobs_of
 from tlbench.session.keeper import Keeper
 from tlbench.session.look import looked_at, plan_of
 from tlbench.session.reporters import Reporters, made
+from tlbench.session.source_stage import SourceStage
 from tlbench.temporary import temporary_folder
+from tlbench.trial.jobs import TrialJob
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,12 @@ def _start(
             display.note("nothing was run")
             return Outcome(plan, folder, [])
         with folder.writing():
-            executor = registry.executors.resolve(request.executor).load()
+            executors = registry.executors.resolve(request.executor)
+            executor = executors.load()
             listeners = Reporters(reporters, columns_for(plan, registry), display.note)
             keeper = Keeper(folder, plugins, listeners, display)
-            return _carry_out(plan, found, folder, keeper, executor, display, {*UNFINISHED, *retry})
+            sources = SourceStage(plan, found, folder, executors.load, display)
+            return _carry_out(plan, found, folder, keeper, executor, sources, display, {*UNFINISHED, *retry})
 
 
 def _carry_out(
@@ -116,6 +120,7 @@ def _carry_out(
     folder: RunFolder,
     keeper: Keeper,
     executor: Executor,
+    sources: SourceStage,
     display: Display,
     again: set[Status],
 ) -> Outcome:
@@ -126,21 +131,9 @@ def _carry_out(
     display.planned(plan, len(remaining))
     keeper.run_started(plan)
     jobs = jobs_of(remaining, plan, found, folder)
-    gpus = gpus_of(plan, found.machine)
-    at_once = at_once_of(plan.request, jobs, gpus, display)
-    other_threads = plan.request.jobs == "auto" and at_once > 1  # than the peak was measured with
-    jobs = [
-        replace(
-            job,
-            concurrent_trials=math.ceil(at_once / gpus),
-            threads=threads_each(at_once),
-            peak_flops_per_second=None if other_threads else job.peak_flops_per_second,
-        )
-        for job in jobs
-    ]
     interrupted = False
     try:
-        run_trials(jobs, executor, at_once, plan.request.timeout, keeper, gpus)
+        _run_jobs(sources.given_to(jobs, keeper), plan, found, keeper, executor, display)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -150,6 +143,25 @@ def _carry_out(
         keep_best_models(folder, records, plan)
     keeper.run_finished(plan, records)
     return Outcome(plan, folder, records, interrupted)
+
+
+def _run_jobs(
+    jobs: list[TrialJob], plan: Plan, found: Preflight, keeper: Keeper, executor: Executor, display: Display
+) -> None:
+    """Run jobs, so many at once as is asked for or gets most done."""
+    gpus = gpus_of(plan, found.machine)
+    at_once = at_once_of(plan.request, jobs, gpus, display)
+    other_threads = plan.request.jobs == "auto" and at_once > 1  # than the peak was measured with
+    ready = [
+        replace(
+            job,
+            concurrent_trials=math.ceil(at_once / gpus),
+            threads=threads_each(at_once),
+            peak_flops_per_second=None if other_threads else job.peak_flops_per_second,
+        )
+        for job in jobs
+    ]
+    run_trials(ready, executor, at_once, plan.request.timeout, keeper, gpus)
 
 
 def _new_name() -> str:

@@ -18,7 +18,7 @@ from tlbench.registry.columns import columns_for
 from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.report.rows import rows
-from tlbench.report.short import short_names
+from tlbench.report.short import backbone_name, names_of_cells
 from tlbench.results.records import Record
 from tlbench.results.store import RunFolder, find_run
 from tlbench.results.unfinished import without_record
@@ -139,9 +139,9 @@ def _names(cells: Iterable[Cell]) -> dict[Key, tuple[str, ...]]:
     by_key = {cell.key: cell for cell in cells}
     known = list(by_key.values())
     several = len({cell.dataset for cell in known}) > 1, len({cell.device for cell in known}) > 1
-    short = short_names({ref for cell in known for ref in (cell.backbone, cell.strategy)})
+    short = names_of_cells(known)
     return {
-        key: names_of(cell, short[cell.backbone], short[cell.strategy], *several)
+        key: names_of(cell, backbone_name(cell, short), short[cell.strategy], *several)
         for key, cell in sorted(by_key.items())
     }
 

@@ -25,12 +25,21 @@ from tlbench.events import Report
 from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
 from tlbench.results.costs import Cost
-from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
+from tlbench.results.records import (
+    CandidateRecord,
+    DistanceRecord,
+    EpochRecord,
+    ErrorRecord,
+    Metrics,
+    Record,
+    RetentionRecord,
+)
 from tlbench.results.store import RunFolder
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import draw_head, make_ready
 from tlbench.trial.record import Found, record_of
+from tlbench.trial.retention import retention
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 from tlbench.trial.single import carry_out, failed, measure_inference
@@ -54,6 +63,14 @@ class Tested:
     notes: dict[str, str]
     evaluate_seconds: float
     save_seconds: float
+
+
+@dataclass(frozen=True)
+class OfBody:
+    """What is the same for all trials, whose body is one: how far it went, and what is left of the source in it."""
+
+    travelled: DistanceRecord
+    retention: RetentionRecord | None
 
 
 @dataclass(frozen=True)
@@ -150,11 +167,11 @@ def _run_batched(trials: BatchedTrials) -> list[Record]:
     with spans.within("measure"):
         context.meters.end_memory()
         measure_inference(context)
+        body = OfBody(distance(context.model, context.start), retention(context, job, trials.registry))
     shared = attributed_cost(context, job, product, alone)
-    travelled = distance(context.model, context.start)  # their body is one
     feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
-        _record(trials, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, travelled)
+        _record(trials, trial, shared, tried[trial.seed], tested[trial.seed], feeds_seconds, body)
         for trial in job.trials
     ]
 
@@ -193,7 +210,7 @@ def _record(
     tried: list[Tried],
     tested: Tested | None,
     feeds_seconds: float,
-    travelled: DistanceRecord,
+    body: OfBody,
 ) -> Record:
     context, job, started = trials.context, trials.job, trials.started
     progress = context.progress
@@ -220,9 +237,10 @@ def _record(
             EpochRecord(phase=0, epoch=epoch, train_loss=loss, kept=epoch == len(losses))
             for epoch, loss in enumerate(losses, start=1)
         ],
-        distance=travelled,
+        distance=body.travelled,
         cost=cost,
         notes=tested.notes,
+        retention=body.retention,
         tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
     )
     return record_of(context, job, trial, found, trials.out, started)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tlbench.contracts.backbone import Preprocessing
-from tlbench.data.prepared import PreparedDataset
+from tlbench.data.prepared import PreparedDataset, SourceImages
 from tlbench.measure.machine import Machine
 from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.choices import FeaturesPolicy
@@ -20,10 +21,19 @@ from tlbench.results.records import (
     NumericsCandidate,
     PreprocessingRecord,
     Record,
+    SourceRecord,
     Status,
     TrialKey,
     WeightsRecord,
 )
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A trained source model: the folder that it is saved in, and what records have of it."""
+
+    folder: Path
+    record: SourceRecord
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,9 @@ class TrialJob:
 
     `others` are trials of the same cell, which are trained together with it. With `product`, the heads of all trials
     and rates are trained as one; what goes wrong then is no trial's fault, and each is tried `alone`. `place` is the
-    cell's in the plan. With `save`, the trained models are kept. `gpu` is the number of the GPU that `cuda` alone
-    stands for.
+    cell's in the plan. `source` is the model that the trial goes on from, where its cell has one; steps that are only
+    tried do without. `source_images` are what it is measured on again, or why it can't be; None where nobody asked.
+    With `save`, the trained models are kept. `gpu` is the number of the GPU that `cuda` alone stands for.
     """
 
     trial: Trial
@@ -57,6 +68,8 @@ class TrialJob:
     place: int = 0
     gpu: int | None = None
     save: bool = False
+    source: SourceModel | None = None
+    source_images: SourceImages | str | None = None
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
 
     @property
@@ -126,5 +139,6 @@ def failure(
         data=data_record(job.data),
         environment=environment or job.machine.model_dump(),
         provenance=job.provenance,
+        source=None if job.source is None else job.source.record,
         error=error,
     )

@@ -35,9 +35,10 @@ from tlbench.errors import UserError
 from tlbench.events import Report
 from tlbench.measure.environment import at_start
 from tlbench.measure.meters import Meters
-from tlbench.plan.cell import Cell
+from tlbench.plan.cell import Cell, WeightsPlan
 from tlbench.plan.named import parts_of
 from tlbench.registry.kinds import Registry
+from tlbench.saved.backbone import saved_backbone
 from tlbench.trial.jobs import TrialJob
 
 
@@ -51,7 +52,7 @@ def make_ready(
     meters = Meters(device)
     progress.environment = {**job.machine.model_dump(), **at_start(device).model_dump()}
     seeds = Seeds(job.trial.seed, cell.protocol.vary)
-    own = registry.backbones.resolve(cell.backbone).load()
+    own, starts_from = _start(job, registry, most_steps)
     backbone = normalised(with_channels(own, job.data.channels), cell.protocol.normalisation, job.data)
     task, names = registry.tasks.resolve(cell.task).load(), job.data.classes
     outputs = task.outputs(names)
@@ -59,7 +60,7 @@ def make_ready(
     others = other_images(job, registry, backbone.preprocessing, device)
 
     def build() -> TransferModel:
-        model = load_model(backbone, cell, outputs, seeds, device)
+        model = load_model(backbone, starts_from, outputs, seeds, device)
         model.another = partial(another, backbone, cell, outputs, seeds, registry)
         model.dataset = partial(_described, others)
         model.classes, model.task = names, cell.task
@@ -112,11 +113,26 @@ def make_ready(
             with meters.memory.aside():
                 warm_up(model.module, data.train, protocol, device)
         start = Start(model.parameters(model.body))
-    pretrained = cell.weights.kind != "random"
+    pretrained = starts_from.weights.kind != "random"
     return Context(
         model, build, data, setting, seeds, strategy, statistics, task.strata,
         tuple(registry.metrics_of(cell.task)), feature_inputs, cache, start, pretrained, meters, progress, others,
     )  # fmt: skip
+
+
+def _start(job: TrialJob, registry: Registry, most_steps: int | None) -> tuple[Backbone, Cell]:
+    """The backbone, and the cell with the weights that it is built with: a source model's where there is one.
+
+    Steps that are only tried begin without one: they take as long, and it may not be trained yet.
+    """
+    cell = job.trial.cell
+    if job.source is None:
+        if cell.source_model is not None and most_steps is None:
+            raise UserError(f"the source model {cell.source_model.name} was not given to the trial")
+        return registry.backbones.resolve(cell.backbone).load(), cell
+    found: Backbone = saved_backbone(job.source.folder)
+    assert found.weights is not None
+    return found, cell.model_copy(update={"weights": WeightsPlan(kind="pretrained", name=found.weights.name)})
 
 
 def other_images(

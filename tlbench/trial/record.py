@@ -9,7 +9,15 @@ from typing import Any
 from tlbench.engine.context import Context
 from tlbench.plan.cell import Trial
 from tlbench.results.costs import Cost
-from tlbench.results.records import CandidateRecord, CurveRecord, DistanceRecord, EpochRecord, Metrics, Record
+from tlbench.results.records import (
+    CandidateRecord,
+    CurveRecord,
+    DistanceRecord,
+    EpochRecord,
+    Metrics,
+    Record,
+    RetentionRecord,
+)
 from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, preprocessing_record, trial_key, weights_record
 
@@ -24,6 +32,7 @@ class Found:
     distance: DistanceRecord
     cost: Cost
     notes: dict[str, Any]
+    retention: RetentionRecord | None = None
     tuning: list[CandidateRecord] = field(default_factory=list)
 
 
@@ -50,5 +59,7 @@ def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: 
         environment=context.progress.environment,
         numerics=job.numerics,
         provenance=job.provenance,
+        retention=found.retention,
+        source=None if job.source is None else job.source.record,
         predictions=out.predictions(trial.id).name,
     )

@@ -20,6 +20,7 @@ from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import make_ready
 from tlbench.trial.record import Found, record_of
+from tlbench.trial.retention import retention
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 
@@ -61,6 +62,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
         meters.end_memory()
         travelled = distance(model, context.start)
         measure_inference(context)
+        kept = retention(context, job, registry)
     found = Found(
         metrics=metrics,
         learning_rate=setting.learning_rate,
@@ -74,6 +76,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
             budget_images(context, job),
         ),
         notes=model.notes,
+        retention=kept,
         tuning=tuning,
     )
     return record_of(context, job, job.trial, found, out, started)

@@ -76,7 +76,10 @@ def by_target(row: Row) -> dict[str, list[float | None]]:
 
 def _stages(row: Row) -> Iterator[tuple[str, float]]:
     """The seconds of each part of the first good seed."""
-    cost = next((record.cost for record in row.records if record.cost), None)
+    first = next((record for record in row.records if record.cost), None)
+    cost = None if first is None else first.cost
+    if first is not None and first.source is not None and first.source.train_seconds is not None:
+        yield "Train on the source", first.source.train_seconds
     for name, said in STAGES if cost is not None else ():
         if seconds := getattr(cost, name):
             yield said, seconds

@@ -47,7 +47,7 @@ def content(plan: Plan, data: ReportData, details: Details, past: Past) -> dict[
         "datasets": [_dataset(table) for table in found],
         "cells": cells,
         "thumbnails": details.thumbnails,
-        "over": [_over(each) for each in over_datasets(found)],
+        "over": [_over(each) for each in over_datasets(found, data.suites)],
         "failures": [each for table in found for row in table.rows for each in failures(row)],
         "environments": _environments(data),
     }
@@ -105,7 +105,7 @@ def _over(found: OverDatasets) -> dict[str, Any]:
     )
     return {
         "heading": found.heading,
-        "headings": found.HEADINGS,
+        "headings": list(found.columns.values()),
         "rows": list(found.lines()),
         "notes": found.footer(),
         "ranks": ranked,
