@@ -82,6 +82,7 @@ def _decisive(row: Row) -> dict[str, object]:
         "weights": f"{weights.kind} {weights.name or weights.reason or ''}".strip(),
         "weights_digest": next((record.weights.digest for record in row.records if record.weights.digest), None),
         "test_images": row.test_images,
+        "corruptions": cell.corruptions or None,
     }
     if weights.kind == "random":
         del facts["weights_digest"]  # each seed draws its own

@@ -170,6 +170,11 @@ class Cell(Frozen):
         description="SHA-256 of the Python files of each plugin that is not installed, by what it brings (`backbone`, "
         "`dataset`, `strategy`, `task`), so that a change of a file makes another cell.",
     )
+    corruptions: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="Corruptions that test is predicted under besides, by name, each with its strengths at severities "
+        "1 to 5; empty without `--corruptions`.",
+    )
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -187,6 +192,8 @@ class Cell(Frozen):
             del decisive["other_datasets"]
         if not self.sources:  # of installed plugins
             del decisive["sources"]
+        if not self.corruptions:  # as it was before there were any
+            del decisive["corruptions"]
         for other in (*decisive["others"], *decisive.get("other_datasets", ())):
             if other["source_digest"] is None:
                 del other["source_digest"]

@@ -12,6 +12,7 @@ from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
 from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, WeightsPlan
+from tlbench.plan.corruptions import strengths_of
 from tlbench.plan.request import OwnRate, Request, TunedRate
 from tlbench.plan.sizes import check_size, on_meta
 from tlbench.plan.sources import POLICIES, Get, choose_weights
@@ -180,6 +181,7 @@ def make_cell(
         task=pair.task,
         options={kind: given for kind, given in options.items() if given},
         sources={**pair.sources, **local_sources(component)},
+        corruptions=strengths_of(request.corruptions, protocol.image_size),
     )
 
 

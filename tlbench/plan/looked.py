@@ -23,6 +23,7 @@ from tlbench.plan.cells import (
     unserved_tasks,
     without_numbers,
 )
+from tlbench.plan.corruptions import check_channels
 from tlbench.plan.datasets import Loaded, misfits, other_datasets
 from tlbench.plan.defaults import protocol_for
 from tlbench.plan.found import Note, Tell
@@ -89,6 +90,8 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
     backbones = {each.ref: load(each) for each in components}
     datasets = _datasets(request, registry, named.datasets, tell, means)
     bare = {ref: each.dataset for ref, each in datasets.items()}
+    for ref, dataset in bare.items():
+        check_channels(request.corruptions, ref, dataset.channels)
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
     protocols = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in bare.items()}
     fitted, unfit = _fitted(backbones, bare)

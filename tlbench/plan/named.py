@@ -48,6 +48,8 @@ def resolve(request: Request, registry: Registry) -> Named:
     registry.executors.resolve(request.executor).check()
     if set(request.augment) & set(AUGMENTATIONS) and find_spec("kornia") is None:
         raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
+    if request.corruptions and find_spec("kornia") is None:
+        raise UserError("--corruptions needs kornia: pip install 'tlbench[augment]'")
     weights_policies(request.weights, [each.ref for each in named.backbones], registry.qualified_backbone)
     return named
 

@@ -13,6 +13,7 @@ from tlbench.errors import UserError
 from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
 from tlbench.plan.cells import Pair, local_sources, make_cell
+from tlbench.plan.corruptions import check_bits
 from tlbench.plan.datasets import Decoder, Loaded, decode_others
 from tlbench.plan.found import Note, Preflight, Tell
 from tlbench.plan.looked import Looked, look
@@ -97,6 +98,7 @@ def _pair(
 
     backbone, protocol = looked.fitted[ref, dataset.ref], looked.protocols[dataset.ref]
     data = decoder.prepared(dataset, protocol, backbone.preprocessing.interpolation)
+    check_bits(request.corruptions, dataset.ref, data.levels)
     tried: list[NumericsCandidate] = []
     if protocol.auto_precision:
         numerics = known.get((ref, dataset.ref))

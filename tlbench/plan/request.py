@@ -23,6 +23,7 @@ from tlbench.plan.choices import FeaturesPolicy, Frozen
 from tlbench.plan.option import option
 from tlbench.plan.plugged import Plugged
 from tlbench.plan.recipe import Recipe
+from tlbench.plan.robustness import Robustness
 from tlbench.words import legible, split_names
 
 
@@ -182,7 +183,7 @@ class Execution(Frozen):
     data_root: Path | None = option(None, "Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
 
 
-class Request(Plugged, Execution, Recipe, Compared):
+class Request(Plugged, Execution, Robustness, Recipe, Compared):
     """What a person asks for; what is None follows from the machine and the dataset.
 
     Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tlbench.contracts.task import Better, Unit
@@ -128,8 +128,26 @@ def metric_column(metric: MetricPlan, *, tables: bool) -> MetricColumn:
     return MetricColumn(metric.name, metric.heading, metric.unit, metric.better, read, metric.description, tables)
 
 
+CORRUPTED = "corrupted"
+
+
+def robustness_columns(plan: Plan, task: str) -> Iterator[MetricColumn]:
+    """The columns of what a plan measures of a task besides its test set."""
+    primary = plan.tasks[task].primary_metric
+    unit = "fraction" if primary.unit == "share" else primary.unit  # a mean of shares is no share of the images
+    if any(cell.corruptions for cell in plan.cells if cell.task == task):
+        yield MetricColumn(
+            CORRUPTED, "Corrupted", unit, primary.better,
+            lambda record: None if record.metrics is None else record.metrics.corrupted,
+            f"mean {primary.name} on test over corruptions and severities",
+        )  # fmt: skip
+
+
 def columns_of(plan: Plan, task: str, own: Sequence[Column] = ()) -> tuple[Column, ...]:
-    """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own."""
+    """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own.
+
+    Behind the metrics stand those of robustness, where the plan asks for any.
+    """
     facts = plan.tasks[task]
     metrics = [metric_column(each, tables=each.name == facts.primary) for each in facts.metrics]
-    return (*sorted(metrics, key=lambda each: not each.tables), *COSTS, *own)
+    return (*sorted(metrics, key=lambda each: not each.tables), *robustness_columns(plan, task), *COSTS, *own)

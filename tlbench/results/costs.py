@@ -272,6 +272,10 @@ class Cost(RecordPart):
         "and `Validate` phases.",
     )
     evaluate_seconds: float = Field(description="Seconds of predicting and scoring val and test after training.")
+    robustness_seconds: float | None = Field(
+        None,
+        description="Seconds of predicting and scoring test under corruptions; null without `--corruptions`.",
+    )
     save_seconds: float | None = Field(
         None,
         description="Seconds of writing predictions and, where it is saved, the model; null where an earlier release "

@@ -95,11 +95,30 @@ class Metrics(RecordPart):
         None,
         description="Mean loss of the last epoch, penalties included; null where no phase trains by steps.",
     )
+    corrupted: float | None = Field(
+        None,
+        description="Mean of the primary metric of test over all corruptions and severities; null without "
+        "`--corruptions`, and where it can't be computed under one of them.",
+    )
 
     @property
     def value(self) -> float | None:
         """The primary metric of test."""
         return self.test.get(self.primary)
+
+
+class CorruptionsRecord(RecordPart):
+    """The primary metric of test under corruptions; a value is null where it can't be computed.
+
+    It can't be, too, where the model's outputs for the corrupted images are not finite.
+    """
+
+    by_corruption: dict[str, list[float | None]] = Field(
+        description="Metric at severities 1 to 5 under each corruption, by name; strengths are in `trial.cell`."
+    )
+    by_severity: list[float | None] = Field(
+        description="Mean over the corruptions at severities 1 to 5; null where one of them is."
+    )
 
 
 class EpochRecord(RecordPart):
@@ -298,6 +317,11 @@ class Record(RecordPart):
     metrics: Metrics | None = Field(
         None,
         description="What the predictions of the trained model are worth; null where the trial has no result.",
+    )
+    corruptions: CorruptionsRecord | None = Field(
+        None,
+        description="Primary metric of test under corruptions; null without `--corruptions`, and where the trial has no "
+        "result.",
     )
     history: list[EpochRecord] = Field(
         default_factory=list,

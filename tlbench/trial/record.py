@@ -12,6 +12,7 @@ from tlbench.results.costs import Cost
 from tlbench.results.records import CandidateRecord, CurveRecord, DistanceRecord, EpochRecord, Metrics, Record
 from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, preprocessing_record, trial_key, weights_record
+from tlbench.trial.robustness import NOT_ASKED, Robustness
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Found:
     cost: Cost
     notes: dict[str, Any]
     tuning: list[CandidateRecord] = field(default_factory=list)
+    robustness: Robustness = NOT_ASKED
 
 
 def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: RunFolder, started: datetime) -> Record:
@@ -38,7 +40,8 @@ def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: 
         data=data_record(job.data),
         learning_rate=found.learning_rate,
         tuning=found.tuning,
-        metrics=found.metrics,
+        metrics=found.metrics.model_copy(update={"corrupted": found.robustness.corrupted}),
+        corruptions=found.robustness.corruptions,
         history=found.history,
         distance=found.distance,
         notes=found.notes,
