@@ -48,6 +48,8 @@ class RunOptions(TypedDict, total=False):
     compile: Literal["off", "on", "auto"] | None
     deterministic: bool | None
     vary: Sequence[Literal["initialisation", "order", "augmentation"]] | str | None
+    corruptions: Sequence[str] | str | None
+    test_on: Sequence[str] | str | None
     find_batch_size: bool | None
     features: Literal["cache", "compute"] | None
     detail: bool | None

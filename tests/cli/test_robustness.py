@@ -105,7 +105,7 @@ def test_tables_have_a_column_and_the_detail_has_the_curves(run: tuple[Path, Fin
     results = ("--results", str(run[0] / "results"))
     shown = cli_here("show", "one", "--detail", *results).stdout
     assert "Corrupted" in next(line for line in shown.splitlines() if line.startswith("Backbone"))
-    assert "Corrupted: mean over severities 1 to 5 of noise, contrast on the test images" in shown
+    assert "Corrupted: mean accuracy on the test images under noise, contrast at severities 1 to 5" in shown
     assert "Under corruptions, at severities 1 to 5:" in shown
     assert "efficientnet_lite0 × full, noise: " in shown and "efficientnet_lite0 × full, mean: " in shown
     rows = list(csv.DictReader(io.StringIO(cli_here("show", "one", "--format", "csv", *results).stdout)))

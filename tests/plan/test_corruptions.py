@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import make_cell
 
 from tlbench.data.levels import Levels
 from tlbench.errors import UserError
+from tlbench.plan.cell import ShiftPlan
 from tlbench.plan.corruptions import CORRUPTIONS, SEVERITIES, check_bits, check_channels, strengths_of
 from tlbench.plan.request import make_request
 
@@ -62,3 +65,11 @@ def test_images_of_other_channels_or_more_bits_are_refused_where_any_is_asked_fo
     check_channels((), "scans", 4)
     check_bits((), "scans", Levels(0, 4095))
     check_bits(("noise",), "scans", None)
+
+
+def test_so_is_the_digest_of_each_dataset_that_models_are_tested_on() -> None:
+    def name(**changes: Any) -> str:
+        return make_cell(test_on=(ShiftPlan(**({"dataset": "a/far", "digest": "1", "test_images": 5} | changes)),)).id
+
+    assert name() not in (make_cell().id, name(digest="2"), name(options={"a": 1}))
+    assert name() == name(test_images=6, train_images_shared=2)  # what follows from the digests

@@ -84,6 +84,7 @@ def _decisive(row: Row) -> dict[str, object]:
         "test_images": row.test_images,
         "corruptions": cell.corruptions or None,
     }
+    facts |= {f"test_on {each.dataset}": each.digest for each in cell.test_on}
     if weights.kind == "random":
         del facts["weights_digest"]  # each seed draws its own
     return facts | {f"protocol.{name}": value for name, value in protocol.items()}

@@ -88,6 +88,12 @@ class Images:
         changed.corruption = corruption
         return changed
 
+    def relabelled(self, labels: torch.Tensor) -> Images:
+        """The same images with other labels."""
+        changed = copy.copy(self)
+        changed.labels, changed._labels = labels, labels.to(self._device)
+        return changed
+
     def _made(self, pixels: torch.Tensor, chosen: torch.Tensor) -> Batch:
         values = pixels.to(self._device).permute(0, 3, 1, 2).float()
         if self.corruption is not None:

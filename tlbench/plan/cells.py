@@ -11,7 +11,7 @@ from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, WeightsPlan
+from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, ShiftPlan, WeightsPlan
 from tlbench.plan.corruptions import strengths_of
 from tlbench.plan.request import OwnRate, Request, TunedRate
 from tlbench.plan.sizes import check_size, on_meta
@@ -149,6 +149,7 @@ def make_cell(
     strategy: Strategy,
     others: tuple[OtherBackbone, ...],
     other_datasets: tuple[OtherDatasetPlan, ...],
+    test_on: tuple[ShiftPlan, ...] = (),
 ) -> Cell:
     """The cell of a strategy; raises UserError where the strategy states no learning rate, and none is given."""
     protocol = pair.protocol
@@ -182,6 +183,7 @@ def make_cell(
         options={kind: given for kind, given in options.items() if given},
         sources={**pair.sources, **local_sources(component)},
         corruptions=strengths_of(request.corruptions, protocol.image_size),
+        test_on=test_on,
     )
 
 

@@ -38,7 +38,8 @@ Tell = Callable[[Preparing | Note], object]
 class Preflight:
     """What was found: the machine, the cells, and for each the prepared dataset that its trials read.
 
-    `other_data` has the other datasets that a cell's strategy trains on, as it names them. `left_out` says which
+    `other_data` has the other datasets that a cell's strategy trains on, as it names them, and `shifted` those that its
+    models are tested on besides, by their qualified names. `left_out` says which
     strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task, `batched` the cells whose
     heads are trained together. `threads` are those that `peak_flops_per_second`, by precision, was measured with;
     `numerics` has what was measured to choose a cell's precision.
@@ -51,6 +52,7 @@ class Preflight:
     cells: list[Cell] = field(default_factory=list)
     data: dict[str, PreparedDataset] = field(default_factory=dict)
     other_data: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
+    shifted: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Preflight:
             cells=list(changed.values()),
             data={changed[cell].id: each for cell, each in self.data.items()},
             other_data={changed[cell].id: each for cell, each in self.other_data.items()},
+            shifted={changed[cell].id: each for cell, each in self.shifted.items()},
             numerics={changed[cell].id: each for cell, each in self.numerics.items()},
             batched=[changed[cell].id for cell in self.batched],
         )

@@ -29,6 +29,7 @@ from tlbench.plan.defaults import protocol_for
 from tlbench.plan.found import Note, Tell
 from tlbench.plan.named import resolve
 from tlbench.plan.request import Request
+from tlbench.plan.shifts import shifts_of
 from tlbench.plan.sizes import check_size
 from tlbench.plan.sources import Means, check_file, choose_weights, weights_policies
 from tlbench.plan.tasks import task_of
@@ -46,10 +47,10 @@ Fitted = Mapping[tuple[str, str], Backbone]
 class Looked:
     """What is known of a request's components before anything is decoded, by their qualified names.
 
-    `wanted` has the strategies of each backbone. `weights` are None where no strategy wants any. `models` has backbones
-    as they are built for a dataset, but without numbers; None where that can't be. Why no cell is made is in
-    `unadapted` by strategy, backbone and dataset, in `excluded` by strategy and dataset, in `unfit` by backbone and
-    dataset.
+    `shifts` has what models of each dataset are tested on besides, `wanted` the strategies of each backbone. `weights`
+    are None where no strategy wants any. `models` has backbones as they are built for a dataset, but without numbers;
+    None where that can't be. Why no cell is made is in `unadapted` by strategy, backbone and dataset, in `excluded` by
+    strategy and dataset, in `unfit` by backbone and dataset.
     """
 
     backbones: Mapping[str, Component[Backbone]]
@@ -61,6 +62,7 @@ class Looked:
     models: Mapping[tuple[str, str], TransferModel | None]
     others: Mapping[str, tuple[OtherBackbone, ...]]
     other_data: Mapping[str, dict[str, Loaded]]
+    shifts: Mapping[str, list[Loaded]]
     wanted: Mapping[str, list[str]]
     unadapted: Mapping[tuple[str, str, str], str]
     excluded: Mapping[tuple[str, str], str]
@@ -122,6 +124,7 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
         models=models,
         others=others,
         other_data=other_data,
+        shifts=shifts_of(registry, named.test_on, datasets, means, tell),
         wanted=wanted,
         unadapted=unadaptable(named.strategies, wanted, models),
         excluded=unserved | misfits(other_data, bare),

@@ -32,6 +32,7 @@ class Named:
     datasets: list[Component[Dataset]]
     strategies: list[Component[Strategy]]
     reporters: list[Component[Reporter]]
+    test_on: list[Component[Dataset]]
 
 
 def resolve(request: Request, registry: Registry) -> Named:
@@ -41,8 +42,11 @@ def resolve(request: Request, registry: Registry) -> Named:
         _distinct([find_dataset(registry, spec) for spec in request.datasets]),
         _distinct([registry.strategies.resolve(spec) for spec in request.strategies]),
         _distinct([registry.reporters.resolve(spec) for spec in request.reporters]),
+        _distinct([find_dataset(registry, spec) for spec in request.test_on]),
     )
-    components: list[Component[Any]] = [*named.backbones, *named.datasets, *named.strategies, *named.reporters]
+    components: list[Component[Any]] = [
+        *named.backbones, *named.datasets, *named.strategies, *named.reporters, *named.test_on,
+    ]  # fmt: skip
     for component in components:
         component.check()
     registry.executors.resolve(request.executor).check()

@@ -21,6 +21,7 @@ from tlbench.plan.machine import choose_device, described, note_peak
 from tlbench.plan.named import parts_among, parts_of
 from tlbench.plan.numerics import measured
 from tlbench.plan.request import Request
+from tlbench.plan.shifts import decode_shifts
 from tlbench.plan.sources import IN_FULL, Means
 from tlbench.plan.tasks import plans
 from tlbench.registry.components import Component
@@ -72,7 +73,7 @@ def _found(request: Request, registry: Registry, device: str, looked: Looked) ->
     components: list[Component[Any]] = [
         *looked.backbones.values(), *(each.component for each in looked.datasets.values()),
         *(component for component, _ in looked.strategies.values()), *(each.task_component for each in tasks.values()),
-        *other,
+        *other, *(each.component for others in looked.shifts.values() for each in others),
     ]  # fmt: skip
     found = described(request, device, [each.entry.origin.distribution for each in components])
     found.provenance = {each.ref: each.entry.origin for each in components}
@@ -138,15 +139,18 @@ def _add_cells(
     """The cells of a backbone on a dataset, one for each strategy."""
     interpolation = looked.fitted[pair.backbone, pair.dataset].preprocessing.interpolation
     target = looked.datasets[pair.dataset]
+    shifts = decode_shifts(decoder, looked.shifts[target.ref], target, pair.data, pair.protocol, interpolation)
     for ref in strategies:
         component, strategy = looked.strategies[ref]
         data = decode_others(decoder, looked.other_data[ref], target, pair.data, pair.protocol, interpolation)
         cell = make_cell(
-            request, pair, component, strategy, looked.others[ref], tuple(plan for _, plan in data.values())
-        )
+            request, pair, component, strategy, looked.others[ref], tuple(plan for _, plan in data.values()),
+            tuple(plan for _, plan in shifts.values()),
+        )  # fmt: skip
         found.cells.append(cell)
         found.data[cell.id] = pair.data
         found.other_data[cell.id] = {name: made for name, (made, _) in data.items()}
+        found.shifted[cell.id] = {ref: made for ref, (made, _) in shifts.items()}
         found.numerics[cell.id] = tried
         if is_batched(request, cell, strategy, looked.models[pair.backbone, pair.dataset]):
             found.batched.append(cell.id)

@@ -56,7 +56,7 @@ TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSeriali
 
 COMPARED = ("backbones", "strategies", "datasets")
 """Options that take names of what is compared, at least one each."""
-NAMED = (*COMPARED, "reporters")
+NAMED = (*COMPARED, "reporters", "test_on")
 """Options that take names of components, with commas or one by one."""
 REPEATED = ("plugin", "no_plugin", "plugins_from")
 """Options that take a name each, and may be repeated."""

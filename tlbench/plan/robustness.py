@@ -8,6 +8,7 @@ from tlbench.errors import nearest
 from tlbench.plan.choices import Frozen
 from tlbench.plan.corruptions import ALL, CORRUPTIONS
 from tlbench.plan.option import option
+from tlbench.words import split_names
 
 
 class Robustness(Frozen):
@@ -15,16 +16,27 @@ class Robustness(Frozen):
 
     corruptions: tuple[str, ...] = option(
         (),
-        f"Predict test under corruptions, too, at five severities: {', '.join(CORRUPTIONS)}, or {ALL} (extra: "
-        "augment).",
+        f"Test under corruptions, too, at five severities: {', '.join(CORRUPTIONS)}, or {ALL} (extra: augment).",
         metavar="NAMES",
         shown="none",
     )
 
-    @field_validator("corruptions", mode="before")
+    test_on: tuple[str, ...] = option(
+        (),
+        "Test on other datasets of the same classes, too: on their test split.",
+        metavar="NAMES",
+        shown="none",
+    )
+
+    @field_validator("corruptions", "test_on", mode="before")
     @classmethod
     def _parted(cls, value: object) -> object:
-        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+        return tuple(split_names(value)) if isinstance(value, str) else value
+
+    @field_validator("corruptions", "test_on")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
 
     @field_validator("corruptions")
     @classmethod

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from statistics import fmean
-
 from tlbench.report import text
 from tlbench.report.compared import beside_the_best
 from tlbench.report.names import pair
+from tlbench.report.robustness import curves
 from tlbench.report.rows import Row
 from tlbench.report.tables import DatasetTable
 from tlbench.results.columns import MetricColumn
@@ -21,8 +19,8 @@ def detail(found: DatasetTable) -> list[str]:
     lines = [*beside_the_best(found)]
     if metrics := [said for row in table if (said := _metrics(row))]:
         lines += ["Metrics on test:", *(f"  {said}" for said in metrics)]
-    if curves := [line for row in table for line in _corruptions(row)]:
-        lines += ["Under corruptions, at severities 1 to 5:", *(f"  {line}" for line in curves)]
+    if corrupted := [line for row in table for line in curves(row)]:
+        lines += ["Under corruptions, at severities 1 to 5:", *(f"  {line}" for line in corrupted)]
     if tuned := [row for row in table if row.cell.tuned_rates]:
         lines += ["Learning rates, as each seed chose them:", *(f"  {_chosen(row)}" for row in tuned)]
     if statistics := [said for row in table if (said := _statistics(row))]:
@@ -38,21 +36,6 @@ def _metrics(row: Row) -> str:
     found = [(each, row.figures[each.name]) for each in row.columns if isinstance(each, MetricColumn)]
     said = ", ".join(f"{each.heading} {text.figure(value, each.unit)}" for each, value in found if value is not None)
     return f"{pair(row)}: {said}" if said else ""
-
-
-def _corruptions(row: Row) -> Iterator[str]:
-    """The primary metric of test under each corruption and under all, the mean over the seeds that have it."""
-    kept = [record.corruptions for record in row.records if record.corruptions is not None]
-    for name in kept[0].by_corruption if kept else ():
-        yield f"{pair(row)}, {name}: {_curve([each.by_corruption[name] for each in kept], row)}"
-    if kept:
-        yield f"{pair(row)}, mean: {_curve([each.by_severity for each in kept], row)}"
-
-
-def _curve(of_seeds: Sequence[Sequence[float | None]], row: Row) -> str:
-    columns = [[value for value in column if value is not None] for column in zip(*of_seeds, strict=True)]
-    means = [fmean(each) if each else None for each in columns]
-    return ", ".join(text.figure(each, row.columns[0].unit) for each in means)
 
 
 def _chosen(row: Row) -> str:

@@ -9,9 +9,9 @@ from tlbench.report import text
 from tlbench.report.alarms import alarms
 from tlbench.report.compared import compared
 from tlbench.report.names import pair
+from tlbench.report.robustness import robustness_notes
 from tlbench.report.rows import Row
 from tlbench.report.tables import DatasetTable
-from tlbench.results.columns import CORRUPTED
 from tlbench.results.records import DataRecord
 from tlbench.words import counted, listed
 
@@ -44,7 +44,7 @@ def footer(found: DatasetTable) -> list[str]:
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     lines += [*_samples(table), *compared(found)]
-    lines += [*_columns(table), *_corruptions(table)]
+    lines += [*_columns(table), *robustness_notes(table)]
     if compiled := dict.fromkeys(_compiled(row) for row in table if row.figures["compile_seconds"] is not None):
         lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
     if estimated := dict.fromkeys(row.strategy for row in table if row.attributed):
@@ -97,21 +97,6 @@ def _columns(table: list[Row]) -> list[str]:
     return [" ".join(said)] if said else []
 
 
-def _corruptions(table: list[Row]) -> Iterator[str]:
-    """What the column of corrupted images is a mean of."""
-    if not any(column.name == CORRUPTED for column in text.shown(table[0])):
-        return
-    of_names: dict[tuple[str, ...], dict[str, None]] = {}
-    for row in table:
-        of_names.setdefault(tuple(row.cell.corruptions), {})[pair(row)] = None
-    of_names.pop((), None)
-    for names, rows in of_names.items():
-        which = f" of {listed(list(rows), 4)}" if len(of_names) > 1 else ""
-        yield (
-            f"Corrupted{which}: mean over severities 1 to 5 of {listed(names)} on the test images (docs/robustness.md)."
-        )
-
-
 def _data_notes(data: DataRecord) -> Iterator[str]:
     """What in the images limits what the figures say."""
     equal, near = data.duplicates_train_test, data.near_duplicates_train_test
@@ -143,7 +128,7 @@ def _span(numbers: set[int], noun: str) -> str:
 def _samples(table: list[Row]) -> list[str]:
     """What the interval of the primary metric has in it, and which way is better where that is not upwards."""
     metric = table[0].metric
-    name = metric.heading.lower() if metric.heading.istitle() else metric.heading
+    name = text.in_a_sentence(metric.heading)
     described = f"{metric.description}; lower" if metric.description else "lower"
     lines = [f"{metric.heading}: {described} is better."] if metric.better == "lower" else []
     if not any(row.primary and row.primary.half_width is not None for row in table):

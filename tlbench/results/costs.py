@@ -274,7 +274,8 @@ class Cost(RecordPart):
     evaluate_seconds: float = Field(description="Seconds of predicting and scoring val and test after training.")
     robustness_seconds: float | None = Field(
         None,
-        description="Seconds of predicting and scoring test under corruptions; null without `--corruptions`.",
+        description="Seconds of predicting and scoring test under corruptions and other datasets; null without "
+        "`--corruptions` and `--test-on`.",
     )
     save_seconds: float | None = Field(
         None,

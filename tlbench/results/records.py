@@ -100,6 +100,11 @@ class Metrics(RecordPart):
         description="Mean of the primary metric of test over all corruptions and severities; null without "
         "`--corruptions`, and where it can't be computed under one of them.",
     )
+    shifted: dict[str, dict[str, float | None]] = Field(
+        default_factory=dict,
+        description="All metrics of the test split of other datasets, by the dataset's qualified name; empty without "
+        "`--test-on`; null as in `test`, and where the model's outputs are not finite.",
+    )
 
     @property
     def value(self) -> float | None:
@@ -351,7 +356,7 @@ class Record(RecordPart):
     provenance: dict[str, Provenance] = Field(
         default_factory=dict,
         description="Where the components come from: `backbone`, `dataset`, `strategy`, `task`, and `dataset NAME` for "
-        "each other dataset that the strategy trains on.",
+        "each other dataset that the strategy trains on, or the model is tested on.",
     )
     predictions: str | None = Field(
         None,

@@ -46,12 +46,16 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
         trial=trial,
         data=found.data[cell.id],
         other_data=found.other_data[cell.id],
+        shifted=found.shifted[cell.id],
         provenance={
             "backbone": plan.provenance[cell.backbone],
             "dataset": plan.provenance[cell.dataset],
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
-            **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
+            **{
+                f"dataset {each.dataset}": plan.provenance[each.dataset]
+                for each in (*cell.other_datasets, *cell.test_on)
+            },
             **parts_among(plan.provenance),
         },
         plugins=in_use(),

@@ -33,7 +33,7 @@ from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import draw_head, make_ready
 from tlbench.trial.record import Found, record_of
-from tlbench.trial.robustness import NOT_ASKED, Robustness, measure_robustness
+from tlbench.trial.robustness import NOT_ASKED, Model, Robustness, measure_robustness
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 from tlbench.trial.single import carry_out, failed, measure_inference
@@ -196,9 +196,9 @@ def _measure_robustness(
 ) -> None:
     """Add to each trial's test what its head is measured on besides; the body's part of that is computed once."""
     done = {seed: each for seed, each in tested.items() if each is not None}
-    heads = {seed: partial(trials.product.put, each.chosen.head) for seed, each in done.items()}
+    heads = {seed: Model(partial(trials.product.put, each.chosen.head), each.notes) for seed, each in done.items()}
     body = pieces if isinstance(pieces, Cut) else None
-    found = measure_robustness(trials.context, trials.job.trial.cell, images, heads, body)
+    found = measure_robustness(trials.context, trials.job, trials.registry, images, heads, body)
     for seed, each in done.items():
         tested[seed] = replace(each, robustness=found[seed])
 

@@ -40,7 +40,7 @@ def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: 
         data=data_record(job.data),
         learning_rate=found.learning_rate,
         tuning=found.tuning,
-        metrics=found.metrics.model_copy(update={"corrupted": found.robustness.corrupted}),
+        metrics=found.robustness.added_to(found.metrics),
         corruptions=found.robustness.corruptions,
         history=found.history,
         distance=found.distance,

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from tlbench.data.batches import Images
+import torch
+
+from tlbench.cache import StageCache
+from tlbench.contracts.dataset import Dataset
+from tlbench.data.batches import Images, open_split
 from tlbench.data.corrupt import Corrupt
+from tlbench.data.prepare import at_hand
+from tlbench.data.relabel import relabelled
 from tlbench.engine.context import Context
 from tlbench.engine.cut import Cut
-from tlbench.engine.evaluate import predict
+from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.feed import Feed
 from tlbench.engine.further import held
+from tlbench.engine.precision import FORMATS
 from tlbench.errors import Diverged
-from tlbench.plan.cell import Cell
-from tlbench.results.records import CorruptionsRecord
+from tlbench.plan.cell import ShiftPlan
+from tlbench.registry.kinds import Registry
+from tlbench.results.records import CorruptionsRecord, Metrics
+from tlbench.trial.jobs import TrialJob
+from tlbench.trial.scored import all_scores
 
-Put = Callable[[], object]
-"""Makes a model of a job the context's."""
-Values = Sequence[float | None]
+Scores = Mapping[str, float | None]
+"""Metrics by name."""
+Notes = MutableMapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A finished model of a job: `put` makes it the context's, `notes` are those of its record."""
+
+    put: Callable[[], object]
+    notes: Notes
 
 
 @dataclass(frozen=True)
@@ -28,63 +49,108 @@ class Robustness:
 
     corruptions: CorruptionsRecord | None = None
     corrupted: float | None = None
+    shifted: dict[str, Scores] = field(default_factory=dict)
     seconds: float | None = None
+
+    def added_to(self, metrics: Metrics) -> Metrics:
+        """Metrics of test and val with what was found besides."""
+        return Metrics.model_validate({**dict(metrics), "corrupted": self.corrupted, "shifted": self.shifted})
 
 
 NOT_ASKED = Robustness()
 
 
 def measure_robustness(
-    context: Context, cell: Cell, test: Images, models: Mapping[int, Put], pieces: Cut | None = None
+    context: Context,
+    job: TrialJob,
+    registry: Registry,
+    test: Images,
+    models: Mapping[int, Model],
+    pieces: Cut | None = None,
 ) -> dict[int, Robustness]:
-    """What is found of each model, by its seed: the primary metric of test under the cell's corruptions.
+    """What is found of each model, by its seed: of test under the cell's corruptions, and of other datasets.
 
     With a cut, the models share what is before it, and that is computed once for all.
     """
-    if not cell.corruptions or not models:
+    cell = job.trial.cell
+    if not (cell.corruptions or cell.test_on) or not models:
         return dict.fromkeys(models, NOT_ASKED)
+    predicting, primary = _Predicting(context, models, pieces), context.setting.primary.name
     with context.meters.spans.within("robustness"):
-        values: dict[int, dict[str, list[float | None]]] = {seed: {} for seed in models}
-        shared, own = 0.0, dict.fromkeys(models, 0.0)
-        for name, images in _corrupted(test, cell.corruptions):
+        corrupted = {
+            name: [
+                predicting.each(test.corrupted(Corrupt(name, strength)), lambda seen, _notes: seen.scores[primary])
+                for strength in strengths
+            ]
+            for name, strengths in cell.corruptions.items()
+        }
+        shifted = {
+            plan.dataset: predicting.each(
+                _shifted(context, job, registry, plan),
+                lambda seen, notes: all_scores(seen, context.extra_metrics, notes),
+            )
+            for plan in cell.test_on
+        }
+    return {
+        seed: _found(
+            {name: [values[seed] for values in curve] for name, curve in corrupted.items()},
+            {dataset: scores[seed] or {primary: None} for dataset, scores in shifted.items()},
+            predicting.shared + predicting.own[seed],
+        )
+        for seed in models
+    }
+
+
+class _Predicting:
+    """Predictions of each of a job's models, and the seconds that they take: `shared` by all, and of each its `own`."""
+
+    def __init__(self, context: Context, models: Mapping[int, Model], pieces: Cut | None) -> None:
+        self._context, self._models, self._pieces = context, models, pieces
+        self.shared = 0.0
+        self.own = dict.fromkeys(models, 0.0)
+
+    def each(self, images: Images, score: Callable[[Predictions, Notes], T]) -> dict[int, T | None]:
+        """What `score` makes of each model's predictions; None where a model gives outputs that are not finite."""
+        module, setting = self._context.model.module, self._context.setting
+        begun = time.perf_counter()
+        fed = Feed(images, module) if self._pieces is None else held(module, self._pieces, images, setting)
+        self.shared += time.perf_counter() - begun
+        found: dict[int, T | None] = {}
+        for seed, model in self._models.items():
             begun = time.perf_counter()
-            fed = _feed(context, images, pieces)
-            shared += time.perf_counter() - begun
-            for seed, put in models.items():
-                begun = time.perf_counter()
-                put()
-                values[seed].setdefault(name, []).append(_value(context, fed, images))
-                own[seed] += time.perf_counter() - begun
-    return {seed: _found(values[seed], shared + own[seed]) for seed in models}
+            model.put()
+            try:
+                found[seed] = score(predict(module, fed, images.indices, setting), model.notes)
+            except Diverged:
+                found[seed] = None
+            self.own[seed] += time.perf_counter() - begun
+        return found
 
 
-def _corrupted(test: Images, corruptions: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, Images]]:
-    for name, strengths in corruptions.items():
-        for strength in strengths:
-            yield name, test.corrupted(Corrupt(name, strength))
+def _shifted(context: Context, job: TrialJob, registry: Registry, plan: ShiftPlan) -> Images:
+    """The test split of another dataset, normalised as the target's images, its labels in the target's order."""
+    cell, data = job.trial.cell, job.shifted[plan.dataset]
+
+    def load() -> Dataset:
+        return dataclasses.replace(registry.datasets.resolve(plan.dataset).load(), channels=data.channels)
+
+    task = registry.tasks.resolve(cell.task).load()
+    prepared = at_hand(data, load, task, lambda: StageCache(lease=job.lease))
+    images = open_split(
+        prepared, "test", preprocessing=context.model.preprocessing, device=context.setting.device,
+        memory_format=FORMATS[cell.protocol.memory_format], source=load,
+    )  # fmt: skip
+    labels = relabelled(images.labels.numpy(), data.classes, job.data.classes)
+    return images.relabelled(torch.from_numpy(labels))
 
 
-def _feed(context: Context, images: Images, pieces: Cut | None) -> Feed:
-    module = context.model.module
-    return Feed(images, module) if pieces is None else held(module, pieces, images, context.setting)
-
-
-def _value(context: Context, fed: Feed, images: Images) -> float | None:
-    """The primary metric; None where it can't be said."""
-    try:
-        seen = predict(context.model.module, fed, images.indices, context.setting)
-    except Diverged:
-        return None
-    return seen.scores[seen.primary.name]
-
-
-def _found(by_corruption: dict[str, list[float | None]], seconds: float) -> Robustness:
+def _found(by_corruption: dict[str, list[float | None]], shifted: dict[str, Scores], seconds: float) -> Robustness:
     by_severity = [_mean(values) for values in zip(*by_corruption.values(), strict=True)]
-    record = CorruptionsRecord(by_corruption=by_corruption, by_severity=by_severity)
-    return Robustness(record, _mean(by_severity), seconds)
+    curves = CorruptionsRecord(by_corruption=by_corruption, by_severity=by_severity) if by_corruption else None
+    return Robustness(curves, _mean(by_severity), shifted, seconds)
 
 
-def _mean(values: Values) -> float | None:
-    """The mean of values, all of which are known."""
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of values, all of which are known; None of none."""
     known = [each for each in values if each is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
+    return sum(known) / len(known) if known and len(known) == len(values) else None

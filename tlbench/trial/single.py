@@ -20,7 +20,7 @@ from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import make_ready
 from tlbench.trial.record import Found, record_of
-from tlbench.trial.robustness import measure_robustness
+from tlbench.trial.robustness import Model, measure_robustness
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 
@@ -64,7 +64,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
         travelled = distance(model, context.start)
         measure_inference(context)
     seed = job.trial.seed
-    robustness = measure_robustness(context, job.trial.cell, images, {seed: lambda: None})[seed]
+    robustness = measure_robustness(context, job, registry, images, {seed: Model(lambda: None, model.notes)})[seed]
     found = Found(
         metrics=metrics,
         learning_rate=setting.learning_rate,
