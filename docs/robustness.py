@@ -18,13 +18,14 @@ def page(written: str) -> str:
 
 
 def _table() -> Iterator[str]:
-    yield "| name | of the paper | strength | at severities 1 to 5 | by kornia's | apart from the paper's |"
+    yield "| name | of the paper | strength | at severities 1 to 5 | computed by | apart from the paper's |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, each in CORRUPTIONS.items():
         strengths = _numbers(each.strengths)
         if each.in_pixels:
             strengths += f" at {PAPER_SIZE} px; {_numbers(each.at(SHOWN_SIZE))} at {SHOWN_SIZE} px"
-        yield f"| `{name}` | {each.paper} | {each.parameter} | {strengths} | `{each.by}` | {each.apart} |"
+        by = f"`{each.by}`" if "." in each.by else each.by
+        yield f"| `{name}` | {each.paper} | {each.parameter} | {strengths} | {by} | {each.apart} |"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

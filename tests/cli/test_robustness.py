@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def towards_the_mean(image: np.ndarray, factor: float, _place: int) -> np.ndarra
 
 def with_noise(image: np.ndarray, deviation: float, place: int) -> np.ndarray:
     """One image by itself."""
-    values = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    values = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
     found = Corrupt("noise", deviation)(values, torch.tensor([place]))
     return (255 * found[0].permute(1, 2, 0)).round().to(torch.uint8).numpy()
 
@@ -76,6 +77,7 @@ def test_means_are_of_the_curve_and_strengths_are_in_the_cell(run: tuple[Path, F
         }
         curve = np.array([record["corruptions"]["by_corruption"][name] for name in ("noise", "contrast")])
         assert curve.shape == (2, 5)
+        assert record["environment"]["packages"]["kornia"] == version("kornia")
         assert record["corruptions"]["by_severity"] == pytest.approx(curve.mean(0))
         assert record["metrics"]["corrupted"] == pytest.approx(curve.mean())
     for record in of(run, "full"):
@@ -165,8 +167,11 @@ def test_what_can_not_be_corrupted_is_refused_before_anything_runs(
     environment = plugin("many", CHANNELS).environment
     write_deep_images(tmp_path / "deep")
     for dataset, said in (
-        ("scans", "--corruptions noise is for images of 1 or 3 channels, and many/scans has 5; leave it out"),
-        ("folder:deep", "--corruptions noise is for images of 8 bits, and those of packaged/folder:deep have more"),
+        ("scans", "--corruptions noise is for images of 1 or 3 channels, and many/scans has 5; run many/scans without"),
+        (
+            "folder:deep",
+            "--corruptions noise is for images of 8 bits, and those of packaged/folder:path=deep have more",
+        ),
     ):
         found = cli_warm("run", "--backbones", "small_cnn", "--datasets", dataset, "--corruptions", "noise",
                          environment=environment)  # fmt: skip
@@ -178,4 +183,4 @@ def test_without_kornia_it_is_said_what_to_install(cli_here: Cli, monkeypatch: p
     monkeypatch.setattr("tlbench.plan.named.find_spec", lambda _name: None)
     found = cli_here("run", "--corruptions", "noise")
     assert found.status == 2
-    assert found.stderr.strip() == "error: --corruptions needs kornia: pip install 'tlbench[augment]'"
+    assert found.stderr.splitlines()[-1] == "error: --corruptions needs kornia: pip install 'tlbench[augment]'"

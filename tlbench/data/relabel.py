@@ -17,7 +17,7 @@ def relabelled(labels: np.ndarray, names: Sequence[str], wanted: Sequence[str]) 
         return labels
     if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
         places = np.array([wanted.index(name) for name in names], dtype=labels.dtype)
-        return places[labels]
+        return places.take(labels)
     if labels.ndim == 2 and labels.shape[1] == len(names):
         return labels[:, [names.index(name) for name in wanted]]
     raise ValueError(

@@ -18,7 +18,7 @@ CHANNELS = (1, 3)
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption of Hendrycks & Dietterich (2019, arXiv:1903.12261), as kornia computes it.
+    """A corruption of Hendrycks & Dietterich (2019, arXiv:1903.12261), as it is computed here.
 
     `strengths` are those of ImageNet-C at severities 1 to 5, of what `parameter` says. With `in_pixels` they are
     lengths on images of 224 pixels, and scaled with the image. `by` names what computes it, `apart` says in what it is
@@ -40,28 +40,30 @@ class Corruption:
 
 CORRUPTIONS = {
     "noise": Corruption(
-        "Gaussian noise", "standard deviation", (0.08, 0.12, 0.18, 0.26, 0.38), "augmentation.RandomGaussianNoise"
+        "Gaussian noise", "standard deviation", (0.08, 0.12, 0.18, 0.26, 0.38),
+        "kornia.augmentation.RandomGaussianNoise",
     ),
     "impulse": Corruption(
         "impulse noise", "share of pixels that become black or white", (0.03, 0.06, 0.09, 0.17, 0.27),
-        "augmentation.RandomSaltAndPepperNoise", apart="all channels of a pixel at once",
+        "kornia.augmentation.RandomSaltAndPepperNoise", apart="all channels of a pixel at once",
     ),
     "blur": Corruption(
-        "Gaussian blur", "standard deviation in pixels", (1, 2, 3, 4, 6), "filters.gaussian_blur2d", in_pixels=True
+        "Gaussian blur", "standard deviation in pixels", (1, 2, 3, 4, 6), "kornia.filters.gaussian_blur2d",
+        in_pixels=True,
     ),
     "brightness": Corruption(
-        "brightness", "added to the value of HSV", (0.1, 0.2, 0.3, 0.4, 0.5), "color.rgb_to_hsv, hsv_to_rgb"
+        "brightness", "added to the value of HSV", (0.1, 0.2, 0.3, 0.4, 0.5), "kornia.color.rgb_to_hsv"
     ),
     "contrast": Corruption(
         "contrast", "factor of what differs from a channel's mean", (0.4, 0.3, 0.2, 0.1, 0.05),
-        "enhance.adjust_contrast_with_mean_subtraction",
+        "kornia.enhance.adjust_contrast_with_mean_subtraction",
     ),
     "jpeg": Corruption(
-        "JPEG", "quality", (25, 18, 15, 10, 7), "enhance.jpeg_codec_differentiable",
+        "JPEG", "quality", (25, 18, 15, 10, 7), "kornia.enhance.jpeg_codec_differentiable",
         apart="rounding is approximated by a polynomial",
     ),
     "pixelate": Corruption(
-        "pixelate", "share of the side that is left", (0.6, 0.5, 0.4, 0.3, 0.25), "geometry.transform.resize"
+        "pixelate", "share of the side that is left", (0.6, 0.5, 0.4, 0.3, 0.25), "means of blocks"
     ),
 }  # fmt: skip
 """By name. Strengths that are no lengths are the paper's at every image size."""
@@ -78,7 +80,7 @@ def check_channels(names: tuple[str, ...], dataset: str, channels: int) -> None:
     if names and channels not in CHANNELS:
         raise UserError(
             f"--corruptions {','.join(names)} is for images of 1 or 3 channels, and {dataset} has {channels}; "
-            f"leave it out, or run {dataset} by itself"
+            f"run {dataset} without --corruptions"
         )
 
 
@@ -87,5 +89,5 @@ def check_bits(names: tuple[str, ...], dataset: str, levels: Levels | None) -> N
     if names and levels is not None:
         raise UserError(
             f"--corruptions {','.join(names)} is for images of 8 bits, and those of {dataset} have more (values from "
-            f"{levels}); leave it out, or run {dataset} by itself"
+            f"{levels}); run {dataset} without --corruptions"
         )

@@ -75,7 +75,8 @@ def _found(request: Request, registry: Registry, device: str, looked: Looked) ->
         *(component for component, _ in looked.strategies.values()), *(each.task_component for each in tasks.values()),
         *other, *(each.component for others in looked.shifts.values() for each in others),
     ]  # fmt: skip
-    found = described(request, device, [each.entry.origin.distribution for each in components])
+    distributions = [each.entry.origin.distribution for each in components]
+    found = described(request, device, [*distributions, *(["kornia"] if request.corruptions else [])])
     found.provenance = {each.ref: each.entry.origin for each in components}
     found.provenance |= {name: each.entry.origin for name, each in parts_of(request, registry).items()}
     found.tasks = plans(registry, {ref: each.task for ref, each in tasks.items()})

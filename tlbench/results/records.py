@@ -113,13 +113,11 @@ class Metrics(RecordPart):
 
 
 class CorruptionsRecord(RecordPart):
-    """The primary metric of test under corruptions; a value is null where it can't be computed.
-
-    It can't be, too, where the model's outputs for the corrupted images are not finite.
-    """
+    """The primary metric of test under corruptions, whose strengths are in `trial.cell.corruptions`."""
 
     by_corruption: dict[str, list[float | None]] = Field(
-        description="Metric at severities 1 to 5 under each corruption, by name; strengths are in `trial.cell`."
+        description="Metric at severities 1 to 5 under each corruption, by name; null where it can't be computed, and "
+        "where the model's outputs for the corrupted images are not finite."
     )
     by_severity: list[float | None] = Field(
         description="Mean over the corruptions at severities 1 to 5; null where one of them is."

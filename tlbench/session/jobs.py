@@ -52,10 +52,8 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "dataset": plan.provenance[cell.dataset],
             "strategy": plan.provenance[cell.strategy],
             "task": plan.provenance[cell.task],
-            **{
-                f"dataset {each.dataset}": plan.provenance[each.dataset]
-                for each in (*cell.other_datasets, *cell.test_on)
-            },
+            **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
+            **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.test_on},
             **parts_among(plan.provenance),
         },
         plugins=in_use(),

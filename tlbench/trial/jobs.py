@@ -58,8 +58,8 @@ class TrialJob:
     place: int = 0
     gpu: int | None = None
     save: bool = False
-    shifted: dict[str, PreparedDataset] = dataclasses.field(default_factory=dict)
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
+    shifted: dict[str, PreparedDataset] = dataclasses.field(default_factory=dict)
 
     @property
     def trials(self) -> tuple[Trial, ...]:

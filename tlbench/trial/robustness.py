@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -32,7 +32,6 @@ from tlbench.trial.scored import all_scores
 Scores = Mapping[str, float | None]
 """Metrics by name."""
 Notes = MutableMapping[str, Any]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def measure_robustness(
     with context.meters.spans.within("robustness"):
         corrupted = {
             name: [
-                predicting.each(test.corrupted(Corrupt(name, strength)), lambda seen, _notes: seen.scores[primary])
+                predicting.each(test.corrupted(Corrupt(name, strength)), lambda seen, _notes: seen.scores)
                 for strength in strengths
             ]
             for name, strengths in cell.corruptions.items()
@@ -93,7 +92,7 @@ def measure_robustness(
         }
     return {
         seed: _found(
-            {name: [values[seed] for values in curve] for name, curve in corrupted.items()},
+            {name: [scores[seed].get(primary) for scores in curve] for name, curve in corrupted.items()},
             {dataset: scores[seed] or {primary: None} for dataset, scores in shifted.items()},
             predicting.shared + predicting.own[seed],
         )
@@ -109,20 +108,20 @@ class _Predicting:
         self.shared = 0.0
         self.own = dict.fromkeys(models, 0.0)
 
-    def each(self, images: Images, score: Callable[[Predictions, Notes], T]) -> dict[int, T | None]:
-        """What `score` makes of each model's predictions; None where a model gives outputs that are not finite."""
+    def each(self, images: Images, score: Callable[[Predictions, Notes], Scores]) -> dict[int, Scores]:
+        """What `score` makes of each model's predictions; nothing where a model gives outputs that are not finite."""
         module, setting = self._context.model.module, self._context.setting
         begun = time.perf_counter()
         fed = Feed(images, module) if self._pieces is None else held(module, self._pieces, images, setting)
         self.shared += time.perf_counter() - begun
-        found: dict[int, T | None] = {}
+        found: dict[int, Scores] = {}
         for seed, model in self._models.items():
             begun = time.perf_counter()
             model.put()
             try:
                 found[seed] = score(predict(module, fed, images.indices, setting), model.notes)
             except Diverged:
-                found[seed] = None
+                found[seed] = {}
             self.own[seed] += time.perf_counter() - begun
         return found
 
