@@ -9,6 +9,7 @@ from builders import TASKS, make_cell, make_plan, make_record, no_examples, repo
 from tlbench.plan.cell import Cell, ShiftPlan
 from tlbench.report.detail import detail
 from tlbench.report.footer import footer
+from tlbench.report.selection import Selection
 from tlbench.report.tables import DatasetTable, tables
 from tlbench.results.column import Column
 from tlbench.results.columns import COSTS, columns_of, robustness_columns
@@ -75,6 +76,14 @@ def test_the_footer_says_what_the_columns_are_of() -> None:
         for line in said
     )
     assert not any("robustness" in line for line in footer(table_of(make_record(make_cell()))))
+
+
+def test_ranked_by_it_the_footer_still_says_what_it_is_a_mean_of() -> None:
+    plan, records = make_plan(NOISE), [of(NOISE, 0, CURVE, corrupted=0.7)]
+    data = report_of(records, no_examples, lambda task: columns_of(plan, task))
+    (table,) = tables(Selection(metric="corrupted").of(data))
+    assert table.rows[0].metric.name == "corrupted"
+    assert any(line.startswith("Corrupted: mean accuracy on the test images under noise") for line in footer(table))
 
 
 def test_the_detail_has_the_mean_curve_over_the_seeds() -> None:

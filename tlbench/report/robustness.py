@@ -8,6 +8,7 @@ from statistics import fmean
 from tlbench.report import text
 from tlbench.report.names import pair
 from tlbench.report.rows import Row
+from tlbench.results.column import Column
 from tlbench.results.columns import CORRUPTED, MetricColumn, heading_of
 from tlbench.words import counted, listed
 
@@ -15,7 +16,7 @@ from tlbench.words import counted, listed
 def robustness_notes(table: Sequence[Row]) -> Iterator[str]:
     """What the columns of corruptions and other datasets were measured on, and what to know of these."""
     headings = {column.heading for column in text.shown(table[0]) if isinstance(column, MetricColumn)}
-    metric = text.in_a_sentence(table[0].metric.heading)
+    metric = text.in_a_sentence(_primary(table[0]).heading)
     if any(column.name == CORRUPTED for column in text.shown(table[0])):
         yield from _corruptions(table, metric)
     for plan, target in {each.dataset: (each, row.cell.dataset) for row in table for each in row.cell.test_on}.values():
@@ -51,4 +52,10 @@ def curves(row: Row) -> Iterator[str]:
 
 def _curve(of_seeds: Sequence[Sequence[float | None]], row: Row) -> str:
     columns = [[value for value in column if value is not None] for column in zip(*of_seeds, strict=True)]
-    return ", ".join(text.figure(fmean(each) if each else None, row.metric.unit) for each in columns)
+    return ", ".join(text.figure(fmean(each) if each else None, _primary(row).unit) for each in columns)
+
+
+def _primary(row: Row) -> Column:
+    """The column of the task's primary metric, also where a table is ranked by another."""
+    names = {record.metrics.primary for record in row.records if record.metrics is not None}
+    return next((column for column in row.columns if column.name in names), row.metric)

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -152,4 +153,4 @@ def _found(by_corruption: dict[str, list[float | None]], shifted: dict[str, Scor
 def _mean(values: Sequence[float | None]) -> float | None:
     """The mean of values, all of which are known; None of none."""
     known = [each for each in values if each is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    return fmean(known) if known and len(known) == len(values) else None
