@@ -18,6 +18,7 @@ import options
 import rates
 import results_format
 import retained
+import robustness
 import speed
 import tasks
 import worked_examples
@@ -46,6 +47,7 @@ TASKS = ROOT / "docs" / "tasks.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
 RESULTS_FORMAT = ROOT / "docs" / "results-format.md"
 CI = ROOT / "docs" / "ci.md"
+ROBUSTNESS = ROOT / "docs" / "robustness.md"
 CONFORMANCE, FAULTS = ROOT / "docs" / "conformance.md", ROOT / "docs" / "plugin-faults.md"
 SOURCES = ROOT / "docs" / "sources.md"
 RATES, README = ROOT / "docs" / "rates.md", ROOT / "README.md"
@@ -155,6 +157,7 @@ if __name__ == "__main__":
     RESULTS_FORMAT.write_text(results_format.page(), "utf-8")
     CONFORMANCE.write_text(conformance.page(), "utf-8")
     FAULTS.write_text(conformance.faults_page(), "utf-8")
+    ROBUSTNESS.write_text(robustness.page(ROBUSTNESS.read_text("utf-8")), "utf-8")
     CI.write_text(ci.page(CI.read_text("utf-8")), "utf-8")
     SOURCES.write_text(retained.page(SOURCES.read_text("utf-8")), "utf-8")
     README.write_text(readme(README.read_text("utf-8")), "utf-8")

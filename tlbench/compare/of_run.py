@@ -82,7 +82,9 @@ def _decisive(row: Row) -> dict[str, object]:
         "weights": f"{weights.kind} {weights.name or weights.reason or ''}".strip(),
         "weights_digest": next((record.weights.digest for record in row.records if record.weights.digest), None),
         "test_images": row.test_images,
+        "corruptions": cell.corruptions or None,
     }
+    facts |= {f"test_on {each.dataset}": each.digest for each in cell.test_on}
     if cell.source_model is not None:
         source = cell.source_model
         facts["source"] = f"{source.name} {source.digest or source.trial}"

@@ -15,6 +15,7 @@ from tlbench.contracts.backbone import Preprocessing
 from tlbench.contracts.batch import Batch
 from tlbench.contracts.dataset import Dataset, Split
 from tlbench.data.augment import Augment
+from tlbench.data.corrupt import Corrupt
 from tlbench.data.decode import span_of_all
 from tlbench.data.image_files import image_files_below, split_of
 from tlbench.data.pixels import ArrayPixels, FilePixels, Pixels, fetched_ahead
@@ -26,7 +27,8 @@ from tlbench.errors import TestSplitShut
 class Images:
     """A split's images made into batches on the device: normalised, and with `augment` changed at random before.
 
-    With several `views`, each is in a batch so many times. Where they are not `labelled`, batches have no labels.
+    With several `views`, each is in a batch so many times. Where they are not `labelled`, batches have no labels. With
+    a `corruption`, they are corrupted before all else.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Images:
         self._labels = labels.to(device)
         self.indices = indices
         self.augment: Augment | None = None
+        self.corruption: Corrupt | None = None
         self.views = 1
         self.labelled = True
         self._mean = torch.tensor(preprocessing.mean, device=device).view(1, -1, 1, 1) * 255
@@ -79,8 +82,22 @@ class Images:
         changed.augment, changed.views, changed.labelled = augment, views, labelled
         return changed
 
+    def corrupted(self, corruption: Corrupt) -> Images:
+        """The same images, corrupted: always in the same way."""
+        changed = copy.copy(self)
+        changed.corruption = corruption
+        return changed
+
+    def relabelled(self, labels: torch.Tensor) -> Images:
+        """The same images with other labels."""
+        changed = copy.copy(self)
+        changed.labels, changed._labels = labels, labels.to(self._device)
+        return changed
+
     def _made(self, pixels: torch.Tensor, chosen: torch.Tensor) -> Batch:
         values = pixels.to(self._device).permute(0, 3, 1, 2).float()
+        if self.corruption is not None:
+            values = 255 * self.corruption(values / 255, self.indices[chosen.cpu()])
         views = [values if self.augment is None else 255 * self.augment(values / 255) for _ in range(self.views)]
         images = (_joined(views) - self._mean) * self._scale
         labels = _joined([self._labels[chosen]] * self.views) if self.labelled else None

@@ -141,6 +141,7 @@ class Meters:
             train_seconds=train_seconds,
             validate_seconds=spans.get("validate"),
             evaluate_seconds=spans["evaluate"],
+            robustness_seconds=spans.get("robustness"),
             save_seconds=spans["save"],
             warmup_steps=sum(phase.warmup_steps for phase in phases),
             warmup_seconds=sum(phase.warmup_seconds for phase in phases),

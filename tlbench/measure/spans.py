@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Span = Literal["load", "measure", "features", "compile", "train", "validate", "evaluate", "save"]
+Span = Literal["load", "measure", "features", "compile", "train", "validate", "evaluate", "robustness", "save"]
 """Model and data made ready; the probe of a step, and the way from the source; features of the frozen part computed or
 found; the steps compiled (`--compile`); training steps; val looked at while training (`--select best`); val and test
-predicted and scored; predictions written, figures summed up."""
+predicted and scored; test under corruptions and other datasets
+(`--corruptions`, `--test-on`); predictions written, figures summed up."""
 
 
 class Spans:

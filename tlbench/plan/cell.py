@@ -146,11 +146,38 @@ class SourcePlan(Frozen):
     )
 
 
+class ShiftPlan(Frozen):
+    """Another dataset whose test split the cell's models are tested on besides, which has the same classes."""
+
+    dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
+    digest: str = Field(description="SHA-256 over the labels and pixels of every example that is used, in order.")
+    test_images: int = Field(description="Number of its test images, the ones that are predicted.")
+    train_images_shared: int | None = Field(
+        None,
+        description="Number of these that are among the cell's training images, or nearly; null in a dry run.",
+    )
+    options: ResolvedOptions = Field(
+        default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
+    )
+    source_digest: str | None = Field(
+        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
+    )
+
+    def leak_from(self, target: str) -> str:
+        """What is to be said of its test images that the target trains on."""
+        number = self.train_images_shared or 0
+        return (
+            f"{counted(number, 'test image')} of {self.dataset} {'is' if number == 1 else 'are'} among the training "
+            f"images of {target}, or nearly; figures on it are too good"
+        )
+
+
 UNDECISIVE: dict[str, Any] = {
     "weights": {"detail"},
     "protocol": {"asked_batch_size", "asked_memory_format"},
     "other_datasets": {"__all__": {"train_images", "test_images_shared"}},
     "source_model": {"path", "strategy", "data"},  # the id of its trial stands for all of it
+    "test_on": {"__all__": {"test_images", "train_images_shared"}},
 }
 """What a cell keeps to be told of, and its results do not depend on."""
 
@@ -201,6 +228,14 @@ class Cell(Frozen):
         description="SHA-256 of the Python files of each plugin that is not installed, by what it brings (`backbone`, "
         "`dataset`, `strategy`, `task`), so that a change of a file makes another cell.",
     )
+    corruptions: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="Corruptions that test is predicted under besides, by name, each with its strengths at severities "
+        "1 to 5; empty without `--corruptions`.",
+    )
+    test_on: tuple[ShiftPlan, ...] = Field(
+        (), description="Other datasets that the models are tested on besides; empty without `--test-on`."
+    )
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -221,6 +256,9 @@ class Cell(Frozen):
             del decisive["other_datasets"]
         if not self.sources:  # of installed plugins
             del decisive["sources"]
+        for besides in ("corruptions", "test_on"):
+            if not decisive[besides]:  # as it was before there were any
+                del decisive[besides]
         for other in (*decisive["others"], *decisive.get("other_datasets", ())):
             if other["source_digest"] is None:
                 del other["source_digest"]

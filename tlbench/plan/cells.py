@@ -11,7 +11,17 @@ from tlbench.contracts.backbone import Backbone, Family
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
-from tlbench.plan.cell import Cell, OtherBackbone, OtherDatasetPlan, Protocol, ResolvedOptions, SourcePlan, WeightsPlan
+from tlbench.plan.cell import (
+    Cell,
+    OtherBackbone,
+    OtherDatasetPlan,
+    Protocol,
+    ResolvedOptions,
+    ShiftPlan,
+    SourcePlan,
+    WeightsPlan,
+)
+from tlbench.plan.corruptions import strengths_of
 from tlbench.plan.request import OwnRate, Request, TunedRate
 from tlbench.plan.sizes import check_size, on_meta
 from tlbench.plan.weights import POLICIES, Get, choose_weights
@@ -157,6 +167,7 @@ def make_cell(
     strategy: Strategy,
     others: tuple[OtherBackbone, ...],
     other_datasets: tuple[OtherDatasetPlan, ...],
+    test_on: tuple[ShiftPlan, ...] = (),
 ) -> Cell:
     """The cell of a strategy; raises UserError where the strategy states no learning rate, and none is given."""
     protocol = pair.protocol
@@ -190,6 +201,8 @@ def make_cell(
         task=pair.task,
         options={kind: given for kind, given in options.items() if given},
         sources={**pair.sources, **local_sources(component)},
+        corruptions=strengths_of(request.corruptions, protocol.image_size),
+        test_on=test_on,
     )
 
 

@@ -10,7 +10,7 @@ from tlbench.plan.request import COMPARED, REPEATED, Request
 
 OF_A_CELL = dict(zip(COMPARED, ("backbone", "strategy", "dataset"), strict=True))
 OF_SOURCES = ("sources", "source_strategy", "source_epochs")
-LEFT_OUT = (*COMPARED, *OF_SOURCES, "reporters")
+LEFT_OUT = (*COMPARED, *OF_SOURCES, "reporters", "test_on")
 """Options that others stand for, or that tell of the run and are no part of it."""
 
 
@@ -29,6 +29,8 @@ def command_for(cell: Cell, request: Request) -> str:
     values |= {"epochs": protocol.epochs, "batch_size": protocol.batch_size, "image_size": protocol.image_size}
     values |= {"train_size": protocol.train_size or "all", "test_size": protocol.test_size or "all"}
     values |= {"device": cell.device, "find_batch_size": False, "weights": _weights(cell, request)}
+    if cell.test_on:
+        values["test_on"] = ",".join(_quoted(each.dataset) for each in cell.test_on)
     if request.tune:
         values["tune"] = "lr=" + _joined(asked["tune"])
     return " ".join(["tlbench", "run", *_flags(values)])

@@ -17,7 +17,7 @@ from tlbench.data.prepare import prepare, prepare_cached
 from tlbench.data.prepared import Limits, PreparedDataset, Wanted, shared_with_test
 from tlbench.data.sample import prepare_sample
 from tlbench.errors import UserError
-from tlbench.plan.cell import OtherDatasetPlan, Protocol
+from tlbench.plan.cell import OtherDatasetPlan, Protocol, ShiftPlan
 from tlbench.plan.cells import load
 from tlbench.plan.found import Note, Preparing, Tell
 from tlbench.plan.named_dataset import find_dataset
@@ -54,6 +54,7 @@ class Decoder:
     tell: Tell
     done: dict[tuple[str, int, int, Interpolation], PreparedDataset] = field(default_factory=dict)
     others: dict[tuple[Path, Path], OtherDatasetPlan] = field(default_factory=dict)
+    shifts: dict[tuple[Path, Path], ShiftPlan] = field(default_factory=dict)
 
     def prepared(self, loaded: Loaded, protocol: Protocol, interpolation: Interpolation) -> PreparedDataset:
         """A dataset as a protocol wants it; told of when it is decoded for the first time."""
@@ -113,10 +114,15 @@ def other_datasets(registry: Registry, strategy: Component[Strategy]) -> dict[st
             component.check()
         except UserError as error:
             raise UserError(f"strategy {strategy.ref}: {error}") from error
-        dataset = load(component)
-        task = registry.tasks.resolve(dataset.task)
-        found[name] = Loaded(component, dataset, task, load(task))
+        found[name] = loaded(registry, component)
     return found
+
+
+def loaded(registry: Registry, component: Component[Dataset]) -> Loaded:
+    """A dataset with its task."""
+    dataset = load(component)
+    task = registry.tasks.resolve(dataset.task)
+    return Loaded(component, dataset, task, load(task))
 
 
 def misfits(
@@ -157,8 +163,8 @@ def decode_others(
     """A strategy's other datasets in the target's image size, and what the plan keeps of them."""
     found = {}
     for name, other in others.items():
-        loaded = as_wide(other, target.dataset)
-        assert loaded is not None
-        made = decoder.prepared(loaded, protocol, interpolation)
+        wide = as_wide(other, target.dataset)
+        assert wide is not None
+        made = decoder.prepared(wide, protocol, interpolation)
         found[name] = made, decoder.other(other, made, target.ref, prepared)
     return found

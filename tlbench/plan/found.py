@@ -40,6 +40,7 @@ class Preflight:
 
     `sources` are the cells that are trained first, on source datasets. `other_data` has the other datasets that a
     cell's strategy trains on, as it names them; `source_images` what retention is measured on, or why it can't be.
+    `shifted` has the datasets that its models are tested on besides, by their qualified names.
     `left_out` says which strategies can't adapt which backbones or tasks; `tasks` has the metrics of each task,
     `batched` the cells whose heads are trained together. `threads` are those that `peak_flops_per_second`, by
     precision, was measured with; `numerics` has what was measured to choose a cell's precision.
@@ -55,6 +56,7 @@ class Preflight:
     other_data: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
     suites: dict[str, tuple[str, ...]] = field(default_factory=dict)
     source_images: dict[str, SourceImages | str] = field(default_factory=dict)
+    shifted: dict[str, dict[str, PreparedDataset]] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Preflight:
             data={changed[cell].id: each for cell, each in self.data.items()},
             other_data={changed[cell].id: each for cell, each in self.other_data.items()},
             source_images={changed[cell].id: each for cell, each in self.source_images.items()},
+            shifted={changed[cell].id: each for cell, each in self.shifted.items()},
             numerics={changed[cell].id: each for cell, each in self.numerics.items()},
             batched=[changed[cell].id for cell in self.batched],
         )

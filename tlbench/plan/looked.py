@@ -23,12 +23,14 @@ from tlbench.plan.cells import (
     unserved_tasks,
     without_numbers,
 )
+from tlbench.plan.corruptions import check_channels
 from tlbench.plan.datasets import Loaded, misfits, other_datasets
 from tlbench.plan.defaults import protocol_for
 from tlbench.plan.found import Note, Tell
 from tlbench.plan.named import resolve
 from tlbench.plan.published_source import source_data
 from tlbench.plan.request import Request
+from tlbench.plan.shifts import shifts_of
 from tlbench.plan.sizes import check_size
 from tlbench.plan.sources import DatasetSource, Source, source_strategy
 from tlbench.plan.starts import Stage, Start, check_source_sizes, sourced_models, starts_of, unsourced
@@ -49,11 +51,11 @@ Fitted = Mapping[tuple[str, str], Backbone]
 class Looked:
     """What is known of a request's components before anything is decoded, by their qualified names.
 
-    `starts` are the backbones as they are, and as they go on from each source; `stage` says how it is
-    trained on source datasets, `source_data` is what published weights are measured on again. `weights` are None where
-    no strategy wants any. `models` has by the start's name the backbone as it is built for a dataset, but without
-    numbers; None where that can't be. Why no cell is made is in `unadapted` by strategy, start and dataset, in
-    `excluded` by strategy and dataset, in `unfit` by start and dataset.
+    `starts` are the backbones as they are, and as they go on from each source; `stage` says how it is trained on source
+    datasets, `source_data` is what published weights are measured on again, `shifts` what models of each dataset are
+    tested on besides. `weights` are None where no strategy wants any. `models` has by the start's name the backbone as
+    it is built for a dataset, but without numbers; None where that can't be. Why no cell is made is in `unadapted` by
+    strategy, start and dataset, in `excluded` by strategy and dataset, in `unfit` by start and dataset.
     """
 
     backbones: Mapping[str, Component[Backbone]]
@@ -69,6 +71,7 @@ class Looked:
     stage: Stage
     source_data: Loaded | None
     suites: Mapping[str, tuple[str, ...]]
+    shifts: Mapping[str, list[Loaded]]
     unadapted: Mapping[tuple[str, str, str], str]
     excluded: Mapping[tuple[str, str], str]
     unfit: Mapping[tuple[str, str], str]
@@ -102,6 +105,8 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
     backbones = {each.ref: load(each) for each in components}
     datasets = _datasets(request, registry, named.datasets, tell, means)
     bare = {ref: each.dataset for ref, each in datasets.items()}
+    for ref, dataset in bare.items():
+        check_channels(request.corruptions, ref, dataset.channels)
     trained_at = [each.preprocessing.size for each in backbones.values() if each.weights is not None]
     sized = {ref: protocol_for(request, dataset, device, trained_at) for ref, dataset in bare.items()}
     protocols = in_one_size(sized, named.suites, request)
@@ -145,6 +150,7 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
         source_data=source_data(request, registry),
         suites=named.suites,
         unadapted=unadaptable(named.strategies, of_starts, models),
+        shifts=shifts_of(registry, named.test_on, datasets, means, tell),
         excluded=unserved | misfits(other_data, bare),
         unfit=unfit,
     )

@@ -12,6 +12,7 @@ from tlbench.contracts.dataset import Dataset
 from tlbench.contracts.strategy import Strategy
 from tlbench.errors import UserError, nearest
 from tlbench.plan.choices import AUGMENTATIONS, OPTIMIZERS, SCHEDULES
+from tlbench.plan.named_dataset import find_dataset
 from tlbench.plan.recipe import Recipe
 from tlbench.plan.request import Request
 from tlbench.plan.sources import Source, find_sources
@@ -38,6 +39,7 @@ class Named:
     reporters: list[Component[Reporter]]
     sources: list[Source | None]
     suites: dict[str, tuple[str, ...]]
+    test_on: list[Component[Dataset]]
 
 
 def resolve(request: Request, registry: Registry) -> Named:
@@ -50,13 +52,18 @@ def resolve(request: Request, registry: Registry) -> Named:
         _distinct([registry.reporters.resolve(spec) for spec in request.reporters]),
         find_sources(request, registry),
         suites,
+        _distinct([find_dataset(registry, spec) for spec in request.test_on]),
     )
-    components: list[Component[Any]] = [*named.backbones, *named.datasets, *named.strategies, *named.reporters]
+    components: list[Component[Any]] = [
+        *named.backbones, *named.datasets, *named.strategies, *named.reporters, *named.test_on,
+    ]  # fmt: skip
     for component in components:
         component.check()
     registry.executors.resolve(request.executor).check()
     if set(request.augment) & set(AUGMENTATIONS) and find_spec("kornia") is None:
         raise UserError("--augment needs kornia: pip install 'tlbench[augment]'")
+    if request.corruptions and find_spec("kornia") is None:
+        raise UserError("--corruptions needs kornia: pip install 'tlbench[augment]'")
     weights_policies(request.weights, [each.ref for each in named.backbones], registry.qualified_backbone)
     return named
 

@@ -14,6 +14,7 @@ from tlbench.errors import UserError
 from tlbench.plan.batched import is_batched
 from tlbench.plan.cell import Numerics
 from tlbench.plan.cells import make_cell
+from tlbench.plan.corruptions import check_bits
 from tlbench.plan.datasets import Decoder, Loaded, decode_others
 from tlbench.plan.found import Note, Preflight, Tell
 from tlbench.plan.looked import Looked, look
@@ -21,6 +22,7 @@ from tlbench.plan.machine import choose_device, described
 from tlbench.plan.named import parts_of
 from tlbench.plan.pairing import Pairing
 from tlbench.plan.request import Request
+from tlbench.plan.shifts import decode_shifts
 from tlbench.plan.source_cells import SourceCells
 from tlbench.plan.starts import Start
 from tlbench.plan.tasks import plans
@@ -75,10 +77,12 @@ def _found(request: Request, registry: Registry, device: str, looked: Looked) ->
     components: list[Component[Any]] = [
         *looked.backbones.values(), *(each.component for each in looked.datasets.values()),
         *(component for component, _ in looked.strategies.values()), *(each.task_component for each in tasks.values()),
-        *other, *(each.component for each in stage.data.values()), *([stage.strategy[0]] if stage.strategy else []),
+        *other, *(each.component for others in looked.shifts.values() for each in others),
+        *(each.component for each in stage.data.values()), *([stage.strategy[0]] if stage.strategy else []),
         *([looked.source_data.component] if looked.source_data else []),
     ]  # fmt: skip
-    found = described(request, device, [each.entry.origin.distribution for each in components])
+    distributions = [each.entry.origin.distribution for each in components]
+    found = described(request, device, [*distributions, *(["kornia"] if request.corruptions else [])])
     found.provenance = {each.ref: each.entry.origin for each in components}
     found.provenance |= {name: each.entry.origin for name, each in parts_of(request, registry).items()}
     found.suites = dict(looked.suites)
@@ -100,6 +104,11 @@ def _add_cells(
     protocol = looked.protocols[dataset.ref]
     interpolation = backbone.preprocessing.interpolation
     bare, tried = pairing.of(ref, backbone, dataset, protocol, "cnn" if model is None else model.family)
+    check_bits(request.corruptions, dataset.ref, bare.data.levels)
+    shifts = decode_shifts(
+        pairing.decoder, looked.shifts[dataset.ref], dataset, bare.data, bare.protocol, interpolation
+    )
+    tested_on = tuple(plan for _, plan in shifts.values())
     for start, served in starts:
         source = None if start.source is None else sources.plan(start.source, dataset, bare)
         pair = replace(bare, source=source)
@@ -109,8 +118,9 @@ def _add_cells(
                 pairing.decoder, looked.other_data[name], dataset, pair.data, pair.protocol, interpolation
             )
             plans = tuple(plan for _, plan in data.values())
-            cell = make_cell(request, pair, component, strategy, looked.others[name], plans)
+            cell = make_cell(request, pair, component, strategy, looked.others[name], plans, tested_on)
             found.cells.append(cell)
+            found.shifted[cell.id] = {name: made for name, (made, _) in shifts.items()}
             if request.retention:
                 found.source_images[cell.id] = sources.images(start.source, dataset, bare, cell)
             found.keep(cell, pair.data, {other: made for other, (made, _) in data.items()}, tried)

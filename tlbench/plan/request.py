@@ -23,6 +23,7 @@ from tlbench.plan.choices import FeaturesPolicy, Frozen
 from tlbench.plan.option import option
 from tlbench.plan.plugged import Plugged
 from tlbench.plan.recipe import Recipe
+from tlbench.plan.robustness import Robustness
 from tlbench.words import legible, split_names
 
 
@@ -55,7 +56,7 @@ TunedRate = Annotated[OwnRate | float, PlainValidator(_tuned_rate), PlainSeriali
 
 COMPARED = ("backbones", "strategies", "datasets")
 """Options that take names of what is compared, at least one each."""
-NAMED = (*COMPARED, "sources", "reporters")
+NAMED = (*COMPARED, "sources", "reporters", "test_on")
 """Options that take names of components, with commas or one by one."""
 REPEATED = ("plugin", "no_plugin", "plugins_from")
 """Options that take a name each, and may be repeated."""
@@ -218,7 +219,7 @@ class Execution(Frozen):
     data_root: Path | None = option(None, "Where downloaded datasets lie. Also: $TLBENCH_DATA_ROOT.")
 
 
-class Request(Plugged, Execution, TwoStage, Recipe, Compared):
+class Request(Plugged, Execution, TwoStage, Robustness, Recipe, Compared):
     """What a person asks for; what is None follows from the machine and the dataset.
 
     Each field is an option of `tlbench run`, a key of its configuration and a keyword of `tlbench.run`.

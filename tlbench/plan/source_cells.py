@@ -81,10 +81,11 @@ class SourceCells:
             looked, found = self.pairing.looked, self.pairing.found
             backbone, protocol = looked.fitted[target.backbone, target_ref], looked.stage.protocols[loaded.ref]
             pair, tried = self.pairing.of(target.backbone, backbone, loaded, protocol, target.family)
-            own_rate = self.request.model_copy(update={"tune": ()})
-            cell = make_cell(own_rate, pair, *looked.stage.trained_by(), (), ())
+            own = self.request.model_copy(update={"tune": (), "corruptions": ()})  # the target's alone
+            cell = make_cell(own, pair, *looked.stage.trained_by(), (), ())
             found.sources.append(cell)
             found.keep(cell, pair.data, {}, tried)
+            found.shifted[cell.id] = {}
             self.made[key] = cell
         return self.made[key]
 

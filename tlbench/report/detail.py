@@ -5,6 +5,7 @@ from __future__ import annotations
 from tlbench.report import text
 from tlbench.report.compared import beside_the_best
 from tlbench.report.names import pair
+from tlbench.report.robustness import curves
 from tlbench.report.rows import Row
 from tlbench.report.tables import DatasetTable
 from tlbench.results.columns import MetricColumn
@@ -13,11 +14,13 @@ from tlbench.words import counted
 
 
 def detail(found: DatasetTable) -> list[str]:
-    """Each row beside the best, all metrics, rates that were chosen, BatchNorm statistics, features, steps' times."""
+    """Each row beside the best, metrics, curves, chosen rates, BatchNorm statistics, features, steps' times."""
     table = found.rows
     lines = [*beside_the_best(found)]
     if metrics := [said for row in table if (said := _metrics(row))]:
         lines += ["Metrics on test:", *(f"  {said}" for said in metrics)]
+    if corrupted := [line for row in table for line in curves(row)]:
+        lines += ["Under corruptions, at severities 1 to 5:", *(f"  {line}" for line in corrupted)]
     if tuned := [row for row in table if row.cell.tuned_rates]:
         lines += ["Learning rates, as each seed chose them:", *(f"  {_chosen(row)}" for row in tuned)]
     if statistics := [said for row in table if (said := _statistics(row))]:

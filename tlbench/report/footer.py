@@ -10,6 +10,7 @@ from tlbench.report import text
 from tlbench.report.alarms import alarms
 from tlbench.report.compared import compared
 from tlbench.report.names import pair
+from tlbench.report.robustness import robustness_notes
 from tlbench.report.rows import Row
 from tlbench.report.short import short
 from tlbench.report.tables import DatasetTable
@@ -46,7 +47,7 @@ def footer(found: DatasetTable) -> list[str]:
     if chosen := dict.fromkeys(_chosen_numerics(row) for row in table if row.cell.protocol.auto_precision):
         lines.append("Fastest as measured: " + ", ".join(chosen) + ".")
     lines += [*_samples(table), *compared(found)]
-    lines += _columns(table)
+    lines += [*_columns(table), *robustness_notes(table)]
     if compiled := dict.fromkeys(_compiled(row) for row in table if row.figures["compile_seconds"] is not None):
         lines.append("Compilation, not included in Train: " + ", ".join(compiled) + ".")
     if estimated := dict.fromkeys(row.strategy for row in table if row.attributed):
@@ -157,7 +158,7 @@ def _span(numbers: set[int], noun: str) -> str:
 def _samples(table: list[Row]) -> list[str]:
     """What the interval of the primary metric has in it, and which way is better where that is not upwards."""
     metric = table[0].metric
-    name = metric.heading.lower() if metric.heading.istitle() else metric.heading
+    name = text.in_a_sentence(metric.heading)
     described = f"{metric.description}; lower" if metric.description else "lower"
     lines = [f"{metric.heading}: {described} is better."] if metric.better == "lower" else []
     if not any(row.primary and row.primary.half_width is not None for row in table):

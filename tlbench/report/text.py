@@ -45,10 +45,13 @@ def equal(table: DatasetTable) -> dict[str, str]:
 def equal_line(table: DatasetTable) -> list[str]:
     """The line above a table that says what all rows have in common, if anything is left out."""
     names = _headings(table)
-    said = [
-        f"{names[name].lower() if names[name].istitle() else names[name]} {each}" for name, each in equal(table).items()
-    ]
+    said = [f"{in_a_sentence(names[name])} {each}" for name, each in equal(table).items()]
     return [f"All rows: {', '.join(said)}"] if said else []
+
+
+def in_a_sentence(heading: str) -> str:
+    """A heading as a word among others."""
+    return heading.lower() if heading.istitle() else heading
 
 
 def _headings(table: DatasetTable) -> dict[str, str]:

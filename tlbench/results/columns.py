@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tlbench.contracts.task import Better, Unit
 from tlbench.plan.cell import SINGLE_LABEL
@@ -185,14 +187,59 @@ def metric_column(metric: MetricPlan, *, tables: bool) -> MetricColumn:
     return MetricColumn(metric.name, metric.heading, metric.unit, metric.better, read, metric.description, tables)
 
 
+CORRUPTED = "corrupted"
+
+
+def robustness_columns(plan: Plan, task: str) -> Iterator[MetricColumn]:
+    """The columns of what a plan measures of a task besides its test set: the primary metric there."""
+    primary = plan.tasks[task].primary_metric
+    unit = "fraction" if primary.unit == "share" else primary.unit  # of other images than the intervals are of
+    cells = [cell for cell in plan.cells if cell.task == task]
+    if any(cell.corruptions for cell in cells):
+        said = f"mean {primary.name} on test over corruptions and severities"
+        yield MetricColumn(CORRUPTED, "Corrupted", unit, primary.better, _corrupted, said)
+    refs = dict.fromkeys(each.dataset for cell in cells for each in cell.test_on)
+    for ref, name in _plain_names(refs).items():
+        said = f"{primary.name} on the test split of {ref}"
+        read = partial(_on, ref, primary.name)
+        yield MetricColumn(f"{primary.name}_on_{name}", heading_of(ref), unit, primary.better, read, said)
+
+
+def heading_of(dataset: str) -> str:
+    """The heading of the column of another dataset that models are tested on."""
+    return f"On {dataset.rpartition('/')[2]}"
+
+
+def _corrupted(record: Record) -> float | None:
+    return None if record.metrics is None else record.metrics.corrupted
+
+
+def _on(ref: str, metric: str, record: Record) -> float | None:
+    return None if record.metrics is None else record.metrics.shifted.get(ref, {}).get(metric)
+
+
+def _plain_names(refs: Iterable[str]) -> dict[str, str]:
+    """By dataset, its name without what a condition or a spreadsheet takes for a sign; no two are alike."""
+    found: dict[str, str] = {}
+    for ref in refs:
+        plain = re.sub(r"[^\w.-]+", "-", ref.rpartition("/")[2])
+        alike = sum(each == plain or each.startswith(f"{plain}--") for each in found.values())
+        found[ref] = f"{plain}--{alike + 1}" if alike else plain
+    return found
+
+
 def columns_of(plan: Plan, task: str, own: Sequence[Column] = ()) -> tuple[Column, ...]:
-    """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own."""
+    """The columns of a task: its metrics, the primary one first and alone in tables, the costs, and plugins' own.
+
+    Behind the metrics stand those of robustness, where the plan asks for any.
+    """
     facts = plan.tasks[task]
     metrics = [metric_column(each, tables=each.name == facts.primary) for each in facts.metrics]
     unit = _source_unit(plan)
     sources = of_sources(unit) if any(cell.source_model is not None for cell in plan.cells) else ()
     retained = of_retention(unit) if plan.request.retention else ()
-    return (*sorted(metrics, key=lambda each: not each.tables), *retained, *_behind_train(sources), *own)
+    metrics.sort(key=lambda each: not each.tables)
+    return (*metrics, *robustness_columns(plan, task), *retained, *_behind_train(sources), *own)
 
 
 def _source_unit(plan: Plan) -> Unit:

@@ -272,6 +272,11 @@ class Cost(RecordPart):
         "and `Validate` phases.",
     )
     evaluate_seconds: float = Field(description="Seconds of predicting and scoring val and test after training.")
+    robustness_seconds: float | None = Field(
+        None,
+        description="Seconds of predicting and scoring test under corruptions and other datasets; null without "
+        "`--corruptions` and `--test-on`.",
+    )
     save_seconds: float | None = Field(
         None,
         description="Seconds of writing predictions and, where it is saved, the model; null where an earlier release "

@@ -167,11 +167,33 @@ class Metrics(RecordPart):
         None,
         description="Mean loss of the last epoch, penalties included; null where no phase trains by steps.",
     )
+    corrupted: float | None = Field(
+        None,
+        description="Mean of the primary metric of test over all corruptions and severities; null without "
+        "`--corruptions`, and where it can't be computed under one of them.",
+    )
+    shifted: dict[str, dict[str, float | None]] = Field(
+        default_factory=dict,
+        description="All metrics of the test split of other datasets, by the dataset's qualified name; empty without "
+        "`--test-on`; null as in `test`, and where the model's outputs are not finite.",
+    )
 
     @property
     def value(self) -> float | None:
         """The primary metric of test."""
         return self.test.get(self.primary)
+
+
+class CorruptionsRecord(RecordPart):
+    """The primary metric of test under corruptions, whose strengths are in `trial.cell.corruptions`."""
+
+    by_corruption: dict[str, list[float | None]] = Field(
+        description="Metric at severities 1 to 5 under each corruption, by name; null where it can't be computed, and "
+        "where the model's outputs for the corrupted images are not finite."
+    )
+    by_severity: list[float | None] = Field(
+        description="Mean over the corruptions at severities 1 to 5; null where one of them is."
+    )
 
 
 class EpochRecord(RecordPart):
@@ -371,6 +393,11 @@ class Record(RecordPart):
         None,
         description="What the predictions of the trained model are worth; null where the trial has no result.",
     )
+    corruptions: CorruptionsRecord | None = Field(
+        None,
+        description="Primary metric of test under corruptions; null without `--corruptions`, and where the trial has no "
+        "result.",
+    )
     history: list[EpochRecord] = Field(
         default_factory=list,
         description="Epochs of the model that was tested; empty where no phase trains by steps, and where the trial "
@@ -407,7 +434,7 @@ class Record(RecordPart):
     provenance: dict[str, Provenance] = Field(
         default_factory=dict,
         description="Where the components come from: `backbone`, `dataset`, `strategy`, `task`, `source` for a source "
-        "dataset, and `dataset NAME` for each other dataset that the strategy trains on.",
+        "dataset, and `dataset NAME` for each other dataset that the strategy trains on, or the model is tested on.",
     )
     predictions: str | None = Field(
         None,

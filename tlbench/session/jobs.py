@@ -48,6 +48,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
         trial=trial,
         data=found.data[cell.id],
         other_data=found.other_data[cell.id],
+        shifted=found.shifted[cell.id],
         provenance={
             "backbone": plan.provenance[cell.backbone],
             "dataset": plan.provenance[cell.dataset],
@@ -55,6 +56,7 @@ def job_of(trial: Trial, plan: Plan, found: Preflight, folder: RunFolder) -> Tri
             "task": plan.provenance[cell.task],
             **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.other_datasets},
             **_source(plan, cell),
+            **{f"dataset {each.dataset}": plan.provenance[each.dataset] for each in cell.test_on},
             **parts_among(plan.provenance),
         },
         plugins=in_use(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 
 from torch import nn
@@ -13,6 +14,7 @@ from tlbench.contracts.phases import Train
 from tlbench.data.batches import Images
 from tlbench.engine.adapt import hold_to_head
 from tlbench.engine.context import Context, Progress
+from tlbench.engine.cut import Cut
 from tlbench.engine.distance import distance
 from tlbench.engine.evaluate import Predictions, predict
 from tlbench.engine.features import feed
@@ -40,6 +42,7 @@ from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import draw_head, make_ready
 from tlbench.trial.record import Found, record_of
 from tlbench.trial.retention import retention
+from tlbench.trial.robustness import NOT_ASKED, Model, Robustness, measure_robustness
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 from tlbench.trial.single import carry_out, failed, measure_inference
@@ -56,13 +59,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Tested:
-    """A trial's chosen head on test: scored and saved, each with the seconds it took."""
+    """A trial's chosen head on test: scored and saved, each with the seconds it took; and on what else is asked for."""
 
     chosen: Tried
     metrics: Metrics
     notes: dict[str, str]
     evaluate_seconds: float
     save_seconds: float
+    robustness: Robustness = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,7 @@ def _run_batched(trials: BatchedTrials) -> list[Record]:
         context.meters.end_memory()
         measure_inference(context)
         body = OfBody(distance(context.model, context.start), retention(context, job, trials.registry))
+    _measure_robustness(trials, tested, images, pieces)
     shared = attributed_cost(context, job, product, alone)
     feeds_seconds = cut_seconds + val_seconds + test_seconds
     return [
@@ -203,6 +208,18 @@ def _test(trials: BatchedTrials, best: Tried, images: Images, test: Feed, trial:
     return Tested(best, metrics, notes, evaluated - begun, time.perf_counter() - evaluated)
 
 
+def _measure_robustness(
+    trials: BatchedTrials, tested: dict[int, Tested | None], images: Images, pieces: Cut | str
+) -> None:
+    """Add to each trial's test what its head is measured on besides; the body's part of that is computed once."""
+    done = {seed: each for seed, each in tested.items() if each is not None}
+    heads = {seed: Model(partial(trials.product.put, each.chosen.head), each.notes) for seed, each in done.items()}
+    body = pieces if isinstance(pieces, Cut) else None
+    found = measure_robustness(trials.context, trials.job, trials.registry, images, heads, body)
+    for seed, each in done.items():
+        tested[seed] = replace(each, robustness=found[seed])
+
+
 def _record(
     trials: BatchedTrials,
     trial: Trial,
@@ -226,6 +243,7 @@ def _record(
         update={
             "validate_seconds": val_seconds if tuned else None,
             "evaluate_seconds": feeds_seconds + tested.evaluate_seconds + (0.0 if tuned else val_seconds),
+            "robustness_seconds": tested.robustness.seconds,
             "save_seconds": tested.save_seconds,
         }
     )
@@ -242,6 +260,7 @@ def _record(
         notes=tested.notes,
         retention=body.retention,
         tuning=[_candidate(each, each_seconds, each is tested.chosen) for each in tried] if tuned else [],
+        robustness=tested.robustness,
     )
     return record_of(context, job, trial, found, trials.out, started)
 

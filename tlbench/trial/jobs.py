@@ -42,7 +42,8 @@ class TrialJob:
 
     `detail` asks for the parts of the steps; `peak_flops_per_second` is what the machine was measured to reach;
     `numerics` is what was measured to choose the cell's precision. `lease` is the one that cached features are
-    kept for. `other_data` are the other datasets that the strategy trains on, by its own names for them.
+    kept for. `other_data` are the other datasets that the strategy trains on, by its own names for them, `shifted`
+    those that the trained models are tested on besides, by their qualified names.
 
     `others` are trials of the same cell, which are trained together with it. With `product`, the heads of all trials
     and rates are trained as one; what goes wrong then is no trial's fault, and each is tried `alone`. `place` is the
@@ -71,6 +72,7 @@ class TrialJob:
     source: SourceModel | None = None
     source_images: SourceImages | str | None = None
     numerics: list[NumericsCandidate] = dataclasses.field(default_factory=list)
+    shifted: dict[str, PreparedDataset] = dataclasses.field(default_factory=dict)
 
     @property
     def trials(self) -> tuple[Trial, ...]:

@@ -20,6 +20,7 @@ from tlbench.results.records import (
 )
 from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, preprocessing_record, trial_key, weights_record
+from tlbench.trial.robustness import NOT_ASKED, Robustness
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Found:
     notes: dict[str, Any]
     retention: RetentionRecord | None = None
     tuning: list[CandidateRecord] = field(default_factory=list)
+    robustness: Robustness = NOT_ASKED
 
 
 def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: RunFolder, started: datetime) -> Record:
@@ -47,7 +49,8 @@ def record_of(context: Context, job: TrialJob, trial: Trial, found: Found, out: 
         data=data_record(job.data),
         learning_rate=found.learning_rate,
         tuning=found.tuning,
-        metrics=found.metrics,
+        metrics=found.robustness.added_to(found.metrics),
+        corruptions=found.robustness.corruptions,
         history=found.history,
         distance=found.distance,
         notes=found.notes,

@@ -25,13 +25,20 @@ def scored(
     """The metrics of test and val; what a plugin's metric raises is a note, and the figure is null."""
     return Metrics(
         primary=test.primary.name,
-        test=test.scores | _extra(test, extra, notes),
-        val=val.scores | _extra(val, extra, notes),
+        test=all_scores(test, extra, notes),
+        val=all_scores(val, extra, notes),
         by_target=test.objective.by_target(test.kept),
         chance=chance_level(test),
         at_chance=test.objective.learned_nothing(test.kept),
         train_loss=train_loss,
     )
+
+
+def all_scores(
+    seen: Predictions, extra: Sequence[ExtraMetric], notes: MutableMapping[str, Any]
+) -> dict[str, float | None]:
+    """The metrics of a split by name, those of the task and of plugins."""
+    return seen.scores | _extra(seen, extra, notes)
 
 
 def _extra(seen: Predictions, extra: Sequence[ExtraMetric], notes: MutableMapping[str, Any]) -> dict[str, float | None]:

@@ -21,6 +21,7 @@ from tlbench.trial.jobs import TrialJob, failure
 from tlbench.trial.ready import make_ready
 from tlbench.trial.record import Found, record_of
 from tlbench.trial.retention import retention
+from tlbench.trial.robustness import Model, measure_robustness
 from tlbench.trial.save import save_model
 from tlbench.trial.scored import save_predictions, scored
 
@@ -53,7 +54,8 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
     pieces = context.evaluation_cut()
     val = context.predict("val", data.val, pieces)
     data.last_choice_made()
-    test = context.predict("test", data.open_test(), pieces)
+    images = data.open_test()
+    test = context.predict("test", images, pieces)
     metrics = scored(test, val, progress.train_loss, context.extra_metrics, model.notes)
     meters.spans.enter("save")
     save_predictions(test, out.predictions(job.trial.id))
@@ -63,6 +65,8 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
         travelled = distance(model, context.start)
         measure_inference(context)
         kept = retention(context, job, registry)
+    seed = job.trial.seed
+    robustness = measure_robustness(context, job, registry, images, {seed: Model(lambda: None, model.notes)})[seed]
     found = Found(
         metrics=metrics,
         learning_rate=setting.learning_rate,
@@ -78,6 +82,7 @@ def carry_out(context: Context, job: TrialJob, registry: Registry, out: RunFolde
         notes=model.notes,
         retention=kept,
         tuning=tuning,
+        robustness=robustness,
     )
     return record_of(context, job, job.trial, found, out, started)
 

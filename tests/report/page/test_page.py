@@ -19,6 +19,7 @@ from made_runs import Runs
 
 import tlbench
 from tlbench.cli.options import given_values
+from tlbench.plan.cell import ShiftPlan
 from tlbench.plan.command import command_for
 from tlbench.plan.request import COMPARED, make_request
 from tlbench.report.of_run import report_data
@@ -94,6 +95,16 @@ def test_a_commands_odd_values_are_quoted_for_the_shell_and_for_tlbench() -> Non
     assert words[words.index("--datasets") + 1] == '"folder:cats, dogs;rm"'
     assert words[words.index("--tune") + 1] == "lr=1x,3x"
     assert words.count("--no-plugin") == 2 and "--class-weights" in words
+
+
+def test_a_command_asks_for_what_the_cell_is_measured_on_besides() -> None:
+    """A run of two datasets tests each on the other; a cell's command must not name its own."""
+    far = ShiftPlan(dataset="folder:far, away", digest="1", test_images=5)
+    request = make_request(corruptions="blur,noise", test_on=("near", '"folder:far, away"'))
+    words = shlex.split(command_for(make_cell(dataset="near", test_on=(far,)), request))
+    assert words[words.index("--test-on") + 1] == '"folder:far, away"'
+    assert words[words.index("--corruptions") + 1] == "noise,blur"
+    assert "--test-on" not in shlex.split(command_for(make_cell(), request))
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ QUICK = ("builtin/freeze", "builtin/ridge", "builtin/majority", "builtin/wise-ft
 
 test_small_cnn = conformance("backbone", "packaged/small_cnn")
 test_digits = conformance("dataset", "packaged/digits")
+test_mnist_5000 = conformance("dataset", "packaged/mnist-5000")
 test_single_label = conformance("task", "tasks/single-label")
 test_multi_label = conformance("task", "multi-label")
 test_regression = conformance("task", "regression")

@@ -15,7 +15,7 @@ from tlbench.results.records import Record
 STAGES = (
     ("load_seconds", "Load"), ("features_seconds", "Feature extraction"), ("compile_seconds", "Compile"),
     ("train_seconds", "Train"), ("validate_seconds", "Validate"), ("evaluate_seconds", "Evaluate"),
-    ("save_seconds", "Save"), ("measure_seconds", "Measure"),
+    ("robustness_seconds", "Robustness"), ("save_seconds", "Save"), ("measure_seconds", "Measure"),
 )  # fmt: skip
 """The parts of a trial's time, in their order, and what a reader calls them."""
 
