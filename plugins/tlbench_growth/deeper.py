@@ -189,9 +189,9 @@ def _activations(model: TransferModel) -> list[Place]:
 
 
 def _is_norm(layer: nn.Module) -> bool:
-    if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        return False
-    return type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d) and layer.affine and layer.running_mean is not None
+    """A BatchNorm with statistics, and with factors and offsets that can undo them."""
+    usual = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d)
+    return usual and layer.affine and layer.running_mean is not None
 
 
 def _can_be_identity(layer: nn.Module) -> bool:

@@ -20,7 +20,9 @@ from tlbench.contracts.model import TransferModel
 from tlbench_growth import deeper, wider
 from tlbench_growth.channels import channels_of
 from tlbench_growth.net2net import Deeper, Wider, net2deeper, net2wider
+from tlbench_packaged.efficientnet_lite import efficientnet_lite
 from tlbench_packaged.small_cnn import small_cnn
+from tlbench_timm.backbone import timm_backbone
 from tlbench_torchvision.blocks import torchvision_blocks
 
 SIZE, CLASSES = 32, 3
@@ -48,6 +50,10 @@ def make_model(name: str) -> TransferModel:
     torch.manual_seed(0)
     if name == "small_cnn":
         return TransferModel(small_cnn().build(CLASSES, image_size=SIZE, pretrained=False), small_cnn())
+    if name in ("vit_tiny", "efficientnet_lite0"):
+        vit = name == "vit_tiny"
+        backbone = timm_backbone("vit_tiny_patch16_224") if vit else efficientnet_lite(0)
+        return TransferModel(backbone.build(CLASSES, image_size=SIZE, pretrained=not vit), backbone)
     if name in ("vgg", "vgg_bn"):
         model = of_torchvision(small_vgg(name == "vgg_bn"), "classifier.6")
     else:
@@ -111,7 +117,9 @@ GROWTHS = {
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("growth", GROWTHS)
-@pytest.mark.parametrize("name", ["small_cnn", "vgg", "vgg_bn", "resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name", ["small_cnn", "vgg", "vgg_bn", "resnet18", "mobilenet_v2", "efficientnet_lite0", "vit_tiny"]
+)
 def test_what_has_grown_computes_what_it_did(name: str, growth: str, dtype: torch.dtype) -> None:
     model = make_model(name)
     model.module.to(dtype)
@@ -223,6 +231,16 @@ def test_depthwise_convolutions_grow_with_the_channels_between_which_they_are() 
         192,
         24,
     )
+
+
+def test_a_transformers_mlps_are_widened_and_its_blocks_repeated() -> None:
+    module: Any = deepened(widened(make_model("vit_tiny"))).module
+    assert (module.embed_dim, module.blocks[0].mlp.fc1.out_features, module.blocks[0].attn.qkv.out_features) == (
+        192,
+        1536,
+        576,
+    )
+    assert len(module.blocks) == 24
 
 
 def test_layers_are_put_behind_each_stages_last_relu_and_names_stay() -> None:
