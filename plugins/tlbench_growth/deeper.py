@@ -190,8 +190,10 @@ def _activations(model: TransferModel) -> list[Place]:
 
 def _is_norm(layer: nn.Module) -> bool:
     """A BatchNorm with statistics, and with factors and offsets that can undo them."""
-    usual = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d)
-    return usual and layer.affine and layer.running_mean is not None
+    if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        return False
+    is_own = type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d)  # and no subclass, which may do more
+    return is_own and layer.affine and layer.running_mean is not None
 
 
 def _can_be_identity(layer: nn.Module) -> bool:
