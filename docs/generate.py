@@ -55,7 +55,8 @@ BEGIN, END = "<!-- made by docs/generate.py from results/reference -->", "<!-- u
 INTRODUCTION = """# Strategies
 
 How a pretrained model is adapted. Each is a few lines on the engine's phases
-([plugins/tlbench_strategies](../plugins/tlbench_strategies)), to be read before it is cited.
+([plugins/tlbench_strategies](../plugins/tlbench_strategies)), to be read before it is cited;
+[Growth](growth.md) is about those that make a small model larger.
 This page is made from the strategies' own descriptions (`python docs/generate.py`); `tlbench list strategies -v`
 shows the same, and [Strategies compared](strategies-compared.md) what they did in a committed run. Options go behind
 the name, `last-k:k=3` or `model-soup:rates=0.3+1+3`.
@@ -126,7 +127,7 @@ def options_of(strategy: Strategy) -> Iterator[str]:
     yield "| option | type | default | what |"
     yield "| --- | --- | --- | --- |"
     for name, field in strategy.options.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
         shown = "+".join(f"{each:g}" for each in default) if isinstance(default, tuple) else default
         kind = option_type(strategy.options, name).replace("|", "or")
         yield f"| {name} | {kind} | {'none' if default is None else shown} | {field.description} |"

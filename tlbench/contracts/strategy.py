@@ -45,9 +45,10 @@ class Strategy:
     why its models can't be saved, if so.
 
     `tasks` names the tasks that it serves; None is any. `serves(model, options)` says why the strategy can't adapt a
-    model, naming the layers, or None; the model has names and shapes, but no numbers. `others(options)` names the other
-    backbones that the strategy builds by `model.another`, `datasets(options)` the other datasets that it trains on
-    (`TrainData`). `summary`, `details`, `paper` and `when` (to use it) are for `tlbench list` and the documentation.
+    model, naming the layers, or None; the model has names and shapes, but no numbers, and so have those that its
+    `another` builds. `others(options)` names the other backbones that the strategy builds by `model.another`,
+    `datasets(options)` the other datasets that it trains on (`TrainData`). `summary`, `details`, `paper` and `when` (to
+    use it) are for `tlbench list` and the documentation.
     """
 
     name: str

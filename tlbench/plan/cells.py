@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tlbench.contracts.backbone import Backbone, Family
+from tlbench.contracts.channels import with_channels
 from tlbench.contracts.strategy import Strategy
 from tlbench.data.prepared import PreparedDataset
 from tlbench.errors import UserError
@@ -105,6 +106,15 @@ def without_numbers(backbone: Backbone, starts: WeightsPlan | None, image_size: 
     model = on_meta(backbone, image_size)
     if model is not None and backbone.published and starts is not None and starts.kind == "pretrained":
         model.published = partial(backbone.published, image_size)
+    return model
+
+
+def another_without_numbers(registry: Registry, channels: int, image_size: int, name: str) -> TransferModel:
+    """Another backbone as strategies judge it beside the one to adapt; raises LookupError where that can't be built."""
+    backbone: Backbone = load(registry.backbones.resolve(name))
+    model = on_meta(with_channels(backbone, channels), image_size)
+    if model is None:
+        raise LookupError(f"backbone {name} can't be built without numbers")
     return model
 
 

@@ -15,6 +15,7 @@ from tlbench.contracts.strategy import Strategy
 from tlbench.errors import BackboneError
 from tlbench.plan.cell import OtherBackbone, Protocol, WeightsPlan
 from tlbench.plan.cells import (
+    another_without_numbers,
     load,
     other_backbones,
     pairs,
@@ -125,7 +126,7 @@ def look(request: Request, registry: Registry, device: str, tell: Tell, means: M
         each.ref: other_backbones(request, registry, each, protocols, note, means.weights) for each in named.strategies
     }
     other_data = {each.ref: other_datasets(registry, each) for each in named.strategies}
-    models = _models(request, fitted, weights, protocols)
+    models = _models(request, registry, fitted, weights, protocols)
     stage = _stage(request, registry, named.sources, device, trained_at, tell, means)
     check_source_sizes(fitted, stage)
     starts = starts_of(list(backbones), wanted, {ref: each for ref, (_, each) in strategies.items()}, named.sources)
@@ -231,6 +232,7 @@ def _weights(
 
 def _models(
     request: Request,
+    registry: Registry,
     fitted: Fitted,
     weights: Mapping[str, WeightsPlan | None],
     protocols: Mapping[str, Protocol],
@@ -244,7 +246,9 @@ def _models(
         if key not in built:
             usual = request.normalisation == "weights"  # the published head does not know images normalised otherwise
             own = backbone if usual else dataclasses.replace(backbone, published=None)
-            built[key] = without_numbers(own, weights[ref], size)
+            model = built[key] = without_numbers(own, weights[ref], size)
+            if model is not None:
+                model.another = partial(another_without_numbers, registry, key[1], size)
         found[ref, dataset_ref] = built[key]
     return found
 

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from tlbench.contracts.phases import Look, Train
 from tlbench.contracts.strategy import Strategy
 from tlbench.engine.precision import FORMATS
 from tlbench.errors import PhaseError, TestSplitShut, UserError
-from tlbench.plan.cells import without_numbers
+from tlbench.plan.cells import another_without_numbers, without_numbers
 from tlbench.plan.choices import OPTIMIZERS
 from tlbench.saved.document import read_document
 from tlbench.saved.rebuild import rebuilt
@@ -53,6 +54,8 @@ def _answers(subject: Subject) -> Mapping[str, object]:
     found: dict[str, object] = {}
     for name, backbone in _models().items():
         model = without_numbers(backbone, starts_from(strategy, backbone), SIZE)
+        if model is not None:
+            model.another = partial(another_without_numbers, subject.registry, len(backbone.preprocessing.mean), SIZE)
         answer = strategy.serves(model, subject.component.options) if strategy.serves and model is not None else None
         found[name] = answer
     return found
