@@ -10,13 +10,16 @@ from typing import TypeGuard
 import pytest
 
 import tlbench
+import tlbench_gridsmooth
 import tlbench_peft
 import tlbench_strategies
 from tlbench.compare.costs import PACED_RUN_SHARE
 from tlbench.results.columns import CPU_TIME_DEVIATION, RESIDENT_DEVIATION
 from tlbench.results.records import Record
 
-STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
+STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_gridsmooth.STRATEGIES, *tlbench_peft.STRATEGIES)
+NOT_COMPARED = {"vpt", *(each.name for each in tlbench_gridsmooth.STRATEGIES)}
+"""Prompts are for transformers; smoothing is younger than the committed run."""
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -32,7 +35,7 @@ def test_the_page_of_strategies_is_made_from_them(generate: ModuleType) -> None:
 def test_the_comparison_is_made_from_the_committed_runs(generate: ModuleType) -> None:
     compared = generate.compared
     assert (DOCS / "strategies-compared.md").read_text("utf-8") == compared.page()
-    names = {each.name for each in STRATEGIES} - {"vpt"}  # prompts are for transformers
+    names = {each.name for each in STRATEGIES} - NOT_COMPARED
     own_backbone = {"majority", "image-stats"}
     for name, seeds in (("strategies", 3), ("strategies-costs", 1)):
         run = tlbench.load(name, DOCS.parent / "results")

@@ -80,7 +80,9 @@ def test_a_disabled_plugin_is_not_loaded(cli: Cli) -> None:
     states = {
         row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--no-plugin", "timm", "--json").stdout)
     }
-    loaded = dict.fromkeys(("builtin", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded")
+    loaded = dict.fromkeys(
+        ("builtin", "gridsmooth", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded"
+    )
     assert states == {**loaded, "timm": "disabled"}
     by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_PLUGINS_DISABLED": "timm,packaged"}).stdout
     assert [row["name"] for row in json.loads(by_variable) if row["state"] == "disabled"] == ["packaged", "timm"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
+import tlbench_gridsmooth
 import tlbench_peft
 import tlbench_strategies
 from tlbench.testing import CheckResult, check_component, check_plugin, conformance
@@ -15,12 +16,13 @@ from tlbench.testing.kit.checks import checks_for
 from tlbench.testing.kit.registering import Registering
 from tlbench.testing.kit.running import carried_out
 
-PLUGINS = ("packaged", "builtin", "tasks", "local", "peft", "trackers")
+PLUGINS = ("packaged", "builtin", "tasks", "local", "peft", "gridsmooth", "trackers")
 WITH_FAMILIES = ("torchvision", "timm")
 """Whose names are listed by importing their providers."""
 STRATEGIES = [
     *(f"builtin/{each.name}" for each in tlbench_strategies.STRATEGIES),
     *(f"peft/{each.name}" for each in tlbench_peft.STRATEGIES),
+    *(f"gridsmooth/{each.name}" for each in tlbench_gridsmooth.STRATEGIES),
 ]
 QUICK = ("builtin/freeze", "builtin/ridge", "builtin/majority", "builtin/wise-ft")
 
