@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import fx
 
@@ -18,7 +16,7 @@ def radius_of(sigma: float) -> int:
     return int(REACH * sigma + 0.5)
 
 
-@fx.wrap  # type: ignore[untyped-decorator]  # a step of its own in a traced model: its matrices depend on the size
+@fx.wrap  # a step of its own in a traced model: its matrices depend on the size
 def blurred(values: torch.Tensor, sigma: float | torch.Tensor, radius: int) -> torch.Tensor:
     """N×C×H×W values convolved along both axes with exp(−t²/2σ²), t from −radius to radius, scaled to a sum of 1.
 
@@ -40,11 +38,17 @@ def blurred(values: torch.Tensor, sigma: float | torch.Tensor, radius: int) -> t
     return as_given(found, values)
 
 
-@functools.cache
+KEPT: dict[tuple[int, int, str, torch.dtype], torch.Tensor] = {}
+"""The matrices that were met, as in elements.py."""
+
+
 def shifts(pixels: int, radius: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Matrices (2·radius + 1)×N×N that shift N pixels by −radius to radius, mirrored at the middles of the end ones."""
-    period = max(1, 2 * (pixels - 1))
-    with torch.inference_mode(False):  # else they could not take part in a backward pass later
-        places = torch.arange(-radius, radius + 1)[:, None] + torch.arange(pixels)
-        mirrored = torch.minimum(places % period, -places % period)
-        return torch.nn.functional.one_hot(mirrored, pixels).to(device, dtype)
+    key = (pixels, radius, str(device), dtype)
+    if key not in KEPT:
+        period = max(1, 2 * (pixels - 1))
+        with torch.inference_mode(False):  # else they could not take part in a backward pass later
+            places = torch.arange(-radius, radius + 1)[:, None] + torch.arange(pixels)
+            mirrored = torch.minimum(places % period, -places % period)
+            KEPT[key] = torch.nn.functional.one_hot(mirrored, pixels).to(device, dtype)
+    return KEPT[key]
