@@ -47,11 +47,12 @@ def adapt(context: Context) -> None:
                 phase = phases.send(found) if isinstance(phases, Generator) else next(phases)
         except StopIteration:
             break
-        progress.phase, progress.step, progress.steps = number, None, 0
+        progress.phase, progress.step = number, None
         hold_to_head(context, phase, number)
         found = (
             _rewrite(context, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(context, phase, number)
         )
+        progress.steps = 0
     context.model.detach()
     progress.phase, progress.step = None, None
 
