@@ -35,10 +35,10 @@ channels. With λ = 0 and elements one pixel wide, u is x.
 **How far it reaches.** By 1/(1 + λω²), waves of frequency ω with λω² = 1 lose half: √λ is a length in pixels. Inside of
 the grid, the response to a single pixel has the variance 2λ along each axis, as a Gaussian of σ = √(2λ) has.
 
-Sources: Bhat et al. 2008, Fourier Analysis of the 2D Screened Poisson Equation for Gradient Domain Problems, ECCV, for
-finite differences on a periodic grid; Strang 1999, The Discrete Cosine Transform, SIAM Review 41(1), on DCT-I and
+Sources: Bhat et al. 2008, Fourier Analysis of the 2D Screened Poisson Equation for Gradient Domain Problems, ECCV, on
+the problem for images, solved wave by wave; Strang 1999, The Discrete Cosine Transform, SIAM Review 41(1), on DCT-I and
 boundary conditions; Lynch, Rice & Thomas 1964, Direct solution of partial difference equations by tensor product
-methods, Numerische Mathematik 6, on solving tensor products. The eigenvalues are derived above.
+methods, Numerische Mathematik 6, on solving tensor products. The eigenvalues of bilinear elements are derived above.
 """
 
 from __future__ import annotations
