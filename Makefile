@@ -27,6 +27,7 @@ benchmarks:  ## ratios measured side by side; the figures that the docs quote
 	python benchmarks/profile_step.py
 	python benchmarks/blocks.py
 	python benchmarks/cuts.py
+	python benchmarks/smoothing.py
 
 cuda:  ## on a machine with an NVIDIA GPU: its tests and its benchmarks, in some ten minutes
 	pytest tests/measure/test_cuda.py

@@ -10,6 +10,7 @@ from typing import TypeGuard
 import pytest
 
 import tlbench
+import tlbench_gridsmooth
 import tlbench_growth
 import tlbench_peft
 import tlbench_strategies
@@ -18,7 +19,12 @@ from tlbench.results.columns import CPU_TIME_DEVIATION, RESIDENT_DEVIATION
 from tlbench.results.records import Record
 
 COMPARED = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES)
-STRATEGIES = (*tlbench_strategies.STRATEGIES, *tlbench_growth.STRATEGIES, *tlbench_peft.STRATEGIES)
+STRATEGIES = (
+    *tlbench_strategies.STRATEGIES,
+    *tlbench_gridsmooth.STRATEGIES,
+    *tlbench_growth.STRATEGIES,
+    *tlbench_peft.STRATEGIES,
+)
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

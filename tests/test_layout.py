@@ -48,7 +48,7 @@ def test_there_is_no_circle_of_imports() -> None:
 
 def test_the_core_imports_no_plugin() -> None:
     plugins = {file.name for file in PLUGINS.iterdir() if file.is_dir()}
-    assert len(plugins) == 9
+    assert len(plugins) == 10
     for name, file in FILES.items():
         assert not {each.partition(".")[0] for each in imported(file)} & plugins, name
 

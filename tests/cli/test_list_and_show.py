@@ -81,7 +81,7 @@ def test_a_disabled_plugin_is_not_loaded(cli: Cli) -> None:
         row["name"]: row["state"] for row in json.loads(cli("list", "plugins", "--no-plugin", "timm", "--json").stdout)
     }
     loaded = dict.fromkeys(
-        ("builtin", "growth", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded"
+        ("builtin", "gridsmooth", "growth", "local", "packaged", "peft", "tasks", "torchvision", "trackers"), "loaded"
     )
     assert states == {**loaded, "timm": "disabled"}
     by_variable = cli("list", "plugins", "--json", environment={"TLBENCH_PLUGINS_DISABLED": "timm,packaged"}).stdout

@@ -26,6 +26,7 @@ from tlbench.registry.kinds import Registry
 from tlbench.registry.plugins import load_plugins
 from tlbench.registry.provenance import Provenance
 from tlbench.results.records import Record
+from tlbench.testing import run_strategy
 
 CPU = torch.device("cpu")
 PROVENANCE = Provenance(plugin="p", distribution="p", version="1")
@@ -255,6 +256,21 @@ def test_tensors_that_a_strategy_adds_are_of_the_seed_of_initialisation(tmp_path
     for vary, same in (("initialisation", False), ("augmentation", True), ("order", True)):
         other = start_of(tmp_path, name, Seeds(1, (vary,)))[drawn]  # type: ignore[arg-type]
         assert torch.equal(other, first) is same, vary
+
+
+def test_a_strategy_is_told_how_many_steps_the_phase_that_is_on_has() -> None:
+    told = []
+
+    @strategy("counting", learning_rates={"adamw": 1e-3})
+    def counting(model: TransferModel, _options: Options) -> Iterator[Phase]:
+        """Write down what it is told."""
+        yield Train(model.head, epochs=0.5, after_step=lambda model: told.append(model.phase_steps()))
+        told.append(model.phase_steps())
+        yield Train(model.head, epochs=1, after_step=lambda model: told.append(model.phase_steps()))
+
+    found = run_strategy(counting, epochs=2)  # of 36 images in batches of 12
+    assert told == [3, 3, 3, 0, 6, 6, 6, 6, 6, 6]
+    assert found.model.phase_steps() == 0
 
 
 @pytest.mark.parametrize("where", ["in a rewrite", "between phases"])

@@ -11,12 +11,18 @@ import pytest
 from builders import accuracy
 
 import tlbench
+import tlbench_gridsmooth
 import tlbench_growth.net2net
 import tlbench_peft
 import tlbench_strategies
 from tlbench.results.records import Record
 
-ALL = (*tlbench_strategies.STRATEGIES, *tlbench_peft.STRATEGIES, *tlbench_growth.net2net.STRATEGIES)
+ALL = (
+    *tlbench_strategies.STRATEGIES,
+    *tlbench_gridsmooth.STRATEGIES,
+    *tlbench_peft.STRATEGIES,
+    *tlbench_growth.net2net.STRATEGIES,
+)
 STRATEGIES = [each.name for each in ALL]
 CASES = {
     "timm/vit_tiny_patch16_224": ("random", {"builtin/lwf"}),

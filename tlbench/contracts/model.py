@@ -47,7 +47,8 @@ class TransferModel:
     says which learning rates suit the backbone. `task` is the qualified name of what is predicted, `classes` are the
     names of the dataset's classes, labels or targets, and `generator` has a seed of the trial's own, for what a
     strategy draws itself. `optimizer` is the name of the one that the trial trains with, where a strategy's rates
-    depend on it. `curves` has what was logged, by name.
+    depend on it. `curves` has what was logged, by name. `phase_steps()` is how many steps the Train phase that is on
+    has in all, for what changes over them; 0 in any other.
     """
 
     def __init__(self, module: nn.Module, backbone: Backbone) -> None:
@@ -62,6 +63,7 @@ class TransferModel:
         self.notes = Notes()
         self.curves: dict[str, Curve] = {}
         self.moment: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.phase_steps: Callable[[], int] = lambda: 0
         self._attached: list[str] = []
         self.task = ""
         self.classes: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ def adapt(context: Context) -> None:
         found = (
             _rewrite(context, phase, new_tensors) if isinstance(phase, Rewrite) else _carry_out(context, phase, number)
         )
+        progress.steps = 0
     context.model.detach()
     progress.phase, progress.step = None, None
 

@@ -33,11 +33,13 @@ from tlbench.results.records import EpochRecord
 class Progress:
     """How far a trial is: for the record of one that fails, and for the figures of one that doesn't.
 
-    `trained` has the numbers of every tensor that a phase has trained, by its name at that time.
+    `steps` is how many the phase that is on has, `trained` the numbers of every tensor that a phase has trained, by its
+    name at that time.
     """
 
     phase: int | None = None
     step: int | None = None
+    steps: int = 0
     weights_digest: str | None = None
     train_loss: float | None = None
     trained: dict[str, int] = field(default_factory=dict)
@@ -51,6 +53,10 @@ class Progress:
     def moment(self) -> tuple[int, int]:
         """The phase, from 0, and how many of its steps are done."""
         return self.phase or 0, self.step or 0
+
+    def phase_steps(self) -> int:
+        """How many steps the phase that is on has in all; 0 where it has none."""
+        return self.steps
 
     def follow(self, report: Report) -> Report:
         """Note each step before it is reported."""

@@ -26,7 +26,7 @@ def train_phase(context: Context, phase: Train, number: int) -> None:
     prepare_phase(model, phase)
     source = trained_on(context, phase, number)
     setting = replace(context.setting, objective=objective_of(context, phase.data))
-    steps = phase_steps(phase, setting.protocol, len(source))
+    steps = progress.steps = phase_steps(phase, setting.protocol, len(source))
     batchnorm = settle(model, setting.protocol, steps, context.pretrained, context.strategy.load().batchnorm)
     with meters.spans.within("features"):
         fed, features = _feed(context, phase, source)

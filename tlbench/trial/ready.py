@@ -64,7 +64,7 @@ def make_ready(
         model.another = partial(another, backbone, cell, outputs, seeds, registry)
         model.dataset = partial(_described, others)
         model.classes, model.task = names, cell.task
-        model.moment = progress.moment
+        model.moment, model.phase_steps = progress.moment, progress.phase_steps
         model.generator.manual_seed(seeds.of("augmentation", " of the strategy"))
         return model
 

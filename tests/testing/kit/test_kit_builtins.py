@@ -7,6 +7,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
+import tlbench_gridsmooth
 import tlbench_growth.net2net
 import tlbench_peft
 import tlbench_strategies
@@ -16,13 +17,14 @@ from tlbench.testing.kit.checks import checks_for
 from tlbench.testing.kit.registering import Registering
 from tlbench.testing.kit.running import carried_out
 
-PLUGINS = ("packaged", "builtin", "tasks", "local", "growth", "peft", "trackers")
+PLUGINS = ("packaged", "builtin", "tasks", "local", "peft", "gridsmooth", "growth", "trackers")
 WITH_FAMILIES = ("torchvision", "timm")
 """Whose names are listed by importing their providers."""
 STRATEGIES = [
     *(f"builtin/{each.name}" for each in tlbench_strategies.STRATEGIES),
     *(f"peft/{each.name}" for each in tlbench_peft.STRATEGIES),
     *(f"growth/{each.name}" for each in tlbench_growth.net2net.STRATEGIES),
+    *(f"gridsmooth/{each.name}" for each in tlbench_gridsmooth.STRATEGIES),
 ]
 QUICK = ("builtin/freeze", "builtin/ridge", "builtin/majority", "builtin/wise-ft")
 
