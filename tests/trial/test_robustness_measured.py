@@ -76,6 +76,12 @@ def test_a_figure_that_can_not_be_had_is_null_and_so_is_each_mean_of_it(tmp_path
     assert None not in found.corruptions.by_corruption["noise"] and found.corrupted is None
 
 
+def test_what_goes_wrong_is_a_note_and_no_failure_of_the_trial(tmp_path: Path) -> None:
+    notes: dict[str, Any] = {}
+    found = measured(make_context(tmp_path, nothing), {0: Model(lambda: None, notes)}, nonsense=(1.0,) * 5)
+    assert found == {0: Robustness()} and notes == {"robustness": "not measured: KeyError: 'nonsense'"}
+
+
 def test_heads_of_a_shared_body_have_what_each_has_as_a_whole_model(tmp_path: Path) -> None:
     """With a body of random weights, two heads that are unlike."""
     context = make_context(tmp_path, nothing)

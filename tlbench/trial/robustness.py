@@ -58,6 +58,7 @@ class Robustness:
 
 
 NOT_ASKED = Robustness()
+NOTE = "robustness"
 
 
 def measure_robustness(
@@ -70,11 +71,30 @@ def measure_robustness(
 ) -> dict[int, Robustness]:
     """What is found of each model, by its seed: of test under the cell's corruptions, and of other datasets.
 
-    With a cut, the models share what is before it, and that is computed once for all.
+    With a cut, the models share what is before it, and that is computed once for all. What goes wrong with it is noted,
+    and takes nothing from what the models got of their own test set.
     """
     cell = job.trial.cell
     if not (cell.corruptions or cell.test_on) or not models:
         return dict.fromkeys(models, NOT_ASKED)
+    try:
+        return _measured(context, job, registry, test, models, pieces)
+    except Exception as error:
+        for model in models.values():
+            model.notes[NOTE] = f"not measured: {type(error).__name__}: {error}"
+        shifted: dict[str, Scores] = {plan.dataset: {context.setting.primary.name: None} for plan in cell.test_on}
+        return dict.fromkeys(models, Robustness(shifted=shifted))
+
+
+def _measured(
+    context: Context,
+    job: TrialJob,
+    registry: Registry,
+    test: Images,
+    models: Mapping[int, Model],
+    pieces: Cut | None,
+) -> dict[int, Robustness]:
+    cell = job.trial.cell
     predicting, primary = _Predicting(context, models, pieces), context.setting.primary.name
     with context.meters.spans.within("robustness"):
         corrupted = {
