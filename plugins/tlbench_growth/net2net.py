@@ -108,7 +108,7 @@ def can_deepen(model: TransferModel, _options: Deeper) -> str | None:
     serves=can_widen,
     rebuild=lambda model, options, _shapes: widen(model, options),
     paper=f"{PAPER}, Net2WiderNet",
-    when="a trained model has become too small for its task, and training a wider one anew costs too much",
+    when="a trained model has become too small for its task, and training a wider one from scratch costs too much",
 )
 def net2wider(model: TransferModel, options: Wider) -> Generator[Phase, Any, None]:
     """Train the model, replace each hidden channel by copies that compute the same together, and train the wider one.
