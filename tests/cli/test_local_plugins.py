@@ -95,7 +95,7 @@ def test_a_strategy_in_a_file_runs_and_its_record_says_where_it_is_from(cli_here
     (tmp_path / "code" / "my_rates.py").write_text("RATE = 2e-3\n")  # what the file imports from beside it
     changed = cli_here("resume", "one")
     assert changed.status == 2
-    assert "exists with a different plan (learning_rate 0.001 there, 0.002 here)" in changed.stderr
+    assert "exists with a different plan (learning_rate 0.001 there, 0.002 here, " in changed.stderr
     (tmp_path / "code" / "my_rates.py").write_text("RATE = 1e-3  # a comment\n")
     changed = cli_here("resume", "one")
     assert "exists with a different plan (sources.strategy" in changed.stderr

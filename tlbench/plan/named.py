@@ -44,9 +44,10 @@ class Named:
 
 def resolve(request: Request, registry: Registry) -> Named:
     """The request's components; raises UserError on the first that is unknown or has bad options."""
+    backbones = _distinct([registry.backbones.resolve(spec) for spec in request.backbones])
     datasets, suites = datasets_of(request, registry)
     named = Named(
-        _distinct([registry.backbones.resolve(spec) for spec in request.backbones]),
+        backbones,
         _distinct(datasets),
         _distinct([registry.strategies.resolve(spec) for spec in request.strategies]),
         _distinct([registry.reporters.resolve(spec) for spec in request.reporters]),

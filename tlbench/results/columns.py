@@ -192,9 +192,11 @@ CORRUPTED = "corrupted"
 
 def robustness_columns(plan: Plan, task: str) -> Iterator[MetricColumn]:
     """The columns of what a plan measures of a task besides its test set: the primary metric there."""
+    cells = [cell for cell in plan.cells if cell.task == task and (cell.corruptions or cell.test_on)]
+    if not cells:
+        return
     primary = plan.tasks[task].primary_metric
     unit = "fraction" if primary.unit == "share" else primary.unit  # of other images than the intervals are of
-    cells = [cell for cell in plan.cells if cell.task == task]
     if any(cell.corruptions for cell in cells):
         said = f"mean {primary.name} on test over corruptions and severities"
         yield MetricColumn(CORRUPTED, "Corrupted", unit, primary.better, _corrupted, said)
