@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 import tlbench
 
-SMALL = ("--backbones", "small_cnn", "--epochs", "1", "--image-size", "32", "--weights", "random")
-SOURCE = "digits:train=80:test=40"
+SMALL = ("--backbones", "small_cnn", "--epochs", "4", "--image-size", "32", "--weights", "random")
+SOURCE = "digits:train=200:test=100"
 TARGET = ("--datasets", "digit-grids:train=60:test=40")
 
 
@@ -24,7 +24,7 @@ def run(once: Once) -> tuple[Path, Finished]:
     folder, finished = once(
         "two-stage",
         lambda folder: run_cli(
-            *("run", *SMALL, *TARGET, *asked, "--save", "all", "--name", "two", "--json"), cwd=folder,
+            *("run", *SMALL, *TARGET, *asked, "--save", "all", "--retention", "--name", "two", "--json"), cwd=folder,
             environment={"TLBENCH_CACHE": str(folder / "cache")},
         ),
     )  # fmt: skip
@@ -42,8 +42,8 @@ def test_each_strategy_has_a_cell_for_each_source_and_scratch_has_one(run: tuple
     assert cells(run[1]) == {
         ("freeze", "none"), ("freeze", "dataset"), ("full", "none"), ("full", "dataset"), ("scratch", "none"),
     }  # fmt: skip
-    assert "trained first: small_cnn on packaged/digits:test=40:train=80 by full" in run[1].stderr
-    assert "[source] small_cnn × digits:test=40:train=80 × full" in run[1].stderr
+    assert "trained first: small_cnn on packaged/digits:test=100:train=200 by full" in run[1].stderr
+    assert "[source] small_cnn × digits:test=100:train=200 × full" in run[1].stderr
     assert "10 trials (5 cells × 2 seeds)" in run[1].stderr
 
 
@@ -51,11 +51,11 @@ def test_the_source_has_a_record_of_its_own_and_trials_name_it(run: tuple[Path, 
     folder, finished = run
     (file,) = (folder / "results" / "two" / "sources").glob("*.json")
     source = json.loads(file.read_text("utf-8"))
-    assert source["status"] == "ok" and source["trial"]["cell"]["dataset"] == "packaged/digits:test=40:train=80"
+    assert source["status"] == "ok" and source["trial"]["cell"]["dataset"] == "packaged/digits:test=100:train=200"
     for record in finished.records:
         if record["trial"]["cell"]["source"] == "dataset":
             assert record["source"] == {
-                "kind": "dataset", "name": "packaged/digits:test=40:train=80", "trial": source["trial"]["id"],
+                "kind": "dataset", "name": "packaged/digits:test=100:train=200", "trial": source["trial"]["id"],
                 "strategy": "builtin/full", "metric": "accuracy", "value": source["metrics"]["test"]["accuracy"],
                 "train_seconds": source["cost"]["train_seconds"] + source["cost"]["features_seconds"],
                 "energy_joules": source["cost"]["energy_joules"],
@@ -85,7 +85,7 @@ def test_trials_begin_with_the_tensors_that_the_source_left(run: tuple[Path, Fin
 def test_the_table_has_the_cost_of_both_stages(run: tuple[Path, Finished]) -> None:
     folder, finished = run
     table = run_cli("show", "two", cwd=folder).stdout
-    assert "small_cnn from digits:test=40:train=80" in table
+    assert "small_cnn from digits:test=100:train=200" in table
     assert "Source train" in table and "Both" in table
     assert "Train is of the target alone, Both includes training on the source." in table
     rows = {(row.strategy, row.cell.source): row.figures for row in tlbench.load(folder / "results" / "two").rows()}
@@ -100,7 +100,7 @@ def test_the_table_has_the_cost_of_both_stages(run: tuple[Path, Finished]) -> No
 
 def test_another_run_takes_the_source_from_the_cache(run: tuple[Path, Finished]) -> None:
     folder, finished = run
-    arguments = ("--sources", "digits:train=80:test=40", "--strategies", "full", "--name", "again", "--json")
+    arguments = ("--sources", "digits:train=200:test=100", "--strategies", "full", "--name", "again", "--json")
     again = run_cli(
         "run", *SMALL, *TARGET, *arguments, cwd=folder, environment={"TLBENCH_CACHE": str(folder / "cache")}
     )
@@ -121,7 +121,7 @@ def test_the_command_of_a_cell_gives_the_same_trial(run: tuple[Path, Finished]) 
         for cell in plan.cells
         if cell.source_model
     }
-    assert said == {"packaged/digits:test=40:train=80"}
+    assert said == {"packaged/digits:test=100:train=200"}
     assert all("--sources" not in command_for(cell, plan.request) for cell in plan.cells if not cell.source_model)
 
 
@@ -145,7 +145,7 @@ def test_a_saved_model_is_a_source_of_its_own_backbone(run: tuple[Path, Finished
 
 @pytest.mark.slow
 def test_a_source_that_can_not_be_trained_fails_its_trials_and_no_others(cli: Cli) -> None:
-    arguments = ("--sources", "pretrained,digits:train=80:test=40", "--strategies", "full", "--json")
+    arguments = ("--sources", "pretrained,digits:train=200:test=100", "--strategies", "full", "--json")
     ended = cli("run", *SMALL, *TARGET, *arguments, "--optimizer", "sgd", "--lr", "1e20")
     assert ended.status == 1
     by_source = {each["trial"]["cell"]["source"]: each for each in ended.records}
@@ -153,7 +153,7 @@ def test_a_source_that_can_not_be_trained_fails_its_trials_and_no_others(cli: Cl
     failed = by_source["dataset"]
     assert failed["status"] == "failed" and failed["error"]["type"] == "SourceFailed"
     assert (
-        "the source model of packaged/digits:test=40:train=80 could not be trained: diverged"
+        "the source model of packaged/digits:test=100:train=200 could not be trained: diverged"
         in failed["error"]["message"]
     )
 
@@ -191,18 +191,6 @@ def test_a_source_that_is_one_of_the_targets_is_left_out_there_alone(cli_here: C
     assert "it is the target" in plan["left_out"][0]
 
 
-@pytest.fixture(scope="module")
-def kept(once: Once) -> Finished:
-    """Retention of a strategy that leaves the body alone, and of one that changes it."""
-    asked = ("--sources", "pretrained,digits:train=300:test=100", "--strategies", "freeze,full", "--seeds", "2")
-    small = ("--backbones", "small_cnn", "--weights", "random", "--image-size", "32", "--epochs", "4")
-    _, finished = once(
-        "kept", lambda folder: run_cli("run", *small, *TARGET, *asked, "--retention", "--json", cwd=folder)
-    )
-    assert finished.status == 0, finished.stderr
-    return finished
-
-
 def retentions(finished: Finished, strategy: str, source: str = "dataset") -> list[dict[str, object]]:
     return [
         record["retention"]
@@ -212,8 +200,8 @@ def retentions(finished: Finished, strategy: str, source: str = "dataset") -> li
     ]
 
 
-def test_forgetting_is_0_for_freeze_and_larger_for_full(kept: Finished) -> None:
-    freeze, full = retentions(kept, "freeze"), retentions(kept, "full")
+def test_forgetting_is_0_for_freeze_and_larger_for_full(run: tuple[Path, Finished]) -> None:
+    freeze, full = retentions(run[1], "freeze"), retentions(run[1], "full")
     assert [each["forgetting"] for each in freeze] == [0, 0] and [each["probe_forgetting"] for each in freeze] == [0, 0]
     assert len({each["before"] for each in (*freeze, *full)}) == 1
     for each in full:
@@ -221,12 +209,12 @@ def test_forgetting_is_0_for_freeze_and_larger_for_full(kept: Finished) -> None:
         assert each["metric"] == "accuracy" and each["test_images"] == 100 and each["reason"] is None
 
 
-def test_before_is_what_the_source_model_got_of_its_own_test(kept: Finished) -> None:
-    for record in kept.records:
+def test_before_is_what_the_source_model_got_of_its_own_test(run: tuple[Path, Finished]) -> None:
+    for record in run[1].records:
         if record["source"] is not None:
             assert record["retention"]["before"] == record["source"]["value"]  # source and target have one image size
 
 
-def test_retention_that_can_not_be_measured_says_why(kept: Finished) -> None:
-    for found in (*retentions(kept, "full", "none"), *retentions(kept, "freeze", "none")):
+def test_retention_that_can_not_be_measured_says_why(run: tuple[Path, Finished]) -> None:
+    for found in (*retentions(run[1], "full", "none"), *retentions(run[1], "freeze", "none")):
         assert found["before"] is None and "no published ones (random)" in str(found["reason"])
