@@ -34,7 +34,7 @@ def crops(name: str, seed: int, number: int) -> list[PIL.Image.Image]:
 @pytest.fixture(scope="module")
 def run(once: Once) -> Finished:
     """Two strategies on digits, with photographs of two classes as what the weights were trained on."""
-    asked = ("--datasets", "digits:train=100:test=40", "--image-size", str(SIZE), "--epochs", "3", "--retention")
+    asked = ("--datasets", "digits:train=60:test=20", "--image-size", str(SIZE), "--epochs", "2", "--retention")
 
     def make(folder: Path) -> Finished:
         photographs(folder / "photos")

@@ -30,7 +30,7 @@ def run(once: Once) -> tlbench.Results:
     def make(folder: Path) -> None:
         tlbench.run(
             datasets="digit-grids,digit-angles", strategies=[*TRAINED, *BASELINES, "ridge", "linear-probe"], epochs=3,
-            image_size=64, train_size=400, test_size=200, results=folder, name="tasks", progress=False,
+            image_size=48, train_size=400, test_size=200, results=folder, name="tasks", progress=False,
         )  # fmt: skip
 
     folder, _ = once("tasks", make)
