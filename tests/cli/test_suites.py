@@ -78,6 +78,7 @@ def test_suites_are_listed_with_their_members(cli_here: Cli) -> None:
     listed = cli_here("list", "suites", "--json")
     found = {row["name"]: row["members"] for row in json.loads(listed.stdout)}
     assert found["torchvision/vtab-natural"][0] == "torchvision/caltech101:train=800:val=200"
+    assert "packaged/digit-grids:train=800:val=200" in cli_here("list", "suites", "-v").stdout
 
 
 @pytest.mark.parametrize("entry", list(Registry.of(load_plugins()).suites), ids=lambda entry: entry.qualified)

@@ -14,6 +14,7 @@ from tlbench.errors import UserError
 
 if TYPE_CHECKING:
     from tlbench.contracts.strategy import Strategy
+    from tlbench.contracts.suite import Suite
     from tlbench.registry.components import Entry
     from tlbench.registry.kinds import Kind, Registry
 
@@ -120,7 +121,7 @@ def _describe(entry: Entry[Any]) -> dict[str, Any]:
         "name": entry.qualified,
         "summary": entry.summary,
         **(_strategy(entry.factory(None)) if entry.kind == "strategy" else {}),
-        **({"members": entry.factory(None).datasets} if entry.kind == "suite" else {}),
+        **(_suite(entry.factory(None)) if entry.kind == "suite" else {}),
         **entry.origin.model_dump(),
         "options": [
             {
@@ -133,6 +134,11 @@ def _describe(entry: Entry[Any]) -> dict[str, Any]:
             for name, field in entry.options.model_fields.items()
         ],
     }
+
+
+def _suite(suite: Suite) -> dict[str, Any]:
+    """The datasets of a suite, also as lines of their own."""
+    return {"members": suite.datasets, "lines": suite.datasets}
 
 
 def _strategy(strategy: Strategy) -> dict[str, Any]:
