@@ -9,7 +9,7 @@ import tlbench
 from tlbench.report import text
 from tlbench.report.rows import Row
 from tlbench.report.short import short
-from tlbench.results.records import RetentionRecord
+from tlbench.results.beside import RetentionRecord
 from tlbench.stats import Estimate, Sample, family, holm, interval
 from tlbench.stats.family import Better, verdict_of
 

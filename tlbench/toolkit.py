@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tlbench.data.image_files import HIDDEN, LOOP, endings, hidden, image_files_below, is_image, split_of
     from tlbench.data.root import data_root
     from tlbench.engine.renormalise import inner
+    from tlbench.engine.tracer import ForgivingTracer
     from tlbench.engine.weights import load_whole
     from tlbench.errors import BackboneError, PhaseError, nearest
     from tlbench.execute.elsewhere import Parcel, run_elsewhere
@@ -57,6 +58,7 @@ _HOMES = {
     ),
     "tlbench.data.root": ("data_root",),
     "tlbench.engine.renormalise": ("inner",),
+    "tlbench.engine.tracer": ("ForgivingTracer",),
     "tlbench.engine.weights": ("load_whole",),
     "tlbench.errors": ("BackboneError", "PhaseError", "nearest"),
     "tlbench.execute.elsewhere": ("Parcel", "run_elsewhere"),
@@ -88,6 +90,7 @@ __all__ = [
     "LOOP",
     "BackboneError",
     "Ended",
+    "ForgivingTracer",
     "LocalProcesses",
     "Message",
     "Parcel",

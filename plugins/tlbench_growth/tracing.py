@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import fx, nn
+
+from tlbench.toolkit import ForgivingTracer
 
 INNER = "model"
 LEAVES = (nn.modules.batchnorm._BatchNorm, nn.modules.conv._ConvNd, nn.Linear)
@@ -26,23 +27,12 @@ class Whole(nn.Module):
         return output
 
 
-class ForgivingTracer(fx.Tracer):
-    """Leaves a module whole where its code depends on the numbers that it is given."""
+class LayerTracer(ForgivingTracer):
+    """Leaves layers whole, and modules whose code depends on the numbers that it is given."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """PyTorch's own modules, and layers made of them."""
         return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Trace into a module, or put it into the graph as it is."""
-        known, stack = len(self.graph.nodes), self.module_stack.copy()
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception:  # whatever a module's code raises when it is handed a proxy
-            for node in reversed(list(self.graph.nodes)[known:]):
-                self.graph.erase_node(node)
-            self.module_stack = stack
-            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
 
 
 def traced(module: nn.Module) -> fx.Graph:
@@ -50,7 +40,7 @@ def traced(module: nn.Module) -> fx.Graph:
     tensors = [*module.parameters(), *module.buffers()]
     copied = copy.deepcopy(module, {id(each): each for each in tensors})
     with torch.random.fork_rng(devices=[]):
-        return ForgivingTracer().trace(Whole(copied))
+        return LayerTracer().trace(Whole(copied))
 
 
 def path_of(node: fx.Node) -> str | None:

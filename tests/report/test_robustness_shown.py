@@ -11,9 +11,10 @@ from tlbench.report.detail import detail
 from tlbench.report.footer import footer
 from tlbench.report.selection import Selection
 from tlbench.report.tables import DatasetTable, tables
+from tlbench.results.beside import CorruptionsRecord
 from tlbench.results.column import Column
 from tlbench.results.columns import COSTS, columns_of, robustness_columns
-from tlbench.results.records import CorruptionsRecord, Record
+from tlbench.results.records import Record
 
 TASK = next(iter(TASKS))
 NOISE = make_cell("a/x", corruptions={"noise": (0.1, 0.2, 0.3, 0.4, 0.5)})

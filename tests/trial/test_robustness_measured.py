@@ -84,6 +84,7 @@ def test_what_goes_wrong_is_a_note_and_no_failure_of_the_trial(tmp_path: Path) -
 
 def test_heads_of_a_shared_body_have_what_each_has_as_a_whole_model(tmp_path: Path) -> None:
     """With a body of random weights, two heads that are unlike."""
+    torch.manual_seed(0)
     context = make_context(tmp_path, nothing)
     module = context.model.module
     module.eval().conv.requires_grad_(False)

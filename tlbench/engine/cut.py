@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import fx, nn
@@ -14,6 +13,7 @@ from tlbench.engine.chance import (
     random_refused,
     seed_everything,
 )
+from tlbench.engine.tracer import ForgivingTracer
 from tlbench.engine.undone import attributes_restored, passes_undone
 
 
@@ -52,11 +52,8 @@ class Whole(nn.Module):
         return output
 
 
-class ForgivingTracer(fx.Tracer):
-    """Traces into modules as far as it can: one whose code depends on its input's values stays whole, as a leaf.
-
-    So do the modules named `whole`.
-    """
+class CuttingTracer(ForgivingTracer):
+    """Keeps the modules named `whole` as leaves, too."""
 
     def __init__(self, whole: frozenset[str]) -> None:
         super().__init__()
@@ -68,17 +65,6 @@ class ForgivingTracer(fx.Tracer):
             return True
         keeps_count = m.training and any(True for _ in m.buffers(recurse=False))
         return keeps_count or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Trace into a module, or put it into the graph as it is."""
-        known, stack = len(self.graph.nodes), self.module_stack.copy()
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception:  # whatever a module's code raises when it is handed a proxy
-            for node in reversed(list(self.graph.nodes)[known:]):
-                self.graph.erase_node(node)
-            self.module_stack = stack
-            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
 
 
 def cut(module: nn.Module, images: torch.Tensor, after: tuple[str, ...] = ()) -> Cut:
@@ -131,7 +117,7 @@ def _traced(module: nn.Module, after: frozenset[str], device: torch.device) -> t
         seed_everything(seed)
         roots.append(Whole(module))  # a root of its own: tracing leaves constants on it
         with random_refused(device), attributes_restored(module):
-            graphs.append(ForgivingTracer(after).trace(roots[-1]))
+            graphs.append(CuttingTracer(after).trace(roots[-1]))
         pieces.append(fx.GraphModule(roots[-1], graphs[-1]))
     first, second = (dict(piece.named_buffers()) for piece in pieces)
     same = first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())

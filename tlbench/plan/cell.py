@@ -95,23 +95,28 @@ class OtherBackbone(Frozen):
     )
 
 
-class OtherDatasetPlan(Frozen):
-    """Another dataset that a strategy trains on beside the cell's own."""
+class DatasetBeside(Frozen):
+    """A dataset beside the cell's own."""
 
     dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
     digest: str = Field(description="SHA-256 over the labels and pixels of every example that is used, in order.")
+    options: ResolvedOptions = Field(
+        default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
+    )
+    source_digest: str | None = Field(
+        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
+    )
+
+
+class OtherDatasetPlan(DatasetBeside):
+    """Another dataset that a strategy trains on beside the cell's own."""
+
     task: str = Field(description="Qualified name of the dataset's task.")
     train_images: int = Field(description="Number of its training images, the ones that are used.")
     test_images_shared: int | None = Field(
         None,
         description="Number of the cell's test images that are among these training images, or nearly; null in a dry "
         "run.",
-    )
-    options: ResolvedOptions = Field(
-        default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
-    )
-    source_digest: str | None = Field(
-        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
     )
 
     def leak_into(self, target: str) -> str:
@@ -146,21 +151,13 @@ class SourcePlan(Frozen):
     )
 
 
-class ShiftPlan(Frozen):
+class ShiftPlan(DatasetBeside):
     """Another dataset whose test split the cell's models are tested on besides, which has the same classes."""
 
-    dataset: str = Field(description="Qualified name of the dataset, with the options that were given.")
-    digest: str = Field(description="SHA-256 over the labels and pixels of every example that is used, in order.")
     test_images: int = Field(description="Number of its test images, the ones that are predicted.")
     train_images_shared: int | None = Field(
         None,
         description="Number of these that are among the cell's training images, or nearly; null in a dry run.",
-    )
-    options: ResolvedOptions = Field(
-        default_factory=dict, description="Values of all options of the dataset, defaults among them, by name."
-    )
-    source_digest: str | None = Field(
-        None, description="SHA-256 of the plugin that brings it, where that is not installed; null where it is."
     )
 
     def leak_from(self, target: str) -> str:
@@ -172,6 +169,8 @@ class ShiftPlan(Frozen):
         )
 
 
+SOURCE_SEED = 0
+"""Of the trial on a source: the source model is one, as published weights are."""
 UNDECISIVE: dict[str, Any] = {
     "weights": {"detail"},
     "protocol": {"asked_batch_size", "asked_memory_format"},

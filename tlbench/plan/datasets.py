@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tlbench.cache import StageCache
 from tlbench.contracts.backbone import Interpolation
@@ -72,13 +73,10 @@ class Decoder:
         key = prepared.folder, made.folder
         if key not in self.others:
             plan = OtherDatasetPlan(
-                dataset=loaded.ref,
-                digest=made.digest,
+                **beside(loaded, made),
                 task=loaded.task_component.ref,
                 train_images=made.images["train"],
                 test_images_shared=shared_with_test(prepared, made),
-                options=loaded.component.resolved,
-                source_digest=loaded.component.local_digest,
             )
             if plan.test_images_shared:
                 self.tell(Note(f"warning: {plan.leak_into(target)}"))
@@ -102,6 +100,17 @@ class Decoder:
         if dataset.fingerprint is None:
             return prepare(wanted, dataset, task, folder, progress)
         return prepare_cached(wanted, dataset, task, StageCache(lease=self.lease), progress)
+
+
+def beside(loaded: Loaded, made: PreparedDataset) -> dict[str, Any]:
+    """What a plan keeps of any dataset beside a cell's own."""
+    component = loaded.component
+    return {
+        "dataset": component.ref,
+        "digest": made.digest,
+        "options": component.resolved,
+        "source_digest": component.local_digest,
+    }
 
 
 def other_datasets(registry: Registry, strategy: Component[Strategy]) -> dict[str, Loaded]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tlbench.data.prepared import PreparedDataset, SourceImages
 from tlbench.measure.machine import Machine
-from tlbench.plan.cell import Cell, trial_id
+from tlbench.plan.cell import SOURCE_SEED, Cell, trial_id
 from tlbench.plan.choices import Precision
 from tlbench.plan.plan import TaskPlan
 from tlbench.registry.provenance import Provenance
@@ -75,7 +75,7 @@ class Preflight:
     def with_protocol(self, changes: Mapping[str, object]) -> Preflight:
         """The same with something else in every cell's protocol."""
         changed = {cell.id: _changed(cell, changes) for cell in (*self.sources, *self.cells)}
-        trials = {trial_id(cell.id, 0): trial_id(changed[cell.id].id, 0) for cell in self.sources}
+        trials = {trial_id(cell.id, SOURCE_SEED): trial_id(changed[cell.id].id, SOURCE_SEED) for cell in self.sources}
         for cell in self.cells:
             if (source := cell.source_model) is not None and source.trial in trials:
                 source = source.model_copy(update={"trial": trials[source.trial]})

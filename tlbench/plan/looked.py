@@ -192,7 +192,7 @@ def _stage(
 
 def _on_this_machine(component: Component[Dataset], tell: Tell) -> bool:
     """Whether a dataset's files lie here; where they don't, a word of it."""
-    if component.entry.present is None or component.entry.present(component.options):
+    if component.is_here:
         return True
     tell(Note(f"to be downloaded: dataset {component.ref}; its trials are not counted below"))
     return False

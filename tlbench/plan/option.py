@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
+
+from tlbench.words import split_names
+
+
+def _parted_names(value: object) -> object:
+    return tuple(split_names(value)) if isinstance(value, str) else value
+
+
+def _distinct_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_parted_names), AfterValidator(_distinct_names)]
+"""Names with commas or one by one, each once."""
 
 
 def option(

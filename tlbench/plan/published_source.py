@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from tlbench.contracts.backbone import Backbone
 from tlbench.errors import UserError
 from tlbench.plan.cell import SINGLE_LABEL
-from tlbench.plan.datasets import Loaded
+from tlbench.plan.datasets import Loaded, loaded
 from tlbench.plan.named_dataset import find_dataset
 from tlbench.plan.request import Request
-from tlbench.plan.tasks import task_of
 from tlbench.registry.kinds import Registry
 from tlbench.words import listed
 
@@ -23,14 +22,13 @@ def source_data(request: Request, registry: Registry) -> Loaded | None:
         raise UserError(f"--source-data {request.source_data} is what --retention measures on; give that, too")
     component = find_dataset(registry, request.source_data)
     component.check()
-    dataset = component.load()
-    loaded = Loaded(component, dataset, *task_of(registry, component.ref, dataset, request))
-    if loaded.task_component.ref != SINGLE_LABEL:
+    data = loaded(registry, component)
+    if data.task_component.ref != SINGLE_LABEL:
         raise UserError(
-            f"--source-data {request.source_data}: its task is {loaded.task_component.ref}; published heads are of "
+            f"--source-data {request.source_data}: its task is {data.task_component.ref}; published heads are of "
             f"single-label classification"
         )
-    return loaded
+    return data
 
 
 def head_places(ref: str, backbone: Backbone, data: Loaded) -> tuple[int, ...] | str:

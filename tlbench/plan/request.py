@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
-    BeforeValidator,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -20,11 +18,11 @@ from pydantic import (
 
 from tlbench.errors import UserError
 from tlbench.plan.choices import FeaturesPolicy, Frozen
-from tlbench.plan.option import option
+from tlbench.plan.option import Names, option
 from tlbench.plan.plugged import Plugged
 from tlbench.plan.recipe import Recipe
 from tlbench.plan.robustness import Robustness
-from tlbench.words import legible, split_names
+from tlbench.words import legible
 
 
 class OwnRate(Frozen):
@@ -60,17 +58,6 @@ NAMED = (*COMPARED, "sources", "reporters", "test_on")
 """Options that take names of components, with commas or one by one."""
 REPEATED = ("plugin", "no_plugin", "plugins_from")
 """Options that take a name each, and may be repeated."""
-
-
-def _parted_names(value: object) -> object:
-    return tuple(split_names(value)) if isinstance(value, str) else value
-
-
-def _distinct_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_parted_names), AfterValidator(_distinct_names)]
 
 
 class Compared(Frozen):

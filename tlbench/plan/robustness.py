@@ -7,36 +7,25 @@ from pydantic import field_validator
 from tlbench.errors import nearest
 from tlbench.plan.choices import Frozen
 from tlbench.plan.corruptions import ALL, CORRUPTIONS
-from tlbench.plan.option import option
-from tlbench.words import split_names
+from tlbench.plan.option import Names, option
 
 
 class Robustness(Frozen):
     """What a trained model is measured on besides its test set. Nothing of it changes how the model is trained."""
 
-    corruptions: tuple[str, ...] = option(
+    corruptions: Names = option(
         (),
         f"Test under corruptions, too, at five severities: {', '.join(CORRUPTIONS)}, or {ALL} (extra: augment).",
         metavar="NAMES",
         shown="none",
     )
 
-    test_on: tuple[str, ...] = option(
+    test_on: Names = option(
         (),
         "Test on other datasets of the same classes, too: on their test split.",
         metavar="NAMES",
         shown="none",
     )
-
-    @field_validator("corruptions", "test_on", mode="before")
-    @classmethod
-    def _parted(cls, value: object) -> object:
-        return tuple(split_names(value)) if isinstance(value, str) else value
-
-    @field_validator("corruptions", "test_on")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
 
     @field_validator("corruptions")
     @classmethod

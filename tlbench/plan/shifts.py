@@ -12,7 +12,7 @@ from tlbench.data.prepared import PreparedDataset, shared_with_test
 from tlbench.data.relabel import relabelled
 from tlbench.errors import UserError
 from tlbench.plan.cell import Protocol, ShiftPlan
-from tlbench.plan.datasets import Decoder, Loaded, as_wide, loaded
+from tlbench.plan.datasets import Decoder, Loaded, as_wide, beside, loaded
 from tlbench.plan.found import Note, Tell
 from tlbench.plan.weights import Means
 from tlbench.registry.components import Component
@@ -69,8 +69,7 @@ def decode_shifts(
 
 def _is_here(component: Component[Dataset], means: Means, tell: Tell) -> bool:
     """Whether a dataset can be looked at; a dry run downloads nothing."""
-    present = component.entry.present
-    if means.most_images is None or present is None or present(component.options):
+    if means.most_images is None or component.is_here:
         return True
     tell(Note(f"to be downloaded: dataset {component.ref}, which models are tested on"))
     return False
@@ -115,12 +114,9 @@ def _plan(
     key = made.folder, prepared.folder
     if key not in decoder.shifts:
         plan = ShiftPlan(
-            dataset=other.ref,
-            digest=made.digest,
+            **beside(other, made),
             test_images=made.images["test"],
             train_images_shared=shared_with_test(made, prepared),
-            options=other.component.resolved,
-            source_digest=other.component.local_digest,
         )
         if plan.train_images_shared:
             decoder.tell(Note(f"warning: {plan.leak_from(target.ref)}"))

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from tlbench.data.prepared import SourceImages
-from tlbench.plan.cell import Cell, Protocol, SourcePlan, trial_id
+from tlbench.plan.cell import SOURCE_SEED, Cell, Protocol, SourcePlan, trial_id
 from tlbench.plan.cells import Pair, make_cell
 from tlbench.plan.datasets import Loaded, as_wide
 from tlbench.plan.pairing import Pairing
 from tlbench.plan.published_source import head_places
 from tlbench.plan.request import Request
 from tlbench.plan.sources import DatasetSource, SavedSource, Source
-
-SEED = 0
-"""Of the trial on a source: the source model is one, as published weights are."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class SourceCells:
     request: Request
     pairing: Pairing
     made: dict[tuple[str, str, int], Cell] = field(default_factory=dict)
+    places: dict[str, tuple[int, ...] | str] = field(default_factory=dict)
 
     def plan(self, source: Source, target: Loaded, pair: Pair) -> SourcePlan:
         """What the cells of a pair have learned before, from a source."""
@@ -45,7 +43,9 @@ class SourceCells:
             return "the run has no images of what the weights were trained on; name some with --source-data"
         if pair.protocol.normalisation != "weights":
             return "images are not normalised as the published weights' were"
-        places = head_places(pair.backbone, backbone, data)
+        if pair.backbone not in self.places:
+            self.places[pair.backbone] = head_places(pair.backbone, backbone, data)
+        places = self.places[pair.backbone]
         if isinstance(places, str):
             return places
         found = self._prepared(data, target, pair, pair.protocol)
@@ -69,7 +69,7 @@ class SourceCells:
         return SourcePlan(
             kind="dataset",
             name=source.name,
-            trial=trial_id(cell.id, SEED),
+            trial=trial_id(cell.id, SOURCE_SEED),
             strategy=cell.strategy,
             data=decoder.other(loaded, data, target.ref, pair.data),
         )
@@ -91,13 +91,11 @@ class SourceCells:
 
 
 def _of_saved(source: SavedSource) -> SourcePlan:
-    from tlbench.saved.body import open_body
-
     return SourcePlan(
         kind="saved",
         name=source.name,
         trial=source.document.trial,
-        digest=open_body(source.folder).digest,
+        digest=source.digest,
         path=str(source.folder.absolute()),
         strategy=source.document.strategy.name,
     )

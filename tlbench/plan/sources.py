@@ -48,6 +48,13 @@ class SavedSource:
         """How many channels its images have."""
         return len(self.document.preprocessing.mean)
 
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of its tensors' file."""
+        from tlbench.saved.body import open_body
+
+        return open_body(self.folder).digest
+
     def of_another(self, backbone: Component[object]) -> str | None:
         """Why a backbone can't go on from it: it is another backbone's, or one with other options. None if it can."""
         saved = self.document.backbone

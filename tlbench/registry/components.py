@@ -108,6 +108,11 @@ class Component(Generic[T]):
         """The digest of the plugin's source where the plugin is not installed, and so has no version; else None."""
         return self.entry.origin.source_digest if self.entry.origin.local else None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether what it needs lies on this machine, so that nothing is downloaded for it."""
+        return self.entry.present is None or self.entry.present(self.options)
+
     def check(self) -> None:
         """Look at the options cheaply; raises UserError."""
         if self.entry.check is not None:

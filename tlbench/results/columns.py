@@ -12,7 +12,8 @@ from tlbench.plan.cell import SINGLE_LABEL
 from tlbench.plan.plan import MetricPlan, Plan
 from tlbench.results.column import TIMED, Column
 from tlbench.results.costs import Cost
-from tlbench.results.records import Record, RetentionRecord, SourceRecord
+from tlbench.results.beside import RetentionRecord, SourceRecord
+from tlbench.results.records import Record
 
 RESIDENT_DEVIATION, CPU_TIME_DEVIATION = 0.03, 0.055
 """Of the logarithms of a process's resident growth and of times on the CPU: how far runs deviate beyond what their seeds
@@ -52,7 +53,7 @@ COSTS = (
     ),
     _cost(
         "train_with_features_seconds", "Train", "seconds", "lower",
-        lambda cost: cost.train_seconds + (cost.features_seconds or 0.0),
+        lambda cost: cost.train_with_features_seconds,
         "seconds of training, feature extraction included, as if alone", tables=True,
     ),
     _cost(
@@ -127,8 +128,7 @@ def _of_source(read: Callable[[SourceRecord, Cost], float | None]) -> Callable[[
 
 
 def _with_source(source: SourceRecord, cost: Cost) -> float | None:
-    own = cost.train_seconds + (cost.features_seconds or 0.0)
-    return None if source.train_seconds is None else source.train_seconds + own
+    return None if source.train_seconds is None else source.train_seconds + cost.train_with_features_seconds
 
 
 def of_sources(unit: Unit) -> tuple[Column, ...]:

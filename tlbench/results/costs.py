@@ -377,6 +377,11 @@ class Cost(RecordPart):
     total_parameters: int = Field(description="Number of the finished model's parameters.")
 
     @property
+    def train_with_features_seconds(self) -> float:
+        """Seconds of training, feature extraction included, as if alone."""
+        return self.train_seconds + (self.features_seconds or 0.0)
+
+    @property
     def trained(self) -> bool:
         """Whether any phase trained or fitted anything."""
         return bool(self.phases or self.solves)

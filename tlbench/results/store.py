@@ -110,10 +110,15 @@ class RunFolder:
 
     def is_finished(self, trial_id: str) -> bool:
         """Whether there is a record of a trial that resuming would not try again."""
+        record = self.record(trial_id)
+        return record is not None and record.status not in UNFINISHED
+
+    def record(self, trial_id: str) -> Record | None:
+        """The record of one trial; None where there is none that can be read."""
         try:
-            return _read(self._document(trial_id), Record).status not in UNFINISHED
+            return _read(self._document(trial_id), Record)
         except UserError:
-            return False
+            return None
 
     def _document(self, trial_id: str) -> Path:
         return self.trials / f"{trial_id}.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from tlbench.contracts.backbone import Backbone, Preprocessing, Weights
+from tlbench.contracts.backbone import Backbone, Weights
 from tlbench.plan.cell import SINGLE_LABEL
 from tlbench.saved.body import SavedBody, open_body
 
@@ -15,17 +15,11 @@ from tlbench.saved.body import SavedBody, open_body
 def saved_backbone(folder: Path) -> Backbone:
     """The backbone of the saved model in a folder; raises UserError where there is none."""
     body, place = open_body(folder), str(folder.absolute())
-    preprocessing = body.document.preprocessing
     return Backbone(
         build=partial(_build, body),
         head=body.head_paths,
         blocks=lambda _module: body.blocks,
-        preprocessing=Preprocessing(
-            mean=preprocessing.mean,
-            std=preprocessing.std,
-            interpolation=preprocessing.interpolation,
-            size=preprocessing.image_size,
-        ),
+        preprocessing=body.preprocessing,
         weights=Weights(
             name=f"saved/{body.document.trial}@{body.digest}",
             fetch=lambda: None,

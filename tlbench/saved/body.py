@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tlbench.contracts.backbone import Backbone, Block
+from tlbench.contracts.backbone import Backbone, Block, Preprocessing
 from tlbench.contracts.model import TransferModel
 from tlbench.engine.checkpoint import State
 from tlbench.engine.weights import conversion, load_body
@@ -46,6 +46,12 @@ class SavedBody:
     def blocks(self) -> list[Block]:
         """The body's blocks."""
         return self.model.layout
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the model's images become its input."""
+        own = self.document.preprocessing
+        return Preprocessing(mean=own.mean, std=own.std, interpolation=own.interpolation, size=own.image_size)
 
     @cached_property
     def digest(self) -> str:

@@ -10,17 +10,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tlbench.cache import StageCache, hold_lease
 from tlbench.events import Event, PluginRaised
 from tlbench.execute.executor import Executor
 from tlbench.execute.outbox import deliver
 from tlbench.execute.queue import run_trials
-from tlbench.plan.cell import Cell, SourcePlan, Trial, trial_id
+from tlbench.plan.cell import SOURCE_SEED, Cell, SourcePlan, Trial, trial_id
 from tlbench.plan.found import Preflight
 from tlbench.plan.plan import Plan
-from tlbench.results.records import ErrorRecord, Record, SourceRecord
+from tlbench.results.beside import SourceRecord
+from tlbench.results.records import ErrorRecord, Record
 from tlbench.results.store import RunFolder
 from tlbench.saved.document import DOCUMENT, TENSORS
 from tlbench.session.display import Display
@@ -55,7 +54,7 @@ class SourceStage:
 
         Trials whose source model can't be trained have failed; their records say so, and the others are left.
         """
-        cells = {trial_id(cell.id, 0): cell for cell in self.plan.sources}
+        cells = {trial_id(cell.id, SOURCE_SEED): cell for cell in self.plan.sources}
         models: dict[str, SourceModel | Record] = {}
         left = []
         for job in jobs:
@@ -77,7 +76,7 @@ class SourceStage:
     def _trained(self, cell: Cell, source: SourcePlan) -> SourceModel | Record:
         """The model of a source dataset, from the cache or trained now."""
         cache = StageCache(lease=hold_lease())
-        trial = Trial(cell=cell, seed=0)
+        trial = Trial(cell=cell, seed=SOURCE_SEED)
         key = {"trial": trial.id, "releases": releases(cell, self.plan)}
         try:
             kept = cache.get(STAGE, key, lambda folder: self._train(trial, folder))
@@ -157,7 +156,7 @@ def source_record(source: SourcePlan, record: Record | None, reused: bool | None
         strategy=source.strategy,
         metric=metrics and metrics.primary,
         value=metrics and metrics.value,
-        train_seconds=cost and cost.train_seconds + (cost.features_seconds or 0.0),
+        train_seconds=cost and cost.train_with_features_seconds,
         energy_joules=cost and cost.energy_joules,
         peak_memory_bytes=cost and cost.peak_memory_bytes,
         reused=reused,
@@ -168,11 +167,7 @@ def _saved(source: SourcePlan) -> SourceModel:
     """A saved model; its record is the one of its run, where it still lies there: RUN/models/ID and RUN/trials/ID."""
     assert source.path is not None
     folder = Path(source.path)
-    try:
-        text = (RunFolder(folder.parents[1]).trials / f"{source.trial}.json").read_bytes()
-        record = Record.model_validate_json(text)
-    except (OSError, IndexError, ValidationError):
-        record = None
+    record = RunFolder(folder.parent.parent).record(source.trial)
     return SourceModel(folder, source_record(source, record, None))
 
 

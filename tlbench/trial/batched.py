@@ -26,16 +26,9 @@ from tlbench.errors import Diverged, PhaseError
 from tlbench.events import Report
 from tlbench.plan.cell import Trial
 from tlbench.registry.kinds import Registry
+from tlbench.results.beside import RetentionRecord
 from tlbench.results.costs import Cost
-from tlbench.results.records import (
-    CandidateRecord,
-    DistanceRecord,
-    EpochRecord,
-    ErrorRecord,
-    Metrics,
-    Record,
-    RetentionRecord,
-)
+from tlbench.results.records import CandidateRecord, DistanceRecord, EpochRecord, ErrorRecord, Metrics, Record
 from tlbench.results.store import RunFolder
 from tlbench.trial.cost import attributed_cost, measure_alone, timed
 from tlbench.trial.jobs import TrialJob, failure

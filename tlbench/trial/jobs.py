@@ -15,13 +15,13 @@ from tlbench.plan.cell import Cell, Trial
 from tlbench.plan.choices import FeaturesPolicy
 from tlbench.registry.chosen import Chosen
 from tlbench.registry.provenance import Provenance
+from tlbench.results.beside import SourceRecord
 from tlbench.results.records import (
     DataRecord,
     ErrorRecord,
     NumericsCandidate,
     PreprocessingRecord,
     Record,
-    SourceRecord,
     Status,
     TrialKey,
     WeightsRecord,

@@ -8,16 +8,9 @@ from typing import Any
 
 from tlbench.engine.context import Context
 from tlbench.plan.cell import Trial
+from tlbench.results.beside import RetentionRecord
 from tlbench.results.costs import Cost
-from tlbench.results.records import (
-    CandidateRecord,
-    CurveRecord,
-    DistanceRecord,
-    EpochRecord,
-    Metrics,
-    Record,
-    RetentionRecord,
-)
+from tlbench.results.records import CandidateRecord, CurveRecord, DistanceRecord, EpochRecord, Metrics, Record
 from tlbench.results.store import RunFolder
 from tlbench.trial.jobs import TrialJob, data_record, preprocessing_record, trial_key, weights_record
 from tlbench.trial.robustness import NOT_ASKED, Robustness

@@ -24,7 +24,7 @@ from tlbench.engine.retention import Retained, SourceTask, retained
 from tlbench.errors import RetentionUnknown
 from tlbench.plan.cell import SINGLE_LABEL
 from tlbench.registry.kinds import Registry
-from tlbench.results.records import RetentionRecord
+from tlbench.results.beside import RetentionRecord
 from tlbench.saved.body import open_body
 from tlbench.saved.rebuild import task_of
 from tlbench.trial.jobs import TrialJob
@@ -98,10 +98,8 @@ def _of_saved(context: Context, job: TrialJob, registry: Registry) -> SourceSide
     module = body.whole(protocol.image_size).requires_grad_(False).eval()
     moved: Any = module.to(context.setting.device, memory_format=FORMATS[protocol.memory_format])  # type: ignore[call-overload]
     document = body.document
-    own = document.preprocessing
-    preprocessing = Preprocessing(mean=own.mean, std=own.std, interpolation=own.interpolation, size=own.image_size)
     return SourceSide(
-        TransferModel(moved, body.backbone), preprocessing, task_of(document, registry), document.names,
+        TransferModel(moved, body.backbone), body.preprocessing, task_of(document, registry), document.names,
         document.statistics, body.digest,
     )  # fmt: skip
 

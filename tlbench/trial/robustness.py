@@ -26,7 +26,8 @@ from tlbench.engine.precision import FORMATS
 from tlbench.errors import Diverged
 from tlbench.plan.cell import ShiftPlan
 from tlbench.registry.kinds import Registry
-from tlbench.results.records import CorruptionsRecord, Metrics
+from tlbench.results.beside import CorruptionsRecord
+from tlbench.results.records import Metrics
 from tlbench.trial.jobs import TrialJob
 from tlbench.trial.scored import all_scores
 
